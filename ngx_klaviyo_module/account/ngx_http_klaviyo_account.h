@@ -1,0 +1,86 @@
+/*
+ * A Klaviyo account as the configuration describes it: its key, its queue,
+ * how it is delivered.  Read-only after the configuration is loaded, except
+ * the ring behind its pointer, which all processes share.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_ACCOUNT_H
+#define NGX_HTTP_KLAVIYO_ACCOUNT_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "queue/klaviyo_ring.h"
+
+
+#define NGX_HTTP_KLAVIYO_VERSION  "0.1.0"
+
+
+typedef struct {
+    ngx_str_t        name;
+    ngx_str_t        authorization;  /* the header line with the key, ends in
+                                        NUL, in pages that no core file has  */
+    ngx_str_t        endpoint;       /* without a slash at the end           */
+    ngx_str_t        revision;
+
+    ngx_str_t        queue;          /* path of the ring                     */
+    size_t           queue_size;
+    ngx_uint_t       queue_full;
+
+    ngx_uint_t       batch_events;
+    size_t           batch_bytes;
+    ngx_msec_t       batch_linger;
+
+    ngx_uint_t       rate_share;     /* per cent                             */
+
+    ngx_msec_t       retry_min;
+    ngx_msec_t       retry_max;
+    time_t           retry_max_age;  /* s                                    */
+
+    ngx_msec_t       connect_timeout;
+    ngx_msec_t       total_timeout;
+
+    ngx_str_t        ssl_trusted_certificate;  /* empty: the system's store  */
+    ngx_str_t        proxy;          /* empty: none                          */
+    ngx_flag_t       ssl_verify;
+    ngx_flag_t       dry_run;
+
+    klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`    */
+
+    u_char          *conf_file;      /* where the block stands               */
+    ngx_uint_t       conf_line;
+} ngx_http_klaviyo_account_t;
+
+
+typedef struct {
+    ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
+} ngx_http_klaviyo_main_conf_t;
+
+
+extern ngx_module_t  ngx_http_klaviyo_module;
+
+
+/* the directive klaviyo_account; `conf` is the main configuration */
+char *ngx_http_klaviyo_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* NULL: there is none of this name */
+ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_str_t *name);
+
+/*
+ * Attaches the rings of all accounts when the configuration is complete.
+ * NGX_ERROR, already logged, refuses the configuration.
+ */
+ngx_int_t ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* in the master, before the fork: the files become the workers' user's */
+ngx_int_t ngx_http_klaviyo_account_chown(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
+
+#endif /* NGX_HTTP_KLAVIYO_ACCOUNT_H */

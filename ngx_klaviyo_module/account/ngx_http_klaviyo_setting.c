@@ -1,0 +1,595 @@
+/*
+ * Each line of a klaviyo_account block: name, arguments, bounds.
+ */
+
+
+#include "ngx_http_klaviyo_setting.h"
+
+
+#define NGX_HTTP_KLAVIYO_DAY  (24 * 60 * 60)
+
+
+typedef struct {
+    ngx_str_t     name;
+    ngx_uint_t    min;           /* arguments                                */
+    ngx_uint_t    max;
+    char       *(*set)(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+                      ngx_str_t *value, ngx_uint_t n);
+} ngx_http_klaviyo_setting_t;
+
+
+static char *ngx_http_klaviyo_set_key_file(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_key(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_batch(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_rate(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_retry(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_timeout(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+static char *ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_flag_t *flag);
+static ngx_uint_t ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name,
+    ngx_str_t *value);
+static char *ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, ngx_msec_t *msec);
+static char *ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, size_t min, size_t max, size_t *size);
+static char *ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg);
+
+
+static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
+
+    { ngx_string("api_key_file"), 1, 1, ngx_http_klaviyo_set_key_file },
+    { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key },
+    { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint },
+    { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision },
+    { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue },
+    { ngx_string("batch"), 1, 3, ngx_http_klaviyo_set_batch },
+    { ngx_string("rate"), 1, 1, ngx_http_klaviyo_set_rate },
+    { ngx_string("retry"), 1, 3, ngx_http_klaviyo_set_retry },
+    { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_set_timeout },
+    { ngx_string("ssl_trusted_certificate"), 1, 1,
+      ngx_http_klaviyo_set_certificate },
+    { ngx_string("ssl_verify"), 1, 1, ngx_http_klaviyo_set_verify },
+    { ngx_string("proxy"), 1, 1, ngx_http_klaviyo_proxy },
+    { ngx_string("dry_run"), 1, 1, ngx_http_klaviyo_set_dry_run },
+    { ngx_null_string, 0, 0, NULL }
+};
+
+
+char *
+ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_account_t  *account = conf;
+
+    char                        *rv;
+    ngx_str_t                   *value;
+    ngx_uint_t                   n;
+    ngx_http_klaviyo_setting_t  *setting;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    n = cf->args->nelts - 1;
+
+    for (setting = ngx_http_klaviyo_settings; setting->set; setting++) {
+
+        if (setting->name.len != value[0].len
+            || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (n < setting->min || n > setting->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" of "
+                               "klaviyo_account", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = setting->set(cf, account, &value[1], n);
+
+        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+            return rv;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of klaviyo_account %s", &value[0], rv);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown setting \"%V\" in klaviyo_account", &value[0]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_set_key_file(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    (void) n;
+
+    if (account->authorization.data) {
+        return "is duplicate: one \"api_key_file\" or \"api_key\"";
+    }
+
+    return ngx_http_klaviyo_key_file(cf, account, value);
+}
+
+
+static char *
+ngx_http_klaviyo_set_key(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    (void) n;
+
+    if (account->authorization.data) {
+        return "is duplicate: one \"api_key_file\" or \"api_key\"";
+    }
+
+    return ngx_http_klaviyo_key(cf, account, value);
+}
+
+
+/*
+ * "YYYY-MM-DD", with ".suffix" for pre-releases.  A revision is retired two
+ * years after its date (Klaviyo's API versioning policy).
+ */
+
+static char *
+ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    size_t     i;
+    u_char    *p, ch;
+    time_t     retired, now;
+    ngx_int_t  year, month, day;
+    struct tm  tm;
+
+    (void) n;
+
+    if (account->revision.data) {
+        return "is duplicate";
+    }
+
+    p = value->data;
+
+    if (value->len < 10 || value->len > 32
+        || p[4] != '-' || p[7] != '-'
+        || (value->len > 10 && p[10] != '.'))
+    {
+        goto invalid;
+    }
+
+    for (i = 11; i < value->len; i++) {
+        ch = ngx_tolower(p[i]);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9')) {
+            goto invalid;
+        }
+    }
+
+    year = ngx_atoi(p, 4);
+    month = ngx_atoi(p + 5, 2);
+    day = ngx_atoi(p + 8, 2);
+
+    if (year < 2000 || month < 1 || month > 12 || day < 1 || day > 31) {
+        goto invalid;
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = year + 2 - 1900;
+    tm.tm_mon = month - 1;
+    tm.tm_mday = day;
+
+    retired = timegm(&tm);
+    now = ngx_time();
+
+    if (now >= retired) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "revision \"%V\" of Klaviyo's API is more than two "
+                           "years old and retired: set a newer one", value);
+
+    } else if (now >= retired - 90 * NGX_HTTP_KLAVIYO_DAY) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "revision \"%V\" of Klaviyo's API will be retired "
+                           "in %T days: set a newer one",
+                           value, (retired - now) / NGX_HTTP_KLAVIYO_DAY);
+    }
+
+    account->revision = *value;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid revision \"%V\": expected a date like "
+                       "\"2026-07-15\"", value);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    char        *rv;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    if (account->queue.data) {
+        return "is duplicate";
+    }
+
+    if (value[0].len == 0) {
+        return "must name a path";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &value[0], 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (value[0].len > NGX_MAX_PATH - 64) {
+        return "has a path that is too long";
+    }
+
+    account->queue = value[0];
+
+    for (i = 1; i < n; i++) {
+
+        if (ngx_http_klaviyo_arg(&value[i], "size=", &s)) {
+            rv = ngx_http_klaviyo_arg_size(cf, &value[i], &s,
+                                           KLAVIYO_RING_MIN_SIZE,
+                                           (size_t) 64 << 30,
+                                           &account->queue_size);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+
+            continue;
+        }
+
+        if (ngx_http_klaviyo_arg(&value[i], "full=", &s)) {
+
+            if (ngx_strcmp(s.data, "drop_newest") == 0) {
+                account->queue_full = 0;
+                continue;
+            }
+
+            if (ngx_strcmp(s.data, "drop_oldest") == 0) {
+                account->queue_full = 1;
+                continue;
+            }
+
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\": \"full\" is "
+                               "\"drop_newest\" or \"drop_oldest\"",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        return ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_batch(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    char        *rv;
+    ngx_int_t    events;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_klaviyo_arg(&value[i], "events=", &s)) {
+            events = ngx_atoi(s.data, s.len);
+
+            if (events < 1 || events > 1000) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid value \"%V\": Klaviyo takes 1 to "
+                                   "1000 events in a request", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+
+            account->batch_events = events;
+            continue;
+        }
+
+        if (ngx_http_klaviyo_arg(&value[i], "bytes=", &s)) {
+            rv = ngx_http_klaviyo_arg_size(cf, &value[i], &s, 1024, 4500000,
+                                           &account->batch_bytes);
+
+        } else if (ngx_http_klaviyo_arg(&value[i], "linger=", &s)) {
+            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
+                                           &account->batch_linger);
+
+        } else {
+            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+        }
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_rate(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    ngx_int_t  share;
+    ngx_str_t  s;
+
+    (void) n;
+
+    if (account->rate_share != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (!ngx_http_klaviyo_arg(value, "share=", &s)) {
+        return ngx_http_klaviyo_arg_invalid(cf, value);
+    }
+
+    if (s.len && s.data[s.len - 1] == '%') {
+        s.len--;
+    }
+
+    share = ngx_atoi(s.data, s.len);
+
+    if (share < 1 || share > 100) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": \"share\" is 1% to 100% of "
+                           "Klaviyo's limits", value);
+        return NGX_CONF_ERROR;
+    }
+
+    account->rate_share = share;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_retry(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    char        *rv;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_klaviyo_arg(&value[i], "min=", &s)) {
+            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
+                                           &account->retry_min);
+
+        } else if (ngx_http_klaviyo_arg(&value[i], "max=", &s)) {
+            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
+                                           &account->retry_max);
+
+        } else if (ngx_http_klaviyo_arg(&value[i], "max_age=", &s)) {
+            account->retry_max_age = ngx_parse_time(&s, 1);
+
+            rv = account->retry_max_age > 0
+                 ? NGX_CONF_OK : ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+
+        } else {
+            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+        }
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_timeout(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    char        *rv;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_klaviyo_arg(&value[i], "connect=", &s)) {
+            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
+                                           &account->connect_timeout);
+
+        } else if (ngx_http_klaviyo_arg(&value[i], "total=", &s)) {
+            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
+                                           &account->total_timeout);
+
+        } else {
+            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+        }
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    ngx_fd_t  fd;
+
+    (void) n;
+
+    if (account->ssl_trusted_certificate.data) {
+        return "is duplicate";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, value, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(value->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", value);
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_close_file(fd);
+
+    account->ssl_trusted_certificate = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    (void) n;
+
+    return ngx_http_klaviyo_set_flag(cf, value, &account->ssl_verify);
+}
+
+
+static char *
+ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+{
+    (void) n;
+
+    return ngx_http_klaviyo_set_flag(cf, value, &account->dry_run);
+}
+
+
+static char *
+ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value, ngx_flag_t *flag)
+{
+    if (*flag != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcasecmp(value->data, (u_char *) "on") == 0) {
+        *flag = 1;
+
+    } else if (ngx_strcasecmp(value->data, (u_char *) "off") == 0) {
+        *flag = 0;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": it must be \"on\" or "
+                           "\"off\"", value);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* `name` ends in "=" */
+
+static ngx_uint_t
+ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
+{
+    size_t  len;
+
+    len = ngx_strlen(name);
+
+    if (arg->len < len || ngx_strncmp(arg->data, name, len) != 0) {
+        return 0;
+    }
+
+    value->data = arg->data + len;
+    value->len = arg->len - len;
+
+    return 1;
+}
+
+
+static char *
+ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    ngx_msec_t *msec)
+{
+    ngx_int_t  n;
+
+    n = ngx_parse_time(value, 0);
+
+    if (n == NGX_ERROR || n == 0) {
+        return ngx_http_klaviyo_arg_invalid(cf, arg);
+    }
+
+    *msec = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    size_t min, size_t max, size_t *size)
+{
+    off_t  n;
+
+    n = ngx_parse_offset(value);
+
+    if (n == NGX_ERROR) {
+        return ngx_http_klaviyo_arg_invalid(cf, arg);
+    }
+
+    if ((size_t) n < min || (size_t) n > max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": it must be %uz to %uz bytes",
+                           arg, min, max);
+        return NGX_CONF_ERROR;
+    }
+
+    *size = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", arg);
+
+    return NGX_CONF_ERROR;
+}

@@ -1,0 +1,246 @@
+/*
+ * The entry of the module: directives, configuration, hooks of phases and
+ * processes.  Wiring only; each thing that is wired lives in its room:
+ *
+ *     account/    where events go
+ *     capture/    request → event
+ *     queue/      event → record
+ *     delivery/   records → Klaviyo
+ *     status/     what became of them
+ */
+
+
+#include "account/ngx_http_klaviyo_account.h"
+#include "capture/ngx_http_klaviyo_capture.h"
+#include "capture/ngx_http_klaviyo_forms.h"
+#include "delivery/ngx_http_klaviyo_deliverer.h"
+#include "status/ngx_http_klaviyo_status.h"
+
+
+#define NGX_HTTP_KLAVIYO_LEVELS                                              \
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
+
+
+static ngx_int_t ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf);
+static void *ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_klaviyo_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_klaviyo_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_http_klaviyo_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_klaviyo_init_process(ngx_cycle_t *cycle);
+static void ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_http_klaviyo_commands[] = {
+
+    { ngx_string("klaviyo_account"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_account_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_account_default"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, account),
+      NULL },
+
+    /* NGX_CONF_BLOCK comes and goes, see ngx_http_klaviyo_forms.h */
+
+    { ngx_string("klaviyo_track"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_HTTP_LIF_CONF|NGX_CONF_1MORE,
+      ngx_http_klaviyo_track,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_profile"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE23,
+      ngx_http_klaviyo_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, profile),
+      NULL },
+
+    { ngx_string("klaviyo_property"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE23,
+      ngx_http_klaviyo_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, properties),
+      NULL },
+
+    { ngx_string("klaviyo_defaults"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, defaults),
+      NULL },
+
+    { ngx_string("klaviyo_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_klaviyo_module_ctx = {
+    ngx_http_klaviyo_preconfiguration,     /* preconfiguration */
+    ngx_http_klaviyo_postconfiguration,    /* postconfiguration */
+
+    ngx_http_klaviyo_create_main_conf,     /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_klaviyo_create_loc_conf,      /* create location configuration */
+    ngx_http_klaviyo_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_klaviyo_module = {
+    NGX_MODULE_V1,
+    &ngx_http_klaviyo_module_ctx,          /* module context */
+    ngx_http_klaviyo_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    ngx_http_klaviyo_init_module,          /* init module */
+    ngx_http_klaviyo_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_klaviyo_exit_process,         /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf)
+{
+    ngx_command_t  *cmd;
+
+    for (cmd = ngx_http_klaviyo_commands; cmd->name.len; cmd++) {
+        if (cmd->set == ngx_http_klaviyo_track) {
+            ngx_http_klaviyo_forms_scan(cf, cmd);
+        }
+    }
+
+    return ngx_http_klaviyo_capture_variables(cf);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
+
+    if (ngx_http_klaviyo_capture_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_klaviyo_account_attach(cf, kmcf);
+}
+
+
+static void *
+ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    kmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_main_conf_t));
+    if (kmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&kmcf->accounts, cf->pool, 2,
+                       sizeof(ngx_http_klaviyo_account_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return kmcf;
+}
+
+
+static void *
+ngx_http_klaviyo_create_loc_conf(ngx_conf_t *cf)
+{
+    return ngx_http_klaviyo_capture_create_conf(cf);
+}
+
+
+static char *
+ngx_http_klaviyo_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
+
+    return ngx_http_klaviyo_capture_merge_conf(cf, kmcf, parent, child);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_klaviyo_module);
+
+    if (kmcf == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_http_klaviyo_account_chown(cycle, kmcf);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    /* the cache manager and loader run this too, as ngx_worker 0 */
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_klaviyo_module);
+
+    if (kmcf == NULL || kmcf->accounts.nelts == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_klaviyo_deliverer_init_process(cycle, kmcf);
+}
+
+
+static void
+ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle)
+{
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    ngx_http_klaviyo_deliverer_exit_process(cycle);
+}
