@@ -1,0 +1,298 @@
+/*
+ * json: the bounded writer.  Plain C, no allocation, no nginx, no jansson.
+ */
+
+
+#include <string.h>
+
+#include "klaviyo_json.h"
+
+
+#define KLAVIYO_JSON_BYTES(c)  (UINT64_C(0x0101010101010101) * (c))
+
+
+static const uint8_t *klaviyo_json_plain(const uint8_t *p,
+    const uint8_t *last);
+static size_t klaviyo_json_escape_char(uint8_t *buf, uint8_t c);
+
+
+void
+klaviyo_json_init(klaviyo_json_t *json, uint8_t *buf, size_t size)
+{
+    json->start = buf;
+    json->pos = buf;
+    json->end = buf + size;
+    json->overflow = 0;
+    json->repaired = 0;
+    json->cut = 0;
+}
+
+
+void
+klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len)
+{
+    if (len == 0 || json->overflow) {
+        return;
+    }
+
+    if (len > (size_t) (json->end - json->pos)) {
+        json->overflow = 1;
+        return;
+    }
+
+    memcpy(json->pos, p, len);
+    json->pos += len;
+}
+
+
+void
+klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
+    size_t max)
+{
+    klaviyo_json_literal(json, "\"");
+    klaviyo_json_escape(json, p, len, max);
+    klaviyo_json_literal(json, "\"");
+}
+
+
+/*
+ * `run` is where the bytes begin that are copied as they are: plain ASCII and
+ * valid UTF-8.  `max` goes down with each byte of the string's UTF-8.
+ */
+
+void
+klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
+    size_t max)
+{
+    int             n;
+    size_t          size;
+    uint8_t         buf[6];
+    const uint8_t  *q, *run, *last;
+
+    if (len == 0 || json->overflow) {
+        return;
+    }
+
+    run = p;
+    last = p + len;
+
+    for ( ;; ) {
+
+        q = klaviyo_json_plain(p, (size_t) (last - p) > max ? p + max : last);
+
+        max -= q - p;
+        p = q;
+
+        if (p == last) {
+            break;
+        }
+
+        if (max == 0) {
+            json->cut = 1;
+            break;
+        }
+
+        if (*p < 0x80) {
+            klaviyo_json_raw(json, run, p - run);
+
+            size = klaviyo_json_escape_char(buf, *p);
+            klaviyo_json_raw(json, buf, size);
+
+            max--;
+            p++;
+            run = p;
+
+        } else {
+            n = klaviyo_json_utf8(p, last);
+            size = n > 0 ? n : 3;
+
+            if (size > max) {
+                json->cut = 1;
+                break;
+            }
+
+            max -= size;
+
+            if (n > 0) {
+                p += n;
+                continue;
+            }
+
+            klaviyo_json_raw(json, run, p - run);
+            klaviyo_json_literal(json, "\xef\xbf\xbd");
+
+            json->repaired = 1;
+            p -= n;
+            run = p;
+        }
+
+        if (json->overflow) {
+            return;
+        }
+    }
+
+    klaviyo_json_raw(json, run, p - run);
+}
+
+
+int
+klaviyo_json_utf8(const uint8_t *p, const uint8_t *last)
+{
+    int      n, need;
+    uint8_t  c, low, high;
+
+    c = *p;
+
+    /* the range of the second byte keeps out overlong forms, surrogates and
+       what lies beyond U+10FFFF */
+
+    low = 0x80;
+    high = 0xbf;
+
+    if (c < 0x80) {
+        return 1;
+    }
+
+    if (c < 0xc2) {
+        return -1;
+    }
+
+    if (c < 0xe0) {
+        need = 2;
+
+    } else if (c < 0xf0) {
+        need = 3;
+
+        if (c == 0xe0) {
+            low = 0xa0;
+
+        } else if (c == 0xed) {
+            high = 0x9f;
+        }
+
+    } else if (c < 0xf5) {
+        need = 4;
+
+        if (c == 0xf0) {
+            low = 0x90;
+
+        } else if (c == 0xf4) {
+            high = 0x8f;
+        }
+
+    } else {
+        return -1;
+    }
+
+    for (n = 1; n < need; n++) {
+
+        if (n == last - p || p[n] < low || p[n] > high) {
+            return -n;
+        }
+
+        low = 0x80;
+        high = 0xbf;
+    }
+
+    return need;
+}
+
+
+void
+klaviyo_json_uint(klaviyo_json_t *json, uint64_t n)
+{
+    uint8_t   buf[20];
+    uint8_t  *p;
+
+    p = buf + sizeof(buf);
+
+    do {
+        *--p = (uint8_t) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    klaviyo_json_raw(json, p, buf + sizeof(buf) - p);
+}
+
+
+/*
+ * Skips bytes that need no look: ASCII without control characters, quote and
+ * backslash.  Eight at a time: the top bit of a byte of `mask` is set where
+ * the byte is below 0x20, 0x22, 0x5c, 0x7f or above.  A borrow or a carry can
+ * only spread from a byte that is itself set, so zero is exact.
+ */
+
+static const uint8_t *
+klaviyo_json_plain(const uint8_t *p, const uint8_t *last)
+{
+    uint64_t  word, mask;
+
+    while (last - p >= 8) {
+        memcpy(&word, p, 8);
+
+        mask = word
+               | (word - KLAVIYO_JSON_BYTES(0x20))
+               | ((word ^ KLAVIYO_JSON_BYTES('"')) - KLAVIYO_JSON_BYTES(1))
+               | ((word ^ KLAVIYO_JSON_BYTES('\\')) - KLAVIYO_JSON_BYTES(1))
+               | (word + KLAVIYO_JSON_BYTES(1));
+
+        if (mask & KLAVIYO_JSON_BYTES(0x80)) {
+            break;
+        }
+
+        p += 8;
+    }
+
+    while (p < last
+           && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\')
+    {
+        p++;
+    }
+
+    return p;
+}
+
+
+static size_t
+klaviyo_json_escape_char(uint8_t *buf, uint8_t c)
+{
+    static const char  hex[] = "0123456789abcdef";
+
+    buf[0] = '\\';
+
+    switch (c) {
+
+    case '"':
+    case '\\':
+        buf[1] = c;
+        return 2;
+
+    case '\b':
+        buf[1] = 'b';
+        return 2;
+
+    case '\f':
+        buf[1] = 'f';
+        return 2;
+
+    case '\n':
+        buf[1] = 'n';
+        return 2;
+
+    case '\r':
+        buf[1] = 'r';
+        return 2;
+
+    case '\t':
+        buf[1] = 't';
+        return 2;
+    }
+
+    buf[1] = 'u';
+    buf[2] = '0';
+    buf[3] = '0';
+    buf[4] = hex[c >> 4];
+    buf[5] = hex[c & 0xf];
+
+    return 6;
+}

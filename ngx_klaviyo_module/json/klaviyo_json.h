@@ -1,0 +1,62 @@
+/*
+ * A bounded JSON writer: bytes go into a buffer of the caller's, never past
+ * its end.  What does not fit sets `overflow` and writes nothing more; the
+ * caller looks once, at the end.
+ *
+ * Plain C, no allocation.
+ */
+
+
+#ifndef KLAVIYO_JSON_H
+#define KLAVIYO_JSON_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+typedef struct {
+    uint8_t   *start;
+    uint8_t   *pos;
+    uint8_t   *end;
+    unsigned   overflow:1;
+    unsigned   repaired:1;       /* a string held invalid UTF-8             */
+    unsigned   cut:1;            /* a string was longer than its limit      */
+} klaviyo_json_t;
+
+
+void klaviyo_json_init(klaviyo_json_t *json, uint8_t *buf, size_t size);
+
+/* bytes that are JSON already */
+void klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len);
+
+#define klaviyo_json_literal(json, text)                                     \
+    klaviyo_json_raw(json, text, sizeof(text) - 1)
+
+/*
+ * A JSON string with its quotes from any bytes: quote, backslash and control
+ * characters (DEL too) are escaped, each maximal invalid UTF-8 sequence
+ * becomes one U+FFFD, and what is longer than `max` bytes of UTF-8 (counted
+ * unescaped, after repair) is cut at a character boundary.
+ */
+void klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
+    size_t max);
+
+/* the same without the quotes, to write one string in several pieces */
+void klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
+    size_t max);
+
+/* an unsigned decimal number */
+void klaviyo_json_uint(klaviyo_json_t *json, uint64_t n);
+
+/*
+ * One character of UTF-8 at p < last: its length in bytes, 1 to 4.  Negative:
+ * invalid, that many bytes (1 to 3) are the maximal subpart to replace.
+ */
+int klaviyo_json_utf8(const uint8_t *p, const uint8_t *last);
+
+/* the most bytes that klaviyo_json_string() writes for len bytes of input */
+#define klaviyo_json_string_size(len)  (6 * (len) + 2)
+
+
+#endif /* KLAVIYO_JSON_H */

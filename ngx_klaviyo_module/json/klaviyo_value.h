@@ -1,0 +1,85 @@
+/*
+ * Values of events: text that became known in a request, as a type of
+ * `property` and `profile`, into JSON that Klaviyo's schema accepts.
+ *
+ * Limits are those of Klaviyo's "Limitations" of the events API.
+ */
+
+
+#ifndef KLAVIYO_VALUE_H
+#define KLAVIYO_VALUE_H
+
+
+#include "klaviyo_json.h"
+
+
+#define KLAVIYO_STRING_MAX       100000     /* bytes of one string          */
+#define KLAVIYO_LIST_MAX         4000       /* items of one array           */
+#define KLAVIYO_DEPTH_MAX        10         /* levels, `properties` is one  */
+#define KLAVIYO_PROPERTIES_MAX   400        /* of one event                 */
+#define KLAVIYO_PROFILE_MAX      95000      /* bytes of a profile           */
+#define KLAVIYO_METRIC_MAX       127        /* characters of a metric name  */
+#define KLAVIYO_EMAIL_MAX        99         /* characters of an email       */
+#define KLAVIYO_JSON_TEXT_MAX    (1024 * 1024)  /* bytes parsed for `json`  */
+
+
+typedef enum {
+    KLAVIYO_VALUE_STRING = 0,
+    KLAVIYO_VALUE_NUMBER,        /* JSON's grammar, blanks around it allowed;
+                                    integers within 64 bits, finite         */
+    KLAVIYO_VALUE_BOOL,          /* true/false, on/off, yes/no, 1/0         */
+    KLAVIYO_VALUE_LIST,          /* comma-separated, trimmed, empty items
+                                    dropped; an array of strings            */
+    KLAVIYO_VALUE_JSON           /* any JSON text; unique keys, within the
+                                    limits of depth, items and integers     */
+} klaviyo_value_type_e;
+
+
+typedef enum {
+    KLAVIYO_VALUE_OK = 0,
+    KLAVIYO_VALUE_EMPTY,         /* nothing written: leave it out           */
+    KLAVIYO_VALUE_BAD            /* nothing written: does not parse         */
+} klaviyo_value_rc_e;
+
+
+/*
+ * Writes the value or nothing at all (the writer stands where it stood).
+ * `*list_cut` is set when items beyond KLAVIYO_LIST_MAX were left out.
+ * A value without room sets the writer's `overflow` and is OK by itself.
+ */
+klaviyo_value_rc_e klaviyo_value_write(klaviyo_json_t *json,
+    klaviyo_value_type_e type, const uint8_t *p, size_t len, int *list_cut);
+
+/* the type `json`, of trimmed text; klaviyo_value_write() calls it */
+klaviyo_value_rc_e klaviyo_value_json(klaviyo_json_t *json, const uint8_t *p,
+    size_t len);
+
+/* JSON's blanks */
+#define klaviyo_value_blank(c)                                               \
+    ((c) == ' ' || (c) == '\t' || (c) == '\r' || (c) == '\n')
+
+/* takes blanks off both ends; returns the length left */
+size_t klaviyo_value_trim(const uint8_t **p, size_t len);
+
+/* 1 or 0: what Klaviyo takes as an email, a phone number (E.164), a currency
+   (three capital letters), a metric's name (1 to 127 characters of UTF-8) */
+int klaviyo_value_is_email(const uint8_t *p, size_t len);
+int klaviyo_value_is_phone(const uint8_t *p, size_t len);
+int klaviyo_value_is_currency(const uint8_t *p, size_t len);
+int klaviyo_value_is_metric(const uint8_t *p, size_t len);
+
+/*
+ * A time given as seconds since 1970 ("1790000000", "1790000000.123") or in
+ * ISO 8601 with a date, a time and "Z" or an offset: seconds since 1970 in
+ * *t.  Bad when it does not parse, lies before 1991, or more than one year
+ * after `now`.
+ */
+klaviyo_value_rc_e klaviyo_value_time(const uint8_t *p, size_t len,
+    int64_t now, int64_t *t);
+
+/* "2026-07-15T12:00:00+00:00", always 25 bytes without NUL */
+#define KLAVIYO_TIME_LEN  25
+void klaviyo_value_format_time(uint8_t *buf, int64_t t);
+
+
+#endif /* KLAVIYO_VALUE_H */
