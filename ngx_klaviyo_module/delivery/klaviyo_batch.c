@@ -1,0 +1,323 @@
+/*
+ * Batches: filling and the end.  Room: delivery, plain C; of the ring it
+ * uses klaviyo_ring_read() only.
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "klaviyo_batch_private.h"
+#include "klaviyo_body.h"
+
+
+#define KLAVIYO_BATCH_RECORD  16384  /* bytes of the first reading buffer   */
+#define KLAVIYO_BATCH_READS   (4 * KLAVIYO_BATCH_EVENTS_MAX)
+
+
+static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
+    klaviyo_ring_t *ring, klaviyo_record_t *record);
+static int klaviyo_batch_take(klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, size_t bytes, int64_t oldest);
+static int klaviyo_batch_add(klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, size_t bytes);
+
+
+klaviyo_batch_t *
+klaviyo_batch_create(const klaviyo_cursor_t *from)
+{
+    klaviyo_batch_t  *batch;
+
+    batch = calloc(1, sizeof(klaviyo_batch_t));
+    if (batch == NULL) {
+        return NULL;
+    }
+
+    batch->record = malloc(KLAVIYO_BATCH_RECORD);
+    if (batch->record == NULL) {
+        free(batch);
+        return NULL;
+    }
+
+    batch->record_size = KLAVIYO_BATCH_RECORD;
+    batch->from = *from;
+    batch->end = *from;
+    batch->bytes = klaviyo_body_frame_size();
+
+    klaviyo_set_key(&batch->key);
+
+    return batch;
+}
+
+
+void
+klaviyo_batch_destroy(klaviyo_batch_t *batch)
+{
+    klaviyo_request_free_all(batch->waiting);
+    klaviyo_request_free_all(batch->taken);
+
+    free(batch->arena.start);
+    free(batch->record);
+    free(batch);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
+    size_t events, size_t bytes, int64_t oldest)
+{
+    klaviyo_record_t   record;
+    klaviyo_ring_rc_e  rc;
+
+    if (events > KLAVIYO_BATCH_EVENTS_MAX) {
+        events = KLAVIYO_BATCH_EVENTS_MAX;
+    }
+
+    if (bytes > KLAVIYO_BATCH_BODY_MAX) {
+        bytes = KLAVIYO_BATCH_BODY_MAX;
+    }
+
+    /* records that end at once are work too: a call has to return soon */
+
+    while (batch->n < events
+           && batch->bytes < bytes
+           && batch->reads < KLAVIYO_BATCH_READS)
+    {
+        rc = klaviyo_batch_read(batch, ring, &record);
+
+        if (rc != KLAVIYO_RING_OK && rc != KLAVIYO_RING_GAP) {
+            return rc;
+        }
+
+        if (rc == KLAVIYO_RING_OK) {
+
+            switch (klaviyo_batch_take(batch, &record.event, bytes, oldest)) {
+
+            case -1:
+                return KLAVIYO_RING_ERROR;
+
+            case 0:
+                batch->full = 1;
+                return KLAVIYO_RING_OK;
+            }
+        }
+
+        /*
+         * What the sequence jumped over and the ring does not call missing
+         * was dropped as the oldest while this batch was being filled.
+         */
+
+        batch->outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] += record.missing;
+        batch->outcome[KLAVIYO_OUTCOME_LOST_FULL] +=
+                             record.seq - batch->end.seq - record.missing;
+
+        batch->end = record.next;
+        batch->reads++;
+    }
+
+    batch->full = 1;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+uint32_t
+klaviyo_batch_events(const klaviyo_batch_t *batch)
+{
+    return batch->n;
+}
+
+
+size_t
+klaviyo_batch_bytes(const klaviyo_batch_t *batch)
+{
+    return batch->bytes;
+}
+
+
+int
+klaviyo_batch_full(const klaviyo_batch_t *batch)
+{
+    return batch->full;
+}
+
+
+int
+klaviyo_batch_close(klaviyo_batch_t *batch)
+{
+    uint32_t               i;
+    klaviyo_set_string_t  *string;
+    klaviyo_batch_item_t  *item;
+
+    if (klaviyo_request_make(batch, &batch->waiting) != 0) {
+        return -1;
+    }
+
+    /* the arena will not move again */
+
+    for (i = 0; i < batch->n; i++) {
+        item = &batch->item[i];
+
+        item->event.attributes = batch->arena.start + item->attributes;
+
+        string = &batch->profiles.string[item->profile];
+        item->event.profile = batch->arena.start + string->offset;
+
+        string = &batch->unique_ids.string[item->unique_id];
+        item->event.unique_id = batch->arena.start + string->offset;
+    }
+
+    batch->full = 1;
+
+    free(batch->record);
+    batch->record = NULL;
+    batch->record_size = 0;
+
+    return 0;
+}
+
+
+int
+klaviyo_batch_done(const klaviyo_batch_t *batch)
+{
+    return batch->open == 0;
+}
+
+
+void
+klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack)
+{
+    ack->from = batch->from;
+    ack->to = batch->end;
+
+    memcpy(ack->outcome, batch->outcome, sizeof(ack->outcome));
+}
+
+
+const klaviyo_cursor_t *
+klaviyo_batch_end(const klaviyo_batch_t *batch)
+{
+    return &batch->end;
+}
+
+
+/* the next record, in a buffer that grows as the ring asks */
+
+static klaviyo_ring_rc_e
+klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
+    klaviyo_record_t *record)
+{
+    uint8_t            *buf;
+    klaviyo_ring_rc_e   rc;
+
+    for ( ;; ) {
+        rc = klaviyo_ring_read(ring, &batch->end, batch->record,
+                               batch->record_size, record);
+
+        if (rc != KLAVIYO_RING_SMALL) {
+            return rc;
+        }
+
+        if (record->missing <= batch->record_size
+            || record->missing > SIZE_MAX)
+        {
+            return KLAVIYO_RING_ERROR;
+        }
+
+        buf = malloc(record->missing);
+        if (buf == NULL) {
+            return KLAVIYO_RING_ERROR;
+        }
+
+        free(batch->record);
+
+        batch->record = buf;
+        batch->record_size = record->missing;
+    }
+}
+
+
+/* 1: it is the batch's, 0: it does not fit beside the others, -1: no memory */
+
+static int
+klaviyo_batch_take(klaviyo_batch_t *batch, const klaviyo_event_t *event,
+    size_t bytes, int64_t oldest)
+{
+    if (oldest != 0 && event->time < oldest) {
+        batch->outcome[KLAVIYO_OUTCOME_DEAD_EXPIRED]++;
+        return 1;
+    }
+
+    if (klaviyo_body_single(NULL, event) > KLAVIYO_BATCH_BODY_MAX) {
+        batch->outcome[KLAVIYO_OUTCOME_DEAD_TOO_LARGE]++;
+        return 1;
+    }
+
+    return klaviyo_batch_add(batch, event, bytes);
+}
+
+
+static int
+klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
+    size_t bytes)
+{
+    size_t                 cost, room;
+    uint32_t               profile, unique_id;
+    uint64_t               profile_hash, unique_id_hash;
+    klaviyo_arena_t       *arena;
+    klaviyo_batch_item_t  *item;
+
+    arena = &batch->arena;
+
+    profile = klaviyo_set_find(&batch->profiles, arena, &batch->key,
+                               event->profile, event->profile_len,
+                               &profile_hash);
+
+    unique_id = klaviyo_set_find(&batch->unique_ids, arena, &batch->key,
+                                 event->unique_id, event->unique_id_len,
+                                 &unique_id_hash);
+
+    cost = klaviyo_body_event_size(event);
+    room = event->attributes_len;
+
+    if (profile == batch->profiles.n) {
+        cost += klaviyo_body_entry_size(event);
+        room += event->profile_len;
+    }
+
+    if (unique_id == batch->unique_ids.n) {
+        room += event->unique_id_len;
+    }
+
+    if (batch->n > 0 && batch->bytes + cost > bytes) {
+        return 0;
+    }
+
+    if (klaviyo_arena_reserve(arena, room) != 0) {
+        return -1;
+    }
+
+    item = &batch->item[batch->n++];
+
+    item->event = *event;
+    item->attributes = klaviyo_arena_add(arena, event->attributes,
+                                         event->attributes_len);
+    item->profile = profile;
+    item->unique_id = unique_id;
+    item->repeated = (unique_id < batch->unique_ids.n);
+
+    if (profile == batch->profiles.n) {
+        klaviyo_set_add(&batch->profiles, arena, event->profile,
+                        event->profile_len, profile_hash);
+    }
+
+    if (unique_id == batch->unique_ids.n) {
+        klaviyo_set_add(&batch->unique_ids, arena, event->unique_id,
+                        event->unique_id_len, unique_id_hash);
+    }
+
+    batch->bytes += cost;
+    batch->open++;
+
+    return 1;
+}

@@ -1,0 +1,113 @@
+/*
+ * A batch: a stretch of the ring on its way to Klaviyo.
+ *
+ *     batch     everything read between two cursors, with an outcome each
+ *     request   a part of it that goes out as one HTTP request: one event to
+ *               /api/events, several to /api/event-bulk-create-jobs, grouped
+ *               by profile, no unique_id twice
+ *
+ * A batch starts with one request (plus one for each repeated unique_id) and
+ * is split further as answers demand.  It is done when every event has an
+ * outcome.  Events are copied out of the ring once and owned by the batch.
+ */
+
+
+#ifndef KLAVIYO_BATCH_H
+#define KLAVIYO_BATCH_H
+
+
+#include "queue/klaviyo_ring.h"
+#include "klaviyo_reply.h"
+
+
+#define KLAVIYO_BATCH_EVENTS_MAX  1000
+#define KLAVIYO_BATCH_BODY_MAX    4500000    /* bytes of a request's body   */
+#define KLAVIYO_OUTCOME_NONE      KLAVIYO_OUTCOME_N
+
+
+typedef struct klaviyo_batch_s    klaviyo_batch_t;
+typedef struct klaviyo_request_s  klaviyo_request_t;
+
+
+/* one HTTP request's share of a batch */
+
+struct klaviyo_request_s {
+    klaviyo_request_t  *next;        /* in the batch's list of waiting ones */
+    uint32_t           *index;       /* events of the batch, in body order  */
+    uint32_t            n;
+    uint32_t            entries;     /* of a bulk body: profiles            */
+    uint8_t            *body;        /* NULL until klaviyo_request_body()   */
+    size_t              body_len;
+    unsigned            tries;       /* answers waited for in vain          */
+    unsigned            single:1;    /* /api/events                         */
+    unsigned            unsure:1;    /* sent before, the answer was lost    */
+};
+
+
+/* an empty batch that begins at `from`; NULL: no memory */
+klaviyo_batch_t *klaviyo_batch_create(const klaviyo_cursor_t *from);
+void klaviyo_batch_destroy(klaviyo_batch_t *batch);
+
+/*
+ * Reads the ring into the batch until `events` or `bytes` of body are
+ * reached or nothing more is there.  Events older than `oldest` (ms of
+ * CLOCK_REALTIME, 0: no limit) end as expired at once, missing ones as
+ * corrupt.  May be called again on a batch that was not yet closed.  OK: a
+ * limit was reached (of work done, too: then there may be nothing to send);
+ * EMPTY; ERROR: no memory, nothing is lost; else as klaviyo_ring_read().
+ */
+klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
+    klaviyo_ring_t *ring, size_t events, size_t bytes, int64_t oldest);
+
+/* how full it is: events to send, bytes of body so far, 1 when at a limit */
+uint32_t klaviyo_batch_events(const klaviyo_batch_t *batch);
+size_t klaviyo_batch_bytes(const klaviyo_batch_t *batch);
+int klaviyo_batch_full(const klaviyo_batch_t *batch);
+
+/* no more events: makes the first requests.  0, or -1 without memory */
+int klaviyo_batch_close(klaviyo_batch_t *batch);
+
+/* the next request to send, taken from the batch's list; NULL: none waits */
+klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
+
+/*
+ * Gives a request back to be sent later, before all others.  One that has a
+ * body counts as tried; if its answer was lost, it is unsure from now on.
+ */
+void klaviyo_batch_requeue(klaviyo_batch_t *batch,
+    klaviyo_request_t *request, int unsure);
+
+/* builds the body if it is not there; 0, or -1 without memory */
+int klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request);
+
+/*
+ * Books an answer that is final for a request (ACCEPTED, REFUSED, TOO_LARGE)
+ * and frees the request: outcomes for its events, or new, smaller requests
+ * for what must go again (named entries set aside, halves, one by one).
+ * 0, or -1 without memory: the request is back in the list, nothing booked.
+ * `dead` is called for each event that is refused for good.
+ */
+typedef void (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome);
+
+int klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
+    klaviyo_dead_pt dead, void *data);
+
+/* ends every event of a request with one outcome (dry_run), frees it */
+void klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_outcome_e outcome);
+
+/* an event of a request, for logs */
+const klaviyo_event_t *klaviyo_request_event(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, uint32_t n);
+
+/* 1 when every event has an outcome; then what to acknowledge */
+int klaviyo_batch_done(const klaviyo_batch_t *batch);
+void klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack);
+
+/* behind the last event: where the next batch begins */
+const klaviyo_cursor_t *klaviyo_batch_end(const klaviyo_batch_t *batch);
+
+
+#endif /* KLAVIYO_BATCH_H */

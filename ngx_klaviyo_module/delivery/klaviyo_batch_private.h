@@ -1,0 +1,89 @@
+/*
+ * What the files of the batch share: klaviyo_batch.c (filling, the end),
+ * klaviyo_request.c (requests and their lists), klaviyo_settle.c (answers).
+ * Included by nobody else.
+ *
+ *     arena     profiles, attributes and unique_ids, each distinct profile
+ *               and unique_id once; items hold offsets until the close
+ *     items     events to send, in the order of the ring
+ *     waiting   requests to send
+ *     taken     requests that klaviyo_batch_next() has handed out
+ *
+ * An event is in exactly one request from the close until its outcome.  The
+ * events of a request stand grouped by profile, and as every later request
+ * is a part of an earlier one, they stay so.
+ */
+
+
+#ifndef KLAVIYO_BATCH_PRIVATE_H
+#define KLAVIYO_BATCH_PRIVATE_H
+
+
+#include "klaviyo_batch.h"
+#include "klaviyo_set.h"
+
+
+typedef struct {
+    klaviyo_event_t       event;     /* its pointers are set by the close   */
+    size_t                attributes;    /* offset in the arena             */
+    uint32_t              profile;   /* number in the set                   */
+    uint32_t              unique_id; /* number in the set                   */
+    unsigned              repeated:1;    /* the unique_id was there before  */
+} klaviyo_batch_item_t;
+
+
+struct klaviyo_batch_s {
+    klaviyo_cursor_t      from;
+    klaviyo_cursor_t      end;
+
+    klaviyo_arena_t       arena;
+    klaviyo_set_key_t     key;
+    klaviyo_set_t         profiles;
+    klaviyo_set_t         unique_ids;
+
+    uint8_t              *record;    /* what the ring reads into            */
+    size_t                record_size;
+    size_t                bytes;     /* of a bulk body of all items         */
+
+    klaviyo_request_t    *waiting;
+    klaviyo_request_t    *taken;
+
+    uint64_t              outcome[KLAVIYO_OUTCOME_N];
+    uint32_t              reads;     /* records and gaps behind `from`      */
+    uint32_t              open;      /* items without an outcome            */
+    uint32_t              n;
+    klaviyo_batch_item_t  item[KLAVIYO_BATCH_EVENTS_MAX];
+
+    unsigned              full:1;
+};
+
+
+_Static_assert(KLAVIYO_SET_MAX >= KLAVIYO_BATCH_EVENTS_MAX,
+               "a set cannot number the profiles of a batch");
+
+
+/* klaviyo_request.c */
+
+/*
+ * Puts a request for these events, grouped by profile, at the end of a list
+ * and moves the end on; one event makes a single request.  0, or -1 without
+ * memory.
+ */
+int klaviyo_request_append(const klaviyo_batch_t *batch,
+    klaviyo_request_t ***last, const uint32_t *index, uint32_t n);
+
+/* makes the first requests, in `list`; 0, or -1 without memory */
+int klaviyo_request_make(const klaviyo_batch_t *batch,
+    klaviyo_request_t **list);
+
+/* puts a list, or a taken request, before the waiting ones */
+void klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list);
+void klaviyo_request_put_back(klaviyo_batch_t *batch,
+    klaviyo_request_t *request);
+
+/* frees a taken request; frees a list */
+void klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request);
+void klaviyo_request_free_all(klaviyo_request_t *list);
+
+
+#endif /* KLAVIYO_BATCH_PRIVATE_H */

@@ -1,0 +1,141 @@
+/*
+ * Bodies of requests.  Room: delivery, plain C.
+ *
+ *     single  {"data":{"type":"event","attributes":{ATTRIBUTES,
+ *              "profile":{"data":PROFILE}}}}
+ *
+ *     bulk    {"data":{"type":"event-bulk-create-job","attributes":
+ *              {"events-bulk-create":{"data":[ENTRY,...]}}}}
+ *     ENTRY   {"type":"event-bulk-create","attributes":{"profile":
+ *              {"data":PROFILE},"events":{"data":[EVENT,...]}}}
+ *     EVENT   {"type":"event","attributes":{ATTRIBUTES}}
+ */
+
+
+#include <string.h>
+
+#include "klaviyo_body.h"
+
+
+#define KLAVIYO_BODY_SINGLE_START    "{\"data\":{\"type\":\"event\","        \
+                                     "\"attributes\":{"
+#define KLAVIYO_BODY_SINGLE_PROFILE  ",\"profile\":{\"data\":"
+#define KLAVIYO_BODY_SINGLE_END      "}}}}"
+
+#define KLAVIYO_BODY_BULK_START      "{\"data\":{\"type\":"                  \
+                                     "\"event-bulk-create-job\","            \
+                                     "\"attributes\":"                       \
+                                     "{\"events-bulk-create\":{\"data\":["
+#define KLAVIYO_BODY_BULK_END        "]}}}}"
+
+#define KLAVIYO_BODY_ENTRY_START     "{\"type\":\"event-bulk-create\","      \
+                                     "\"attributes\":{\"profile\":{\"data\":"
+#define KLAVIYO_BODY_ENTRY_EVENTS    "},\"events\":{\"data\":["
+#define KLAVIYO_BODY_ENTRY_END       "]}}}"
+
+#define KLAVIYO_BODY_EVENT_START     "{\"type\":\"event\",\"attributes\":{"
+#define KLAVIYO_BODY_EVENT_END       "}}"
+
+
+typedef struct {
+    uint8_t  *pos;               /* NULL: counting only                     */
+    size_t    len;
+} klaviyo_body_t;
+
+
+#define klaviyo_body_literal(body, text)                                     \
+    klaviyo_body_raw(body, text, sizeof(text) - 1)
+
+
+static void klaviyo_body_raw(klaviyo_body_t *body, const void *p, size_t len);
+
+
+size_t
+klaviyo_body_single(uint8_t *p, const klaviyo_event_t *event)
+{
+    klaviyo_body_t  body;
+
+    body.pos = p;
+    body.len = 0;
+
+    klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_START);
+    klaviyo_body_raw(&body, event->attributes, event->attributes_len);
+    klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_PROFILE);
+    klaviyo_body_raw(&body, event->profile, event->profile_len);
+    klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_END);
+
+    return body.len;
+}
+
+
+size_t
+klaviyo_body_bulk(uint8_t *p, const klaviyo_event_t *const *event, uint32_t n)
+{
+    uint32_t        i;
+    klaviyo_body_t  body;
+
+    body.pos = p;
+    body.len = 0;
+
+    klaviyo_body_literal(&body, KLAVIYO_BODY_BULK_START);
+
+    for (i = 0; i < n; i++) {
+
+        if (i > 0 && event[i]->profile == event[i - 1]->profile) {
+            klaviyo_body_literal(&body, ",");
+
+        } else {
+            if (i > 0) {
+                klaviyo_body_literal(&body, KLAVIYO_BODY_ENTRY_END ",");
+            }
+
+            klaviyo_body_literal(&body, KLAVIYO_BODY_ENTRY_START);
+            klaviyo_body_raw(&body, event[i]->profile, event[i]->profile_len);
+            klaviyo_body_literal(&body, KLAVIYO_BODY_ENTRY_EVENTS);
+        }
+
+        klaviyo_body_literal(&body, KLAVIYO_BODY_EVENT_START);
+        klaviyo_body_raw(&body, event[i]->attributes,
+                         event[i]->attributes_len);
+        klaviyo_body_literal(&body, KLAVIYO_BODY_EVENT_END);
+    }
+
+    klaviyo_body_literal(&body, KLAVIYO_BODY_ENTRY_END KLAVIYO_BODY_BULK_END);
+
+    return body.len;
+}
+
+
+size_t
+klaviyo_body_frame_size(void)
+{
+    return sizeof(KLAVIYO_BODY_BULK_START KLAVIYO_BODY_BULK_END) - 1;
+}
+
+
+size_t
+klaviyo_body_entry_size(const klaviyo_event_t *event)
+{
+    return sizeof(KLAVIYO_BODY_ENTRY_START KLAVIYO_BODY_ENTRY_EVENTS
+                  KLAVIYO_BODY_ENTRY_END) - 1
+           + event->profile_len;
+}
+
+
+size_t
+klaviyo_body_event_size(const klaviyo_event_t *event)
+{
+    return sizeof(KLAVIYO_BODY_EVENT_START KLAVIYO_BODY_EVENT_END ",") - 1
+           + event->attributes_len;
+}
+
+
+static void
+klaviyo_body_raw(klaviyo_body_t *body, const void *p, size_t len)
+{
+    if (body->pos != NULL) {
+        body->pos = (uint8_t *) memcpy(body->pos, p, len) + len;
+    }
+
+    body->len += len;
+}

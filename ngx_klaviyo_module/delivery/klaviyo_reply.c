@@ -1,0 +1,458 @@
+/*
+ * Answers read.  Room: delivery, plain C and jansson; it touches nothing but
+ * the answer and the caller's buffers.
+ *
+ *     {"errors": [{"id", "status", "code", "title", "detail",
+ *                  "source": {"pointer": "/data/attributes/..."}}]}
+ *
+ *     /data/attributes/events-bulk-create/data/<entry>[/...]
+ *     /data/attributes/events-bulk-create/data/<entry>
+ *         /attributes/events/data/<event>[/...]
+ */
+
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "klaviyo_reply.h"
+
+
+#define KLAVIYO_REPLY_DEPTH_MAX   32         /* levels of a body            */
+#define KLAVIYO_REPLY_VALUES_MAX  100000     /* values of a body            */
+#define KLAVIYO_REPLY_DIGITS_MAX  9          /* of an index                 */
+
+#define KLAVIYO_REPLY_ENTRY  "/data/attributes/events-bulk-create/data/"
+#define KLAVIYO_REPLY_EVENT  "/attributes/events/data/"
+
+
+typedef struct {
+    char  *pos;
+    char  *last;                 /* where the NUL goes at the latest        */
+} klaviyo_reply_text_t;
+
+
+static json_t *klaviyo_reply_parse(const klaviyo_answer_t *answer);
+static int klaviyo_reply_sane(const uint8_t *p, size_t len);
+static int klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named);
+static const char *klaviyo_reply_prefix(const char *p, const char *end,
+    const char *prefix);
+static const char *klaviyo_reply_index(const char *p, const char *end,
+    uint32_t *index);
+static int klaviyo_reply_compare(const void *one, const void *two);
+static void klaviyo_reply_add(klaviyo_reply_text_t *text, const char *p);
+static void klaviyo_reply_quote(klaviyo_reply_text_t *text, const char *p,
+    size_t len);
+
+
+klaviyo_verdict_e
+klaviyo_reply_verdict(const klaviyo_answer_t *answer)
+{
+    unsigned  status;
+
+    status = answer->status;
+
+    if (status == 0) {
+        return KLAVIYO_REPLY_NONE;
+    }
+
+    if (status >= 200 && status < 300) {
+        return KLAVIYO_REPLY_ACCEPTED;
+    }
+
+    if (status == 429) {
+        return KLAVIYO_REPLY_THROTTLED;
+    }
+
+    /* Cloudflare's word, not Klaviyo's: it says nothing of events or keys */
+
+    if (answer->challenge) {
+        return KLAVIYO_REPLY_PASSING;
+    }
+
+    switch (status) {
+
+    case 400:
+    case 409:
+    case 422:                    /* not documented; JSON:API's usual 400    */
+        return KLAVIYO_REPLY_REFUSED;
+
+    case 413:
+        return KLAVIYO_REPLY_TOO_LARGE;
+
+    case 408:
+    case 425:
+        return KLAVIYO_REPLY_PASSING;
+    }
+
+    /*
+     * A redirect, or a 4xx that says nothing of the events (401, 402, 404,
+     * 407, 415, ...): the address, the key, a proxy or the plan is at fault,
+     * and every other event would meet the same.  They are kept.
+     */
+
+    if (status < 500) {
+        return KLAVIYO_REPLY_BLOCKED;
+    }
+
+    return KLAVIYO_REPLY_PASSING;
+}
+
+
+size_t
+klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
+    klaviyo_named_t *named, size_t max)
+{
+    size_t            i, n, count;
+    json_t           *root, *errors;
+    klaviyo_named_t  *all;
+
+    root = klaviyo_reply_parse(answer);
+    if (root == NULL) {
+        return 0;
+    }
+
+    count = 0;
+
+    errors = json_object_get(root, "errors");
+    n = json_array_size(errors);
+
+    all = calloc(n, sizeof(klaviyo_named_t));
+    if (all == NULL) {
+        goto done;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (!klaviyo_reply_pointer(json_array_get(errors, i), &all[i])
+            || all[i].entry >= entries)
+        {
+            goto done;
+        }
+    }
+
+    qsort(all, n, sizeof(klaviyo_named_t), klaviyo_reply_compare);
+
+    for (i = 0; i < n; i++) {
+        if (i > 0 && klaviyo_reply_compare(&all[i - 1], &all[i]) == 0) {
+            continue;
+        }
+
+        /* a list that was cut is not the whole truth */
+
+        if (count == max) {
+            count = 0;
+            goto done;
+        }
+
+        named[count++] = all[i];
+    }
+
+done:
+
+    free(all);
+    json_decref(root);
+
+    return count;
+}
+
+
+void
+klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
+{
+    char                   status[16];
+    json_t                *root, *error, *title, *detail;
+    klaviyo_reply_text_t   text;
+
+    if (size == 0) {
+        return;
+    }
+
+    text.pos = buf;
+    text.last = buf + size - 1;
+
+    *buf = '\0';
+
+    if (answer->status == 0) {
+        klaviyo_reply_add(&text, "no answer");
+
+        if (answer->error != NULL && *answer->error != '\0') {
+            klaviyo_reply_add(&text, ": ");
+            klaviyo_reply_quote(&text, answer->error, strlen(answer->error));
+        }
+
+        return;
+    }
+
+    snprintf(status, sizeof(status), "%u", answer->status);
+    klaviyo_reply_add(&text, status);
+
+    if (answer->challenge) {
+        klaviyo_reply_add(&text, " (challenge)");
+        return;
+    }
+
+    root = klaviyo_reply_parse(answer);
+    if (root == NULL) {
+        return;
+    }
+
+    error = json_array_get(json_object_get(root, "errors"), 0);
+    title = json_object_get(error, "title");
+    detail = json_object_get(error, "detail");
+
+    if (json_is_string(title)) {
+        klaviyo_reply_add(&text, " ");
+        klaviyo_reply_quote(&text, json_string_value(title),
+                           json_string_length(title));
+    }
+
+    if (json_is_string(detail)) {
+        klaviyo_reply_add(&text, ": ");
+        klaviyo_reply_quote(&text, json_string_value(detail),
+                           json_string_length(detail));
+    }
+
+    json_decref(root);
+}
+
+
+/* the body, if it is JSON with a list of errors that is not empty */
+
+static json_t *
+klaviyo_reply_parse(const klaviyo_answer_t *answer)
+{
+    json_t  *root;
+
+    if (answer->body == NULL || answer->body_cut
+        || answer->body_len > KLAVIYO_REPLY_BODY_MAX
+        || !klaviyo_reply_sane(answer->body, answer->body_len))
+    {
+        return NULL;
+    }
+
+    /* a detail may quote what was sent, NUL and all */
+
+    root = json_loadb((const char *) answer->body, answer->body_len,
+                      JSON_ALLOW_NUL, NULL);
+    if (root == NULL) {
+        return NULL;
+    }
+
+    if (json_array_size(json_object_get(root, "errors")) == 0) {
+        json_decref(root);
+        return NULL;
+    }
+
+    return root;
+}
+
+
+/* before jansson spends memory and stack on it */
+
+static int
+klaviyo_reply_sane(const uint8_t *p, size_t len)
+{
+    size_t  i, depth, values;
+    int     string;
+
+    depth = 0;
+    values = 0;
+    string = 0;
+
+    for (i = 0; i < len; i++) {
+
+        if (string) {
+            if (p[i] == '\\') {
+                i++;
+
+            } else if (p[i] == '"') {
+                string = 0;
+            }
+
+            continue;
+        }
+
+        switch (p[i]) {
+
+        case '"':
+            string = 1;
+            break;
+
+        case '{':
+        case '[':
+            depth++;
+            values++;
+            break;
+
+        case '}':
+        case ']':
+            if (depth == 0) {
+                return 0;
+            }
+
+            depth--;
+            break;
+
+        case ',':
+            values++;
+            break;
+        }
+
+        if (depth > KLAVIYO_REPLY_DEPTH_MAX
+            || values > KLAVIYO_REPLY_VALUES_MAX)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named)
+{
+    json_t      *pointer;
+    uint32_t     event;
+    const char  *p, *end, *next;
+
+    pointer = json_object_get(json_object_get(error, "source"), "pointer");
+    if (!json_is_string(pointer)) {
+        return 0;
+    }
+
+    p = json_string_value(pointer);
+    end = p + json_string_length(pointer);
+
+    p = klaviyo_reply_prefix(p, end, KLAVIYO_REPLY_ENTRY);
+    if (p == NULL) {
+        return 0;
+    }
+
+    p = klaviyo_reply_index(p, end, &named->entry);
+    if (p == NULL) {
+        return 0;
+    }
+
+    named->event = -1;
+
+    next = klaviyo_reply_prefix(p, end, KLAVIYO_REPLY_EVENT);
+    if (next == NULL) {
+        return 1;
+    }
+
+    next = klaviyo_reply_index(next, end, &event);
+    if (next == NULL) {
+        return 0;
+    }
+
+    named->event = (int32_t) event;
+
+    return 1;
+}
+
+
+/* behind the prefix, NULL: something else stands there */
+
+static const char *
+klaviyo_reply_prefix(const char *p, const char *end, const char *prefix)
+{
+    size_t  len;
+
+    len = strlen(prefix);
+
+    if ((size_t) (end - p) < len || memcmp(p, prefix, len) != 0) {
+        return NULL;
+    }
+
+    return p + len;
+}
+
+
+/* RFC 6901: no sign, no leading zero, up to the end or the next slash */
+
+static const char *
+klaviyo_reply_index(const char *p, const char *end, uint32_t *index)
+{
+    uint32_t     n;
+    const char  *start;
+
+    n = 0;
+
+    for (start = p; p < end && *p >= '0' && *p <= '9'; p++) {
+        if (p - start == KLAVIYO_REPLY_DIGITS_MAX) {
+            return NULL;
+        }
+
+        n = n * 10 + (uint32_t) (*p - '0');
+    }
+
+    if (p == start || (*start == '0' && p - start > 1)) {
+        return NULL;
+    }
+
+    if (p < end && *p != '/') {
+        return NULL;
+    }
+
+    *index = n;
+
+    return p;
+}
+
+
+static int
+klaviyo_reply_compare(const void *one, const void *two)
+{
+    const klaviyo_named_t  *a = one;
+    const klaviyo_named_t  *b = two;
+
+    if (a->entry != b->entry) {
+        return a->entry < b->entry ? -1 : 1;
+    }
+
+    if (a->event != b->event) {
+        return a->event < b->event ? -1 : 1;
+    }
+
+    return 0;
+}
+
+
+static void
+klaviyo_reply_add(klaviyo_reply_text_t *text, const char *p)
+{
+    while (*p != '\0' && text->pos < text->last) {
+        *text->pos++ = *p++;
+    }
+
+    *text->pos = '\0';
+}
+
+
+/* bytes from outside: they end no quotation and start no escape sequence */
+
+static void
+klaviyo_reply_quote(klaviyo_reply_text_t *text, const char *p, size_t len)
+{
+    size_t  i;
+
+    klaviyo_reply_add(text, "\"");
+
+    for (i = 0; i < len && text->pos < text->last; i++) {
+
+        if (p[i] < 0x20 || p[i] > 0x7e) {
+            *text->pos++ = '?';
+
+        } else if (p[i] == '"') {
+            *text->pos++ = '\'';
+
+        } else {
+            *text->pos++ = p[i];
+        }
+    }
+
+    klaviyo_reply_add(text, "\"");
+}

@@ -1,0 +1,76 @@
+/*
+ * What an answer of Klaviyo means for the events that were sent.
+ *
+ * Facts: the table of statuses and the error format of Klaviyo's API
+ * (JSON:API errors with source.pointer).  Plain C and jansson: bytes from
+ * Klaviyo's end are hostile until checked.
+ */
+
+
+#ifndef KLAVIYO_REPLY_H
+#define KLAVIYO_REPLY_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+#define KLAVIYO_REPLY_BODY_MAX   (1024 * 1024)  /* kept of a body, bytes    */
+#define KLAVIYO_REPLY_PAUSE_MAX  3600           /* of a Retry-After, s      */
+
+
+/* an answer as the transport saw it; `body` and `error` are the transport's */
+
+typedef struct {
+    unsigned        status;      /* HTTP status; 0: no answer               */
+    const char     *error;       /* without an answer: why, NUL-terminated  */
+    const uint8_t  *body;
+    size_t          body_len;
+    int64_t         retry_after;     /* s, from a number or a date; -1: none */
+    int64_t         rate_remaining;  /* RateLimit-Remaining; -1: none       */
+    int64_t         rate_reset;      /* RateLimit-Reset, s; -1: none        */
+    unsigned        challenge:1;     /* cf-mitigated: challenge             */
+    unsigned        body_cut:1;      /* the body went on past the limit     */
+} klaviyo_answer_t;
+
+
+typedef enum {
+    KLAVIYO_REPLY_ACCEPTED = 0,
+    KLAVIYO_REPLY_REFUSED,       /* 400, 409: see the named entries         */
+    KLAVIYO_REPLY_TOO_LARGE,     /* 413                                     */
+    KLAVIYO_REPLY_THROTTLED,     /* 429                                     */
+    KLAVIYO_REPLY_BLOCKED,       /* 401, 403, 404, ...: configuration fault */
+    KLAVIYO_REPLY_PASSING,       /* 5xx, 408, 425, a challenge              */
+    KLAVIYO_REPLY_NONE           /* no answer: it may have been processed   */
+} klaviyo_verdict_e;
+
+
+/* an entry of a bulk request that an error's pointer names */
+
+typedef struct {
+    uint32_t  entry;
+    int32_t   event;             /* within the entry, -1: the whole entry   */
+} klaviyo_named_t;
+
+
+/* every status has a verdict; one that the table does not know: by class */
+klaviyo_verdict_e klaviyo_reply_verdict(const klaviyo_answer_t *answer);
+
+/*
+ * The entries that a 400's pointers name, sorted, each once.  Returns how
+ * many were written to `named` (at most `max`); 0 when no pointer is usable:
+ * not JSON, no errors, an index that was not sent (>= entries), or any error
+ * without a usable pointer (then the list would not be the whole truth).
+ */
+size_t klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
+    klaviyo_named_t *named, size_t max);
+
+/*
+ * What went wrong in words, for a log: status, title and detail of the first
+ * error, printable ASCII only, NUL-terminated, at most `size` bytes.
+ */
+void klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf,
+    size_t size);
+
+
+#endif /* KLAVIYO_REPLY_H */

@@ -1,0 +1,295 @@
+/*
+ * Requests of a batch: their events, their bodies, their lists.  Room:
+ * delivery, plain C.
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "klaviyo_batch_private.h"
+#include "klaviyo_body.h"
+
+
+static uint32_t klaviyo_request_group(const klaviyo_batch_t *batch,
+    uint32_t *index);
+static klaviyo_request_t *klaviyo_request_create(const klaviyo_batch_t *batch,
+    const uint32_t *index, uint32_t n);
+static void klaviyo_request_free(klaviyo_request_t *request);
+static void klaviyo_request_untake(klaviyo_batch_t *batch,
+    klaviyo_request_t *request);
+
+
+klaviyo_request_t *
+klaviyo_batch_next(klaviyo_batch_t *batch)
+{
+    klaviyo_request_t  *request;
+
+    request = batch->waiting;
+
+    if (request != NULL) {
+        batch->waiting = request->next;
+        request->next = batch->taken;
+        batch->taken = request;
+    }
+
+    return request;
+}
+
+
+void
+klaviyo_batch_requeue(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    int unsure)
+{
+    /* without a body it was not sent: the limiter said no */
+
+    if (request->body != NULL) {
+        request->tries++;
+    }
+
+    if (unsure) {
+        request->unsure = 1;
+    }
+
+    klaviyo_request_put_back(batch, request);
+}
+
+
+int
+klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    size_t                  len;
+    uint8_t                *body;
+    uint32_t                i;
+    const klaviyo_event_t  *event[KLAVIYO_BATCH_EVENTS_MAX];
+
+    if (request->body != NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < request->n; i++) {
+        event[i] = klaviyo_request_event(batch, request, i);
+    }
+
+    len = request->single ? klaviyo_body_single(NULL, event[0])
+                          : klaviyo_body_bulk(NULL, event, request->n);
+
+    body = malloc(len);
+    if (body == NULL) {
+        return -1;
+    }
+
+    if (request->single) {
+        klaviyo_body_single(body, event[0]);
+
+    } else {
+        klaviyo_body_bulk(body, event, request->n);
+    }
+
+    request->body = body;
+    request->body_len = len;
+
+    return 0;
+}
+
+
+const klaviyo_event_t *
+klaviyo_request_event(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, uint32_t n)
+{
+    return &batch->item[request->index[n]].event;
+}
+
+
+int
+klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list)
+{
+    uint32_t             i, n;
+    uint32_t             index[KLAVIYO_BATCH_EVENTS_MAX];
+    klaviyo_request_t  **last;
+
+    *list = NULL;
+    last = list;
+
+    n = klaviyo_request_group(batch, index);
+
+    if (n > 0 && klaviyo_request_append(batch, &last, index, n) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < batch->n; i++) {
+        if (batch->item[i].repeated
+            && klaviyo_request_append(batch, &last, &i, 1) != 0)
+        {
+            klaviyo_request_free_all(*list);
+            *list = NULL;
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+klaviyo_request_append(const klaviyo_batch_t *batch,
+    klaviyo_request_t ***last, const uint32_t *index, uint32_t n)
+{
+    klaviyo_request_t  *request;
+
+    request = klaviyo_request_create(batch, index, n);
+    if (request == NULL) {
+        return -1;
+    }
+
+    **last = request;
+    *last = &request->next;
+
+    return 0;
+}
+
+
+void
+klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list)
+{
+    klaviyo_request_t  **last;
+
+    for (last = &list; *last != NULL; last = &(*last)->next) { /* void */ }
+
+    *last = batch->waiting;
+    batch->waiting = list;
+}
+
+
+void
+klaviyo_request_put_back(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    klaviyo_request_untake(batch, request);
+
+    request->next = batch->waiting;
+    batch->waiting = request;
+}
+
+
+void
+klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    klaviyo_request_untake(batch, request);
+    klaviyo_request_free(request);
+}
+
+
+void
+klaviyo_request_free_all(klaviyo_request_t *list)
+{
+    klaviyo_request_t  *next;
+
+    while (list != NULL) {
+        next = list->next;
+        klaviyo_request_free(list);
+        list = next;
+    }
+}
+
+
+/*
+ * The events that have their unique_id for themselves, profile by profile:
+ * profiles in the order of their first event, events in the order of the
+ * ring.  Returns how many.
+ */
+
+static uint32_t
+klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index)
+{
+    uint32_t                     i, n;
+    uint32_t                     count[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t                     place[KLAVIYO_BATCH_EVENTS_MAX];
+    const klaviyo_batch_item_t  *item;
+
+    memset(count, 0, sizeof(count));
+
+    for (i = 0; i < batch->n; i++) {
+        item = &batch->item[i];
+
+        if (!item->repeated) {
+            count[item->profile]++;
+        }
+    }
+
+    n = 0;
+
+    for (i = 0; i < batch->n; i++) {
+        item = &batch->item[i];
+
+        if (item->repeated) {
+            continue;
+        }
+
+        /* the first of its profile takes the places of all of them */
+
+        if (count[item->profile] != 0) {
+            place[item->profile] = n;
+            n += count[item->profile];
+            count[item->profile] = 0;
+        }
+
+        index[place[item->profile]++] = i;
+    }
+
+    return n;
+}
+
+
+/* a copy of the index; one event makes a single request */
+
+static klaviyo_request_t *
+klaviyo_request_create(const klaviyo_batch_t *batch, const uint32_t *index,
+    uint32_t n)
+{
+    uint32_t            i;
+    klaviyo_request_t  *request;
+
+    request = calloc(1, sizeof(klaviyo_request_t) + n * sizeof(uint32_t));
+    if (request == NULL) {
+        return NULL;
+    }
+
+    request->index = (uint32_t *) (request + 1);
+    request->n = n;
+    request->single = (n == 1);
+
+    memcpy(request->index, index, n * sizeof(uint32_t));
+
+    for (i = 0; i < n; i++) {
+        if (i == 0
+            || batch->item[index[i]].profile
+               != batch->item[index[i - 1]].profile)
+        {
+            request->entries++;
+        }
+    }
+
+    return request;
+}
+
+
+static void
+klaviyo_request_free(klaviyo_request_t *request)
+{
+    free(request->body);
+    free(request);
+}
+
+
+static void
+klaviyo_request_untake(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    klaviyo_request_t  **p;
+
+    for (p = &batch->taken; *p != NULL; p = &(*p)->next) {
+        if (*p == request) {
+            *p = request->next;
+            return;
+        }
+    }
+}

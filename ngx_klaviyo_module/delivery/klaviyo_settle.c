@@ -1,0 +1,271 @@
+/*
+ * Settling: what an answer means for each event of a request.  Room:
+ * delivery, plain C.
+ *
+ *     ACCEPTED             all delivered
+ *     TOO_LARGE   single   dead
+ *                 bulk     halves
+ *     REFUSED     single   dead
+ *                 bulk     named events         dead
+ *                          named entries        dead if it is one event,
+ *                                               else one by one
+ *                          the others           together
+ *                          nothing named        halves
+ *                          nothing named, sent  one by one
+ *                          before (unsure)
+ */
+
+
+#include <string.h>
+
+#include "klaviyo_batch_private.h"
+
+
+#define KLAVIYO_SETTLE_NAMED  (2 * KLAVIYO_BATCH_EVENTS_MAX)
+
+
+/* what becomes of an event */
+
+typedef enum {
+    KLAVIYO_FATE_FIRST = 0,      /* goes again in the first new request     */
+    KLAVIYO_FATE_SECOND,         /* goes again in the second one            */
+    KLAVIYO_FATE_ALONE,          /* goes again by itself                    */
+    KLAVIYO_FATE_DEAD
+} klaviyo_fate_e;
+
+
+static void klaviyo_fate_refused(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    uint8_t *fate);
+static int klaviyo_fate_named(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    uint8_t *fate);
+static void klaviyo_fate_halves(const klaviyo_request_t *request,
+    uint8_t *fate);
+static int klaviyo_fate_requests(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const uint8_t *fate,
+    klaviyo_request_t **list);
+
+
+int
+klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
+    klaviyo_dead_pt dead, void *data)
+{
+    uint8_t             fate[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t            i;
+    klaviyo_outcome_e   outcome;
+    klaviyo_request_t  *list;
+
+    if (verdict == KLAVIYO_REPLY_ACCEPTED) {
+        klaviyo_batch_finish(batch, request, KLAVIYO_OUTCOME_DELIVERED);
+        return 0;
+    }
+
+    switch (verdict) {
+
+    case KLAVIYO_REPLY_REFUSED:
+        outcome = KLAVIYO_OUTCOME_DEAD_REFUSED;
+        break;
+
+    case KLAVIYO_REPLY_TOO_LARGE:
+        outcome = KLAVIYO_OUTCOME_DEAD_TOO_LARGE;
+        break;
+
+    default:
+
+        /* not final: no event ends by it */
+
+        klaviyo_request_put_back(batch, request);
+        return -1;
+    }
+
+    if (request->single) {
+        fate[0] = KLAVIYO_FATE_DEAD;
+
+    } else if (verdict == KLAVIYO_REPLY_TOO_LARGE) {
+        klaviyo_fate_halves(request, fate);
+
+    } else {
+        klaviyo_fate_refused(batch, request, answer, fate);
+    }
+
+    /* what can fail first: then nothing has been booked */
+
+    if (klaviyo_fate_requests(batch, request, fate, &list) != 0) {
+        klaviyo_request_put_back(batch, request);
+        return -1;
+    }
+
+    for (i = 0; i < request->n; i++) {
+        if (fate[i] == KLAVIYO_FATE_DEAD) {
+            batch->outcome[outcome]++;
+            batch->open--;
+
+            dead(data, klaviyo_request_event(batch, request, i), outcome);
+        }
+    }
+
+    klaviyo_request_put(batch, list);
+    klaviyo_request_end(batch, request);
+
+    return 0;
+}
+
+
+void
+klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_outcome_e outcome)
+{
+    batch->outcome[outcome] += request->n;
+    batch->open -= request->n;
+
+    klaviyo_request_end(batch, request);
+}
+
+
+/* a bulk request */
+
+static void
+klaviyo_fate_refused(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    uint8_t *fate)
+{
+    if (klaviyo_fate_named(batch, request, answer, fate)) {
+        return;
+    }
+
+    /*
+     * Sent before, it may have been refused for unique_ids that Klaviyo
+     * knows by now.  To a single request that is no error.
+     */
+
+    if (request->unsure) {
+        memset(fate, KLAVIYO_FATE_ALONE, request->n);
+        return;
+    }
+
+    klaviyo_fate_halves(request, fate);
+}
+
+
+/* 0: the answer names nothing that can be relied on */
+
+static int
+klaviyo_fate_named(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    uint8_t *fate)
+{
+    size_t            i, n;
+    uint32_t          first, count, entry, profile;
+    klaviyo_named_t   named[KLAVIYO_SETTLE_NAMED];
+
+    n = klaviyo_reply_named(answer, request->entries, named,
+                            KLAVIYO_SETTLE_NAMED);
+    if (n == 0) {
+        return 0;
+    }
+
+    memset(fate, KLAVIYO_FATE_FIRST, request->n);
+
+    /* both are sorted by entry; an entry's name comes before its events' */
+
+    i = 0;
+    entry = 0;
+
+    for (first = 0; first < request->n; first += count) {
+        profile = batch->item[request->index[first]].profile;
+
+        for (count = 1; first + count < request->n; count++) {
+            if (batch->item[request->index[first + count]].profile
+                != profile)
+            {
+                break;
+            }
+        }
+
+        for ( /* void */ ; i < n && named[i].entry == entry; i++) {
+
+            if (named[i].event == -1) {
+                memset(&fate[first],
+                       count == 1 ? KLAVIYO_FATE_DEAD : KLAVIYO_FATE_ALONE,
+                       count);
+                continue;
+            }
+
+            if ((uint32_t) named[i].event >= count) {
+                return 0;
+            }
+
+            fate[first + (uint32_t) named[i].event] = KLAVIYO_FATE_DEAD;
+        }
+
+        entry++;
+    }
+
+    return 1;
+}
+
+
+static void
+klaviyo_fate_halves(const klaviyo_request_t *request, uint8_t *fate)
+{
+    uint32_t  half;
+
+    half = (request->n + 1) / 2;
+
+    memset(fate, KLAVIYO_FATE_FIRST, half);
+    memset(fate + half, KLAVIYO_FATE_SECOND, request->n - half);
+}
+
+
+/* the new requests for what goes again; 0, or -1 without memory */
+
+static int
+klaviyo_fate_requests(const klaviyo_batch_t *batch,
+    const klaviyo_request_t *request, const uint8_t *fate,
+    klaviyo_request_t **list)
+{
+    uint8_t             f;
+    uint32_t            i, n;
+    uint32_t            index[KLAVIYO_BATCH_EVENTS_MAX];
+    klaviyo_request_t  *r, **last;
+
+    *list = NULL;
+    last = list;
+
+    for (f = KLAVIYO_FATE_FIRST; f <= KLAVIYO_FATE_SECOND; f++) {
+        n = 0;
+
+        for (i = 0; i < request->n; i++) {
+            if (fate[i] == f) {
+                index[n++] = request->index[i];
+            }
+        }
+
+        if (n > 0 && klaviyo_request_append(batch, &last, index, n) != 0) {
+            goto failed;
+        }
+    }
+
+    for (i = 0; i < request->n; i++) {
+        if (fate[i] == KLAVIYO_FATE_ALONE
+            && klaviyo_request_append(batch, &last, &request->index[i], 1)
+               != 0)
+        {
+            goto failed;
+        }
+    }
+
+    for (r = *list; r != NULL; r = r->next) {
+        r->unsure = request->unsure;
+    }
+
+    return 0;
+
+failed:
+
+    klaviyo_request_free_all(*list);
+
+    return -1;
+}

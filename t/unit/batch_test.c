@@ -1,0 +1,476 @@
+/*
+ * Batches from a real ring: what is read, how it is grouped, what is sent.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <fcntl.h>
+#include <time.h>
+
+#include "batch.h"
+
+
+static void
+test_bytes(void)
+{
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request;
+
+    static const char  one[] =
+        "{\"data\":{\"type\":\"event\",\"attributes\":{\"properties\":{},"
+        "\"unique_id\":\"a\",\"profile\":{\"data\":{\"p\":1}}}}}";
+
+    static const char  bulk[] =
+        "{\"data\":{\"type\":\"event-bulk-create-job\",\"attributes\":"
+        "{\"events-bulk-create\":{\"data\":["
+        "{\"type\":\"event-bulk-create\",\"attributes\":{\"profile\":"
+        "{\"data\":{\"p\":1}},\"events\":{\"data\":["
+        "{\"type\":\"event\",\"attributes\":{\"properties\":{},"
+        "\"unique_id\":\"a\"}},"
+        "{\"type\":\"event\",\"attributes\":{\"properties\":{\"c\":3}}}"
+        "]}}},"
+        "{\"type\":\"event-bulk-create\",\"attributes\":{\"profile\":"
+        "{\"data\":{\"p\":2}},\"events\":{\"data\":["
+        "{\"type\":\"event\",\"attributes\":{\"properties\":{\"b\":2}}}"
+        "]}}}"
+        "]}}}}";
+
+    test_ring_open();
+
+    test_append_raw("{\"p\":1}", 7, "\"properties\":{},\"unique_id\":\"a\"",
+                    sizeof("\"properties\":{},\"unique_id\":\"a\"") - 1, "a",
+                    1);
+
+    batch = test_batch();
+    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+           KLAVIYO_RING_EMPTY, "nothing more to read");
+    is_int(klaviyo_batch_full(batch), 0, "not full");
+    is_int(klaviyo_batch_done(batch), 0, "not done");
+    is_int(klaviyo_batch_close(batch), 0, "closed");
+
+    request = klaviyo_batch_next(batch);
+    ok(request->single && request->n == 1, "one event is a single request");
+
+    klaviyo_batch_requeue(batch, request, 0);
+    ok(klaviyo_batch_next(batch) == request && request->tries == 0,
+       "given back unsent");
+
+    is_int(klaviyo_request_body(batch, request), 0, "its body");
+    is_mem(request->body, request->body_len, one, sizeof(one) - 1,
+           "a single body");
+    ok(klaviyo_batch_next(batch) == NULL, "no other request");
+
+    klaviyo_batch_requeue(batch, request, 1);
+    ok(klaviyo_batch_next(batch) == request && request->unsure
+       && request->tries == 1, "given back, and there again");
+    is_int(klaviyo_batch_done(batch), 0, "not done before its end");
+    klaviyo_batch_destroy(batch);
+
+    test_append_raw("{\"p\":2}", 7, "\"properties\":{\"b\":2}", 20, "b", 1);
+    test_append_raw("{\"p\":1}", 7, "\"properties\":{\"c\":3}", 20, "c", 1);
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+
+    request = klaviyo_batch_next(batch);
+    ok(!request->single && request->n == 3 && request->entries == 2,
+       "several are a bulk request, grouped by profile");
+    klaviyo_request_body(batch, request);
+    is_mem(request->body, request->body_len, bulk, sizeof(bulk) - 1,
+           "a bulk body");
+    ok(klaviyo_batch_bytes(batch) - request->body_len <= 1,
+       "its size was known");
+    is_mem(klaviyo_request_event(batch, request, 2)->unique_id, 1, "b", 1,
+           "events in the order of the body");
+
+    klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_ACCEPTED, NULL, NULL,
+                         NULL);
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DELIVERED), 3, "delivered");
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+static void
+test_groups(void)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    test_append(0, 1, NULL, 0);
+    test_append(1, 2, NULL, 0);
+    test_append(2, 1, NULL, 0);
+    test_append(3, 3, NULL, 0);
+    test_append(4, 2, NULL, 0);
+
+    batch = test_batch();
+    is_int(klaviyo_batch_fill(batch, ring, 2, 4000000, 0), KLAVIYO_RING_OK,
+           "the limit of events is reached");
+    is_int(klaviyo_batch_full(batch), 1, "full");
+    is_int(klaviyo_batch_events(batch), 2, "two events");
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    is_int(klaviyo_batch_events(batch), 5, "filled further");
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "0,2|1,4|3 ", "entries by first appearance");
+    klaviyo_batch_destroy(batch);
+
+    test_append(5, 9, "id-1", 0);
+    test_append(6, 9, NULL, 0);
+    test_append(7, 1, "id-1", 0);
+    test_append(8, 8, "id-6", 0);
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "0,2|1,4|3|6 5 7 8 ",
+                     "a repeated unique_id has a request of its own");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    test_ring_open();
+
+    for (i = 0; i < 4; i++) {
+        test_append(i, i, "same", 0);
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "0 1 2 3 ", "nothing but repeats");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+static void
+test_limits(void)
+{
+    size_t              bytes;
+    unsigned            i;
+    klaviyo_batch_t    *batch, *next;
+    klaviyo_request_t  *request;
+
+    test_ring_open();
+
+    for (i = 0; i < 6; i++) {
+        test_append(i, 0, NULL, 1000000);
+    }
+
+    test_append(6, 0, NULL, 4400000);
+
+    batch = test_batch();
+    is_int(klaviyo_batch_fill(batch, ring, 1000, 2500000, 0),
+           KLAVIYO_RING_OK, "the limit of bytes is reached");
+    is_int(klaviyo_batch_events(batch), 2, "before a third event");
+    ok(klaviyo_batch_bytes(batch) <= 2500000, "within the limit");
+    klaviyo_batch_close(batch);
+
+    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    klaviyo_batch_fill(next, ring, 1000, SIZE_MAX, 0);
+    is_int(klaviyo_batch_events(next), 4,
+           "the next one begins there and holds a body's limit");
+    ok(klaviyo_batch_full(next), "it is full");
+    klaviyo_batch_close(next);
+
+    request = klaviyo_batch_next(next);
+    klaviyo_request_body(next, request);
+    ok(request->body_len <= KLAVIYO_BATCH_BODY_MAX
+       && request->body_len > 4000000, "its body too");
+    klaviyo_batch_destroy(batch);
+
+    batch = klaviyo_batch_create(klaviyo_batch_end(next));
+    klaviyo_batch_fill(batch, ring, 1000, 1000, 0);
+    is_int(klaviyo_batch_events(batch), 1,
+           "one event may be larger than the limit");
+    ok(klaviyo_batch_full(batch), "and then it is full");
+    klaviyo_batch_close(batch);
+
+    request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, request);
+    ok(request->single && request->body_len > 4400000,
+       "an event of 4.4 MB in one piece");
+
+    klaviyo_batch_destroy(next);
+
+    test_append(7, 0, NULL, 4500000);
+    test_append(8, 0, NULL, 10);
+
+    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    klaviyo_batch_fill(next, ring, 1000, SIZE_MAX, 0);
+    is_int(test_outcome(next, KLAVIYO_OUTCOME_DEAD_TOO_LARGE), 1,
+           "an event that no body can hold is dead");
+    is_int(klaviyo_batch_events(next), 1, "the one behind it is not");
+    klaviyo_batch_destroy(next);
+    klaviyo_batch_destroy(batch);
+
+    test_ring_close();
+
+    /* a profile counts once */
+
+    test_ring_open();
+
+    bytes = 95000;
+
+    for (i = 0; i < 100; i++) {
+        static char  profile[95000];
+
+        memset(profile, ' ', sizeof(profile));
+        memcpy(profile, "{}", 2);
+        profile[2] = (char) (i < 99 ? ' ' : '\n');
+        test_append_raw(profile, bytes, "\"n\":1", 5, i & 1 ? "a" : "b", 1);
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    is_int(klaviyo_batch_events(batch), 100, "a shared profile counts once");
+    ok(klaviyo_batch_bytes(batch) < 200000, "in bytes too");
+    klaviyo_batch_destroy(batch);
+
+    test_ring_close();
+
+    test_ring_open();
+
+    for (i = 0; i < 1001; i++) {
+        test_append(i, i, NULL, 0);
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, SIZE_MAX, SIZE_MAX, 0);
+    is_int(klaviyo_batch_events(batch), 1000, "a thousand events at most");
+    klaviyo_batch_destroy(batch);
+
+    test_ring_close();
+}
+
+
+static void
+test_expired(void)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch, *next;
+
+    test_ring_open();
+
+    test_append(1, 0, NULL, 0);
+    test_append(2, 0, NULL, 0);
+    test_append(3, 0, NULL, 0);
+
+    batch = test_batch();
+    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 1003),
+           KLAVIYO_RING_EMPTY, "read");
+    is_int(klaviyo_batch_events(batch), 1, "one is young enough");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_EXPIRED), 2,
+           "two are expired");
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "3 ", "the young one");
+
+    for (i = 0; i < 4100; i++) {
+        test_append(4, 0, NULL, 0);
+    }
+
+    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    is_int(klaviyo_batch_fill(next, ring, 1000, 4000000, 5000),
+           KLAVIYO_RING_OK, "thousands are expired: a call returns");
+    ok(klaviyo_batch_full(next) && klaviyo_batch_events(next) == 0,
+       "full, with nothing to send");
+    is_int(klaviyo_batch_close(next), 0, "closed");
+    ok(klaviyo_batch_next(next) == NULL && klaviyo_batch_done(next)
+       && test_adds_up(next), "done");
+
+    klaviyo_batch_destroy(next);
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* a byte of the ring's file is changed behind the batch's back */
+
+static void
+test_spoil(const char *what)
+{
+    int      fd;
+    char    *p;
+    ssize_t  n;
+
+    static char  file[512 * 1024];
+
+    fd = open(path, O_RDWR);
+    n = pread(fd, file, sizeof(file), 0);
+    p = memmem(file, (size_t) n, what, strlen(what));
+
+    if (p == NULL || pwrite(fd, "!", 1, p - file) != 1) {
+        printf("Bail out! no %s in the ring's file\n", what);
+        exit(1);
+    }
+
+    close(fd);
+}
+
+
+static void
+test_missing(void)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    for (i = 0; i < 5; i++) {
+        test_append(i, 0, NULL, 0);
+    }
+
+    test_spoil("\"n\":1,");
+    test_spoil("\"n\":4,");
+
+    batch = test_batch();
+    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+           KLAVIYO_RING_EMPTY, "read to the end");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_CORRUPT), 2,
+           "records that are none are lost");
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "0,2,3 ", "the others are not");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* the ring drops its oldest events while a batch is between two fills */
+
+static void
+test_dropped(void)
+{
+    int                i, n;
+    uint64_t           sum;
+    klaviyo_ack_t      ack;
+    klaviyo_batch_t   *batch;
+    klaviyo_lease_t    lease;
+    klaviyo_figures_t  figures;
+
+    static char        requests[64 * 1024];
+
+    test_ring_open_sized(KLAVIYO_RING_MIN_SIZE, 1);
+
+    memset(&lease, 0, sizeof(lease));
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    for (n = 0; n < 100; n++) {
+        test_append((unsigned) n, 0, NULL, 1000);
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 10, 4000000, 0);
+
+    for ( /* void */ ; n < 1000; n++) {
+        test_append((unsigned) n, 0, NULL, 1000);
+    }
+
+    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+           KLAVIYO_RING_EMPTY, "read to the end");
+    klaviyo_batch_close(batch);
+    ok(test_outcome(batch, KLAVIYO_OUTCOME_LOST_FULL) > 500,
+       "hundreds were dropped behind the tenth");
+
+    test_requests(batch, requests);
+    ok(strstr(requests, ",9,") != NULL && strstr(requests, ",999 ") != NULL,
+       "before and behind");
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
+
+    klaviyo_batch_ack(batch, &ack);
+    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
+           "acknowledged");
+
+    klaviyo_ring_figures(ring, &figures);
+    is_int(figures.queued, 0, "nothing is left");
+    is_int(figures.outcome[KLAVIYO_OUTCOME_DELIVERED],
+           ack.outcome[KLAVIYO_OUTCOME_DELIVERED], "delivered");
+    is_int(figures.outcome[KLAVIYO_OUTCOME_LOST_FULL],
+           ack.outcome[KLAVIYO_OUTCOME_LOST_FULL], "lost");
+
+    sum = 0;
+
+    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
+        sum += figures.outcome[i];
+    }
+
+    is_int(sum, 1000, "every event is somewhere");
+
+    klaviyo_batch_destroy(batch);
+    klaviyo_lease_close(&lease);
+    test_ring_close();
+}
+
+
+static int64_t
+test_now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+static void
+test_time(unsigned profiles, const char *name)
+{
+    int64_t             start, filled, closed, built;
+    unsigned            i;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request;
+
+    test_ring_open();
+
+    for (i = 0; i < 1000; i++) {
+        test_append(i, i % profiles, NULL, 420);
+    }
+
+    batch = test_batch();
+
+    start = test_now();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    filled = test_now();
+    klaviyo_batch_close(batch);
+    closed = test_now();
+    request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, request);
+    built = test_now();
+
+    diag("%s: fill %d us, close %d us, body of %u bytes %d us", name,
+         (int) (filled - start), (int) (closed - filled),
+         (unsigned) request->body_len, (int) (built - closed));
+
+    ok(request->n == 1000 && built - start < 200000, "%s: in time", name);
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+int
+main(void)
+{
+    test_init();
+
+    test_bytes();
+    test_groups();
+    test_limits();
+    test_expired();
+    test_missing();
+    test_dropped();
+
+    test_time(1000, "1000 events, a profile each");
+    test_time(10, "1000 events of 10 profiles");
+
+    test_end();
+
+    return done_testing();
+}

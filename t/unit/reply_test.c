@@ -1,0 +1,469 @@
+/*
+ * Answers of Klaviyo's end: verdicts, named entries, texts; and bytes that
+ * are not what they should be.
+ */
+
+
+#include <stdlib.h>
+
+#include "tap.h"
+
+#include "delivery/klaviyo_reply.h"
+
+
+#define ENTRY  "/data/attributes/events-bulk-create/data/"
+#define EVENT  "/attributes/events/data/"
+
+#define ERROR(pointer)                                                       \
+    "{\"id\":\"1\",\"code\":\"invalid\",\"title\":\"Invalid input\","        \
+    "\"detail\":\"no\",\"source\":{\"pointer\":\"" pointer "\"}}"
+
+#define ERRORS(list)  "{\"errors\":[" list "]}"
+
+
+static klaviyo_named_t  named[16];
+
+static uint64_t         seed = 362436069362436069ULL;
+
+
+static uint64_t
+test_random(uint64_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+
+    return seed % n;
+}
+
+
+static void
+test_answer(klaviyo_answer_t *answer, unsigned status, const void *body,
+    size_t len)
+{
+    memset(answer, 0, sizeof(klaviyo_answer_t));
+
+    answer->status = status;
+    answer->body = body;
+    answer->body_len = len;
+    answer->retry_after = -1;
+    answer->rate_remaining = -1;
+    answer->rate_reset = -1;
+}
+
+
+/* in memory of its own, so that a read too far is seen */
+
+static size_t
+test_named_n(const char *body, size_t len, uint32_t entries, size_t max)
+{
+    size_t             n;
+    uint8_t           *copy;
+    klaviyo_answer_t   answer;
+
+    copy = malloc(len + 1);
+    memcpy(copy + 1, body, len);
+    memset(named, 0xff, sizeof(named));
+
+    test_answer(&answer, 400, copy + 1, len);
+    n = klaviyo_reply_named(&answer, entries, named, max);
+
+    free(copy);
+
+    return n;
+}
+
+
+static size_t
+test_named(const char *body, uint32_t entries)
+{
+    return test_named_n(body, strlen(body), entries, 16);
+}
+
+
+static void
+test_verdicts(void)
+{
+    size_t             i;
+    unsigned           status, unknown;
+    klaviyo_answer_t   answer;
+    klaviyo_verdict_e  verdict;
+
+    static const struct {
+        unsigned           status;
+        klaviyo_verdict_e  verdict;
+    } known[] = {
+        { 0, KLAVIYO_REPLY_NONE },
+        { 200, KLAVIYO_REPLY_ACCEPTED },
+        { 201, KLAVIYO_REPLY_ACCEPTED },
+        { 202, KLAVIYO_REPLY_ACCEPTED },
+        { 204, KLAVIYO_REPLY_ACCEPTED },
+        { 301, KLAVIYO_REPLY_BLOCKED },
+        { 302, KLAVIYO_REPLY_BLOCKED },
+        { 400, KLAVIYO_REPLY_REFUSED },
+        { 401, KLAVIYO_REPLY_BLOCKED },
+        { 402, KLAVIYO_REPLY_BLOCKED },
+        { 403, KLAVIYO_REPLY_BLOCKED },
+        { 404, KLAVIYO_REPLY_BLOCKED },
+        { 405, KLAVIYO_REPLY_BLOCKED },
+        { 406, KLAVIYO_REPLY_BLOCKED },
+        { 407, KLAVIYO_REPLY_BLOCKED },
+        { 408, KLAVIYO_REPLY_PASSING },
+        { 409, KLAVIYO_REPLY_REFUSED },
+        { 410, KLAVIYO_REPLY_BLOCKED },
+        { 413, KLAVIYO_REPLY_TOO_LARGE },
+        { 415, KLAVIYO_REPLY_BLOCKED },
+        { 422, KLAVIYO_REPLY_REFUSED },
+        { 425, KLAVIYO_REPLY_PASSING },
+        { 429, KLAVIYO_REPLY_THROTTLED },
+        { 500, KLAVIYO_REPLY_PASSING },
+        { 502, KLAVIYO_REPLY_PASSING },
+        { 503, KLAVIYO_REPLY_PASSING },
+        { 504, KLAVIYO_REPLY_PASSING },
+        { 524, KLAVIYO_REPLY_PASSING }
+    };
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        test_answer(&answer, known[i].status, NULL, 0);
+        is_int(klaviyo_reply_verdict(&answer), known[i].verdict,
+               "status %u", known[i].status);
+    }
+
+    test_answer(&answer, 403, NULL, 0);
+    answer.challenge = 1;
+    is_int(klaviyo_reply_verdict(&answer), KLAVIYO_REPLY_PASSING,
+           "status 403, a challenge");
+
+    answer.status = 400;
+    is_int(klaviyo_reply_verdict(&answer), KLAVIYO_REPLY_PASSING,
+           "status 400, a challenge");
+
+    answer.status = 202;
+    is_int(klaviyo_reply_verdict(&answer), KLAVIYO_REPLY_ACCEPTED,
+           "status 202 with the challenge's header");
+
+    /* what nobody documented never ends an event */
+
+    unknown = 0;
+
+    for (status = 1; status < 1200; status++) {
+        if ((status >= 200 && status < 300) || status == 400 || status == 409
+            || status == 413 || status == 422)
+        {
+            continue;
+        }
+
+        test_answer(&answer, status, NULL, 0);
+        verdict = klaviyo_reply_verdict(&answer);
+
+        if (verdict != KLAVIYO_REPLY_BLOCKED
+            && verdict != KLAVIYO_REPLY_PASSING
+            && verdict != KLAVIYO_REPLY_THROTTLED)
+        {
+            unknown++;
+        }
+    }
+
+    is_int(unknown, 0, "every other status keeps the events");
+}
+
+
+static void
+test_names(void)
+{
+    is_int(test_named(ERRORS(ERROR(ENTRY "3/attributes/profile")), 4), 1,
+           "an entry by something in it");
+    is_int(named[0].entry, 3, "its number");
+    is_int(named[0].event, -1, "as a whole");
+
+    is_int(test_named(ERRORS(ERROR(ENTRY "0")), 1), 1, "an entry itself");
+    is_int(named[0].entry, 0, "its number");
+
+    is_int(test_named(ERRORS(ERROR(ENTRY "2" EVENT "17/attributes/time")),
+                      4),
+           1, "an event by something in it");
+    is_int(named[0].entry, 2, "its entry");
+    is_int(named[0].event, 17, "its number");
+
+    is_int(test_named(ERRORS(ERROR(ENTRY "2" EVENT "0")), 4), 1,
+           "an event itself");
+    is_int(named[0].event, 0, "its number");
+
+    is_int(test_named(ERRORS(ERROR(ENTRY "2/attributes/events/data")), 4), 1,
+           "an entry by its list of events");
+    is_int(named[0].event, -1, "as a whole");
+
+    is_int(test_named(ERRORS(ERROR(ENTRY "5" EVENT "2") ","
+                             ERROR(ENTRY "10") ","
+                             ERROR(ENTRY "5") ","
+                             ERROR(ENTRY "5" EVENT "2/attributes/x") ","
+                             ERROR(ENTRY "0/attributes") ","
+                             ERROR(ENTRY "5" EVENT "1")), 11),
+           5, "several, each once");
+    is_int(named[0].entry, 0, "sorted by entry");
+    is_int(named[1].event, -1, "the entry before its events");
+    is_int(named[2].event, 1, "sorted by event");
+    is_int(named[3].event, 2, "sorted by event");
+    is_int(named[4].entry, 10, "sorted as numbers");
+
+    is_int(test_named("{\"errors\":[{\"detail\":\"a \\u0000 in it\","
+                      "\"source\":{\"pointer\":\"" ENTRY "1\"}}],"
+                      "\"meta\":{\"a\":[{}]}}", 4),
+           1, "a detail with NUL, members beside");
+
+    is_int(test_named_n(ERRORS(ERROR(ENTRY "1") "," ERROR(ENTRY "1")),
+                        sizeof(ERRORS(ERROR(ENTRY "1") ","
+                                      ERROR(ENTRY "1"))) - 1, 4, 1),
+           1, "as many as there is room for");
+    is_int(test_named_n(ERRORS(ERROR(ENTRY "1") "," ERROR(ENTRY "2")),
+                        sizeof(ERRORS(ERROR(ENTRY "1") ","
+                                      ERROR(ENTRY "2"))) - 1, 4, 1),
+           0, "more than there is room for: none");
+}
+
+
+static void
+test_unusable(void)
+{
+    size_t             i;
+    klaviyo_answer_t   answer;
+
+    static const char *const  bad[] = {
+        "",
+        "null",
+        "[]",
+        "<html><body>Bad request</body></html>",
+        "{}",
+        "{\"errors\":[]}",
+        "{\"errors\":{}}",
+        "{\"errors\":[null]}",
+        "{\"errors\":[[]]}",
+        "{\"errors\":[{}]}",
+        "{\"errors\":[{\"source\":\"" ENTRY "1\"}]}",
+        "{\"errors\":[{\"source\":{\"parameter\":\"x\"}}]}",
+        "{\"errors\":[{\"source\":{\"pointer\":1}}]}",
+        ERRORS(ERROR(ENTRY "1")) "x",
+        ERRORS(ERROR(ENTRY "1") ","),
+        ERRORS(ERROR("/data")),
+        ERRORS(ERROR("/data/attributes/profile")),
+        ERRORS(ERROR(ENTRY)),
+        ERRORS(ERROR(ENTRY "/")),
+        ERRORS(ERROR(ENTRY "x")),
+        ERRORS(ERROR(ENTRY "-1")),
+        ERRORS(ERROR(ENTRY "+1")),
+        ERRORS(ERROR(ENTRY " 1")),
+        ERRORS(ERROR(ENTRY "01")),
+        ERRORS(ERROR(ENTRY "00")),
+        ERRORS(ERROR(ENTRY "1x")),
+        ERRORS(ERROR(ENTRY "1.0")),
+        ERRORS(ERROR(ENTRY "1\\u0000")),
+        ERRORS(ERROR(ENTRY "4")),
+        ERRORS(ERROR(ENTRY "999999999")),
+        ERRORS(ERROR(ENTRY "1000000000")),
+        ERRORS(ERROR(ENTRY "4294967296")),
+        ERRORS(ERROR(ENTRY "4294967297")),
+        ERRORS(ERROR(ENTRY "18446744073709551617")),
+        ERRORS(ERROR(ENTRY "1" EVENT)),
+        ERRORS(ERROR(ENTRY "1" EVENT "x")),
+        ERRORS(ERROR(ENTRY "1" EVENT "-1")),
+        ERRORS(ERROR(ENTRY "1" EVENT "01")),
+        ERRORS(ERROR(ENTRY "1" EVENT "4294967295")),
+        ERRORS(ERROR(ENTRY "1" EVENT "1x")),
+        ERRORS(ERROR(ENTRY "1") ",{}"),
+        ERRORS(ERROR(ENTRY "1") "," ERROR(ENTRY "4")),
+        ERRORS(ERROR(ENTRY "1") "," ERROR("/data"))
+    };
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        is_int(test_named(bad[i], 4), 0, "unusable: %s", bad[i]);
+    }
+
+    test_answer(&answer, 400, ERRORS(ERROR(ENTRY "1")),
+                sizeof(ERRORS(ERROR(ENTRY "1"))) - 1);
+    is_int(klaviyo_reply_named(&answer, 2, named, 16), 1, "the whole body");
+
+    answer.body_cut = 1;
+    is_int(klaviyo_reply_named(&answer, 2, named, 16), 0, "a body cut off");
+
+    test_answer(&answer, 400, NULL, 0);
+    is_int(klaviyo_reply_named(&answer, 2, named, 16), 0, "no body");
+}
+
+
+/* what would cost a parser more than an error is worth */
+
+static void
+test_large(void)
+{
+    char   *body;
+    size_t  i, len;
+
+    static const char  head[] = "{\"errors\":[" ERROR(ENTRY "1") "],\"x\":";
+
+    body = malloc(KLAVIYO_REPLY_BODY_MAX + 1);
+    len = sizeof(head) - 1;
+
+    memcpy(body, head, len);
+    memset(body + len, ' ', KLAVIYO_REPLY_BODY_MAX + 1 - len);
+    memcpy(body + KLAVIYO_REPLY_BODY_MAX - 2, "1}", 2);
+
+    is_int(test_named_n(body, KLAVIYO_REPLY_BODY_MAX, 4, 16), 1,
+           "as large as may be");
+    is_int(test_named_n(body, KLAVIYO_REPLY_BODY_MAX + 1, 4, 16), 0,
+           "one byte more");
+
+    memset(body + len, '[', 31);
+    memset(body + len + 31, ']', 31);
+    body[len + 62] = '}';
+    is_int(test_named_n(body, len + 63, 4, 16), 1, "deep as may be");
+
+    memset(body + len, '[', 32);
+    memset(body + len + 32, ']', 32);
+    body[len + 64] = '}';
+    is_int(test_named_n(body, len + 65, 4, 16), 0, "a level more");
+
+    memset(body + len, '[', KLAVIYO_REPLY_BODY_MAX - len);
+    is_int(test_named_n(body, KLAVIYO_REPLY_BODY_MAX, 4, 16), 0,
+           "nothing but brackets");
+
+    body[len] = '[';
+
+    for (i = len + 1; i + 4 < KLAVIYO_REPLY_BODY_MAX; i += 3) {
+        memcpy(body + i, "{},", 3);
+    }
+
+    memcpy(body + i - 1, "]}", 2);
+    is_int(test_named_n(body, i + 1, 4, 16), 0, "a hundred thousand values");
+
+    free(body);
+}
+
+
+/* every beginning of a body, and bodies with bytes changed */
+
+static void
+test_broken(void)
+{
+    char              body[256], text[64];
+    size_t            i, n, len, usable;
+    klaviyo_answer_t  answer;
+
+    static const char  good[] = ERRORS(ERROR(ENTRY "1" EVENT "2"));
+
+    len = sizeof(good) - 1;
+    usable = 0;
+
+    for (i = 0; i < len; i++) {
+        usable += test_named_n(good, i, 4, 16);
+    }
+
+    is_int(usable, 0, "no beginning of a body is usable");
+
+    usable = 0;
+
+    for (i = 0; i < 50000; i++) {
+        memcpy(body, good, len);
+
+        for (n = test_random(4) + 1; n > 0; n--) {
+            body[test_random(len)] = (char) test_random(256);
+        }
+
+        n = test_named_n(body, len, 4, 16);
+
+        if (n > 1 || (n == 1 && named[0].entry >= 4)) {
+            usable++;
+        }
+
+        test_answer(&answer, 400, body, len);
+        n = test_random(sizeof(text) + 1);
+        memset(text, 0x7f, sizeof(text));
+        klaviyo_reply_text(&answer, text, n);
+
+        if (n > 0 && memchr(text, '\0', n) == NULL) {
+            usable++;
+        }
+
+        for ( /* void */ ; n < sizeof(text); n++) {
+            usable += (text[n] != 0x7f);
+        }
+    }
+
+    is_int(usable, 0, "changed bytes name nothing that was not sent");
+}
+
+
+static void
+test_text(unsigned status, const char *error, const char *body,
+    const char *expected)
+{
+    char              buf[256];
+    size_t            size;
+    klaviyo_answer_t  answer;
+
+    test_answer(&answer, status, body, body ? strlen(body) : 0);
+    answer.error = error;
+
+    klaviyo_reply_text(&answer, buf, sizeof(buf));
+    is_str(buf, expected, "text: %s", expected);
+
+    for (size = 1; size <= strlen(expected); size++) {
+        memset(buf, 'x', sizeof(buf));
+        klaviyo_reply_text(&answer, buf, size);
+
+        if (strlen(buf) != size - 1 || memcmp(buf, expected, size - 1) != 0
+            || buf[size] != 'x')
+        {
+            ok(0, "text: %s in %u bytes", expected, (unsigned) size);
+            return;
+        }
+    }
+
+    ok(1, "text: %s in every size", expected);
+}
+
+
+static void
+test_texts(void)
+{
+    char              buf[4];
+    klaviyo_answer_t  answer;
+
+    test_text(0, "Connection timed out", NULL,
+              "no answer: \"Connection timed out\"");
+    test_text(0, NULL, NULL, "no answer");
+    test_text(503, NULL, NULL, "503");
+    test_text(502, NULL, "<html>\033[31m</html>", "502");
+    test_text(400, NULL,
+              "{\"errors\":[{\"title\":\"Invalid input\",\"detail\":"
+              "\"The phone number is invalid\"},{\"title\":\"second\"}]}",
+              "400 \"Invalid input\": \"The phone number is invalid\"");
+    test_text(400, NULL, "{\"errors\":[{\"detail\":\"alone\"}]}",
+              "400: \"alone\"");
+    test_text(409, NULL, "{\"errors\":[{\"title\":\"alone\",\"detail\":1}]}",
+              "409 \"alone\"");
+    test_text(400, NULL, "{\"errors\":[\"a\"]}", "400");
+    test_text(400, NULL,
+              "{\"errors\":[{\"title\":\"a\\u0000b\\n\\u001b[0m\\u007f\","
+              "\"detail\":\"\\\"\303\274\\\\\"}]}",
+              "400 \"a?b??[0m?\": \"'?\?\\\"");
+
+    test_answer(&answer, 403, "{\"errors\":[{\"title\":\"x\"}]}", 26);
+    answer.challenge = 1;
+    buf[0] = 'x';
+    klaviyo_reply_text(&answer, buf, 0);
+    is_int(buf[0], 'x', "no room, nothing written");
+}
+
+
+int
+main(void)
+{
+    test_verdicts();
+    test_names();
+    test_unusable();
+    test_large();
+    test_broken();
+    test_texts();
+
+    return done_testing();
+}

@@ -1,0 +1,514 @@
+/*
+ * Answers settled, against a Klaviyo that checks the rules of its API and
+ * remembers what it took.
+ */
+
+
+#define _GNU_SOURCE
+
+#include "batch.h"
+
+
+#define TEST_MAX  1000           /* events of one test                      */
+
+
+/* how the Klaviyo of a test words a refusal of a bulk request */
+
+typedef enum {
+    TEST_NAMES_EVENTS = 0,
+    TEST_NAMES_ENTRIES,
+    TEST_NAMES_ONE,              /* only the first bad event                */
+    TEST_NAMES_NONE,
+    TEST_NAMES_WRONG             /* an event that was not sent              */
+} test_naming_e;
+
+
+typedef struct {
+    unsigned        taken[TEST_MAX];     /* times that an event was taken   */
+    uint8_t         bad[TEST_MAX];
+    uint8_t         dead[TEST_MAX];
+    unsigned        requests;
+    unsigned        singles;
+    unsigned        faults;              /* against the rules of the API    */
+    size_t          limit;               /* 413 above, bytes                */
+    test_naming_e   naming;
+} test_klaviyo_t;
+
+
+static test_klaviyo_t  klaviyo;
+
+
+static void
+test_dead(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome)
+{
+    unsigned         n;
+    test_klaviyo_t  *k = data;
+
+    n = (unsigned) (event->time - 1000);
+
+    if (outcome != KLAVIYO_OUTCOME_DEAD_REFUSED
+        && outcome != KLAVIYO_OUTCOME_DEAD_TOO_LARGE)
+    {
+        k->faults++;
+    }
+
+    if (n >= TEST_MAX || k->dead[n]) {
+        k->faults++;
+        return;
+    }
+
+    k->dead[n] = 1;
+}
+
+
+/*
+ * Klaviyo's side of a request: the rules checked, a status, and the body of
+ * a refusal.  What it takes it remembers, `lost` or not.
+ */
+
+static unsigned
+test_klaviyo(const klaviyo_batch_t *batch, klaviyo_request_t *request,
+    char *errors)
+{
+    char                   *p;
+    uint32_t                i, j, entry, event;
+    unsigned                n, bad;
+    const klaviyo_event_t  *e, *before;
+
+    klaviyo.requests++;
+    klaviyo.singles += request->single;
+
+    if (request->n > KLAVIYO_BATCH_EVENTS_MAX
+        || request->body_len > KLAVIYO_BATCH_BODY_MAX
+        || request->single != (request->n == 1))
+    {
+        klaviyo.faults++;
+    }
+
+    for (i = 0; i < request->n; i++) {
+        e = klaviyo_request_event(batch, request, i);
+
+        for (j = 0; j < i; j++) {
+            before = klaviyo_request_event(batch, request, j);
+
+            if (e->unique_id_len == before->unique_id_len
+                && memcmp(e->unique_id, before->unique_id, e->unique_id_len)
+                   == 0)
+            {
+                klaviyo.faults++;
+            }
+        }
+    }
+
+    if (klaviyo.limit && request->body_len > klaviyo.limit) {
+        return 413;
+    }
+
+    p = errors + sprintf(errors, "{\"errors\":[");
+    bad = 0;
+    entry = 0;
+    event = 0;
+
+    for (i = 0; i < request->n; i++) {
+        e = klaviyo_request_event(batch, request, i);
+        n = (unsigned) (e->time - 1000);
+
+        if (i > 0) {
+            before = klaviyo_request_event(batch, request, i - 1);
+
+            if (e->profile_len != before->profile_len
+                || memcmp(e->profile, before->profile, e->profile_len) != 0)
+            {
+                entry++;
+                event = 0;
+
+            } else {
+                event++;
+            }
+        }
+
+        if (!klaviyo.bad[n]) {
+            continue;
+        }
+
+        bad++;
+
+        if (klaviyo.naming == TEST_NAMES_NONE
+            || (klaviyo.naming == TEST_NAMES_ONE && bad > 1))
+        {
+            continue;
+        }
+
+        p += sprintf(p, "%s{\"source\":{\"pointer\":\"/data/attributes/"
+                     "events-bulk-create/data/%u", bad > 1 ? "," : "", entry);
+
+        if (klaviyo.naming == TEST_NAMES_ENTRIES) {
+            p += sprintf(p, "/attributes/profile\"}}");
+
+        } else {
+            p += sprintf(p, "/attributes/events/data/%u/attributes\"}}",
+                         klaviyo.naming == TEST_NAMES_WRONG ? 1000 : event);
+        }
+    }
+
+    sprintf(p, "]}");
+
+    if (bad) {
+        return 400;
+    }
+
+    for (i = 0; i < request->n; i++) {
+        klaviyo.taken[klaviyo_request_event(batch, request, i)->time
+                      - 1000]++;
+    }
+
+    return 202;
+}
+
+
+/* a batch to its end; one answer of `lost` gets lost, 0: none */
+
+static void
+test_run(klaviyo_batch_t *batch, unsigned lost)
+{
+    unsigned            status;
+    klaviyo_answer_t    answer;
+    klaviyo_request_t  *request;
+
+    static char         errors[256 * 1024];
+
+    for ( ;; ) {
+        request = klaviyo_batch_next(batch);
+        if (request == NULL) {
+            break;
+        }
+
+        if (klaviyo_request_body(batch, request) != 0) {
+            klaviyo.faults++;
+        }
+
+        status = test_klaviyo(batch, request, errors);
+
+        if (lost && test_random(lost) == 0) {
+            klaviyo_batch_requeue(batch, request, 1);
+            continue;
+        }
+
+        memset(&answer, 0, sizeof(answer));
+        answer.status = status;
+
+        if (status == 400) {
+            answer.body = (const uint8_t *) errors;
+            answer.body_len = strlen(errors);
+        }
+
+        if (klaviyo_batch_settle(batch, request,
+                                 klaviyo_reply_verdict(&answer), &answer,
+                                 test_dead, &klaviyo)
+            != 0)
+        {
+            klaviyo.faults++;
+        }
+    }
+}
+
+
+/* what Klaviyo has and what is dead, against what should be */
+
+static unsigned
+test_wrong(unsigned n)
+{
+    unsigned  i, wrong;
+
+    wrong = klaviyo.faults;
+
+    for (i = 0; i < n; i++) {
+        if (klaviyo.dead[i] != klaviyo.bad[i]
+            || (klaviyo.taken[i] == 0) != klaviyo.bad[i])
+        {
+            wrong++;
+        }
+    }
+
+    return wrong;
+}
+
+
+static void
+test_settle(test_naming_e naming, unsigned n, unsigned profiles,
+    unsigned bad, unsigned lost, unsigned most, const char *name)
+{
+    char              id[32];
+    unsigned          i, dead;
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    memset(&klaviyo, 0, sizeof(klaviyo));
+    klaviyo.naming = naming;
+
+    dead = 0;
+
+    for (i = 0; i < n; i++) {
+        snprintf(id, sizeof(id), "id-%u",
+                 test_random(50) ? i : (unsigned) test_random(n));
+
+        klaviyo.bad[i] = (bad && test_random(bad) == 0);
+        dead += klaviyo.bad[i];
+
+        test_append(i, (unsigned) test_random(profiles), id,
+                    test_random(400));
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+    test_run(batch, lost);
+
+    is_int(test_wrong(n), 0, "%s: the bad are dead, the others delivered",
+           name);
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), dead,
+           "%s: %u dead", name, dead);
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "%s: done", name);
+    ok(klaviyo.requests <= most, "%s: %u requests, %u single", name,
+       klaviyo.requests, klaviyo.singles);
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* the steps of a refusal one by one */
+
+static void
+test_steps(void)
+{
+    unsigned            i;
+    klaviyo_batch_t    *batch;
+    klaviyo_answer_t    answer;
+    klaviyo_request_t  *request;
+
+    static const struct {
+        const char  *pointers;
+        const char  *requests;
+        unsigned     dead;
+        unsigned     unsure;
+    } step[] = {
+
+        /* 0,2,5 | 1,4 | 3 | 6 */
+
+        { "0" "/attributes/events/data/1", "0,5|1,4|3|6 ", 1, 0 },
+        { "0", "1,4|3|6 0 2 5 ", 0, 0 },
+        { "2", "0,2,5|1,4|6 ", 1, 0 },
+        { "0 0/attributes/events/data/1", "1,4|3|6 0 5 ", 1, 0 },
+        { "0 1 2", "6 0 2 5 1 4 ", 1, 0 },
+        { "0/attributes/events/data/0 0/attributes/events/data/1 "
+          "0/attributes/events/data/2 1/attributes/events/data/0 "
+          "1/attributes/events/data/1 2 3", "", 7, 0 },
+        { "0/attributes/events/data/0 0/attributes/events/data/1 "
+          "0/attributes/events/data/2 1/attributes/events/data/0 "
+          "1/attributes/events/data/1 2", "6 ", 6, 0 },
+        { "1/attributes/events/data/2", "0,2,5|1 4|3|6 ", 0, 0 },
+        { "4", "0,2,5|1 4|3|6 ", 0, 0 },
+        { "", "0,2,5|1 4|3|6 ", 0, 0 },
+        { "", "0 2 5 1 4 3 6 ", 0, 1 },
+        { "2", "0,2,5|1,4|6 ", 1, 1 }
+    };
+
+    test_ring_open();
+
+    test_append(0, 1, NULL, 0);
+    test_append(1, 2, NULL, 0);
+    test_append(2, 1, NULL, 0);
+    test_append(3, 3, NULL, 0);
+    test_append(4, 2, NULL, 0);
+    test_append(5, 1, NULL, 0);
+    test_append(6, 4, NULL, 0);
+
+    for (i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
+        char   body[2048], pointers[512], *p, *pointer, *rest;
+
+        batch = test_batch();
+        klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+        klaviyo_batch_close(batch);
+        request = klaviyo_batch_next(batch);
+
+        if (step[i].unsure) {
+            klaviyo_batch_requeue(batch, request, 1);
+            request = klaviyo_batch_next(batch);
+        }
+
+        strcpy(pointers, step[i].pointers);
+        p = body + sprintf(body, "{\"errors\":[");
+
+        for (pointer = strtok_r(pointers, " ", &rest);
+             pointer != NULL;
+             pointer = strtok_r(NULL, " ", &rest))
+        {
+            p += sprintf(p, "%s{\"source\":{\"pointer\":\"/data/attributes/"
+                         "events-bulk-create/data/%s\"}}",
+                         p[-1] == '[' ? "" : ",", pointer);
+        }
+
+        sprintf(p, "]}");
+
+        memset(&answer, 0, sizeof(answer));
+        memset(&klaviyo, 0, sizeof(klaviyo));
+        answer.status = 400;
+        answer.body = (const uint8_t *) body;
+        answer.body_len = strlen(body);
+
+        is_int(klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED,
+                                    &answer, test_dead, &klaviyo),
+               0, "refused: \"%s\"", step[i].pointers);
+        is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED),
+               step[i].dead, "%u dead", step[i].dead);
+        is_int(klaviyo.faults, 0, "each told once");
+
+        test_is_requests(batch, step[i].requests, "then");
+        klaviyo_batch_destroy(batch);
+    }
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+    request = klaviyo_batch_next(batch);
+
+    memset(&answer, 0, sizeof(answer));
+    is_int(klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_THROTTLED,
+                                &answer, test_dead, &klaviyo),
+           -1, "an answer that is not final settles nothing");
+    request = klaviyo_batch_next(batch);
+    is_int(request->n, 7, "the request waits");
+
+    /* its parts are as unsure as it was */
+
+    klaviyo_batch_requeue(batch, request, 1);
+    request = klaviyo_batch_next(batch);
+    klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_TOO_LARGE, &answer,
+                         test_dead, &klaviyo);
+    request = klaviyo_batch_next(batch);
+    ok(request->n == 4 && request->unsure && request->tries == 0,
+       "too large: a half, unsure");
+    klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED, &answer,
+                         test_dead, &klaviyo);
+    test_is_requests(batch, "0 2 5 1 4|3|6 ", "then");
+    klaviyo_batch_destroy(batch);
+
+    test_ring_close();
+}
+
+
+static void
+test_too_large(void)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    for (i = 0; i < 40; i++) {
+        test_append(i, i % 3, NULL, i == 17 ? 60000 : 10000);
+    }
+
+    memset(&klaviyo, 0, sizeof(klaviyo));
+    klaviyo.limit = 50000;
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+    test_run(batch, 0);
+
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_TOO_LARGE), 1,
+           "too large: one is dead");
+    is_int(klaviyo.dead[17], 1, "the right one");
+    klaviyo.bad[17] = 1;
+    is_int(test_wrong(40), 0, "the others are delivered");
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* captured = delivered + dead + lost + queued, by way of the ring */
+
+static void
+test_figures(void)
+{
+    uint64_t           sum;
+    unsigned           i;
+    klaviyo_ack_t      ack;
+    klaviyo_batch_t   *batch;
+    klaviyo_lease_t    lease;
+    klaviyo_figures_t  figures;
+
+    test_ring_open();
+
+    for (i = 0; i < 50; i++) {
+        test_append(i, i % 7, NULL, 100);
+    }
+
+    memset(&klaviyo, 0, sizeof(klaviyo));
+    klaviyo.bad[30] = 1;
+
+    memset(&lease, 0, sizeof(lease));
+    is_int(klaviyo_lease_open(&lease, ring), 0, "a lease");
+    is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "held");
+
+    batch = test_batch();
+    klaviyo_batch_fill(batch, ring, 40, 4000000, 1005);
+    klaviyo_batch_close(batch);
+    test_run(batch, 0);
+    klaviyo_batch_ack(batch, &ack);
+    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
+           "acknowledged");
+    klaviyo_batch_destroy(batch);
+
+    klaviyo_ring_figures(ring, &figures);
+    is_int(figures.outcome[KLAVIYO_OUTCOME_DELIVERED], 39, "delivered");
+    is_int(figures.outcome[KLAVIYO_OUTCOME_DEAD_EXPIRED], 5, "expired");
+    is_int(figures.outcome[KLAVIYO_OUTCOME_DEAD_REFUSED], 1, "refused");
+
+    sum = figures.queued;
+
+    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
+        sum += figures.outcome[i];
+    }
+
+    is_int(sum, figures.captured, "every event is somewhere");
+
+    klaviyo_lease_close(&lease);
+    test_ring_close();
+}
+
+
+int
+main(void)
+{
+    int  i;
+
+    test_init();
+
+    test_steps();
+    test_too_large();
+    test_figures();
+
+    test_settle(TEST_NAMES_EVENTS, 500, 100, 20, 0, 40, "events named");
+    test_settle(TEST_NAMES_ENTRIES, 500, 400, 20, 0, 120, "entries named");
+    test_settle(TEST_NAMES_ONE, 300, 20, 10, 0, 80, "one named");
+    test_settle(TEST_NAMES_NONE, 500, 100, 100, 0, 200, "none named");
+    test_settle(TEST_NAMES_WRONG, 500, 100, 100, 0, 200, "wrongly named");
+    test_settle(TEST_NAMES_NONE, 300, 30, 1, 0, 700, "all bad");
+    test_settle(TEST_NAMES_EVENTS, 300, 30, 1, 0, 50, "all bad and named");
+
+    for (i = 0; i < 5; i++) {
+        test_settle(TEST_NAMES_EVENTS + i, 200, 50, 10, 3, 1000,
+                    "answers lost");
+    }
+
+    test_end();
+
+    return done_testing();
+}
