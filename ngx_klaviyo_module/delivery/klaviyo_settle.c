@@ -157,6 +157,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
     uint8_t *fate)
 {
     size_t            i, n;
+    uint8_t           guilty;
     uint32_t          first, count, entry, profile;
     klaviyo_named_t   named[KLAVIYO_SETTLE_NAMED];
 
@@ -167,6 +168,14 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
     }
 
     memset(fate, KLAVIYO_FATE_FIRST, request->n);
+
+    /*
+     * Sent before and the answer lost: an event may be named only because
+     * Klaviyo has it already.  Alone it is accepted again, or refused for
+     * what it is.
+     */
+
+    guilty = request->unsure ? KLAVIYO_FATE_ALONE : KLAVIYO_FATE_DEAD;
 
     /* both are sorted by entry; an entry's name comes before its events' */
 
@@ -188,7 +197,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
 
             if (named[i].event == -1) {
                 memset(&fate[first],
-                       count == 1 ? KLAVIYO_FATE_DEAD : KLAVIYO_FATE_ALONE,
+                       count == 1 ? guilty : KLAVIYO_FATE_ALONE,
                        count);
                 continue;
             }
@@ -197,7 +206,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
                 return 0;
             }
 
-            fate[first + (uint32_t) named[i].event] = KLAVIYO_FATE_DEAD;
+            fate[first + (uint32_t) named[i].event] = guilty;
         }
 
         entry++;
