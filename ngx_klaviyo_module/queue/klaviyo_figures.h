@@ -1,0 +1,123 @@
+/*
+ * The figures of one account: what became of its events, and why.
+ *
+ * Outcomes live in the acknowledgement slots of the ring and move together
+ * with the acknowledged position, so that at every moment
+ *
+ *     captured = delivered + dry_run + dead + lost + queued
+ *
+ * Counters are single atomics beside them.  Both tables are part of the
+ * ring's format: entries are appended, never reordered or removed.
+ */
+
+
+#ifndef KLAVIYO_FIGURES_H
+#define KLAVIYO_FIGURES_H
+
+
+#include <stdint.h>
+
+
+/* the end of an event, X(constant, group, name) */
+
+#define KLAVIYO_OUTCOMES(X)                                                  \
+    X(DELIVERED,            "delivered",    "delivered")                     \
+    X(DRY_RUN,              "dry_run",      "dry_run")                       \
+    X(DEAD_REFUSED,         "dead",         "refused")                       \
+    X(DEAD_TOO_LARGE,       "dead",         "too_large")                     \
+    X(DEAD_EXPIRED,         "dead",         "expired")                       \
+    X(LOST_FULL,            "lost",         "queue_full_oldest")             \
+    X(LOST_CORRUPT,         "lost",         "corrupt")
+
+
+/*
+ * What happened on the way, X(constant, group, name).  The group "lost" is
+ * of events that never became a record; they count as captured as well.
+ */
+
+#define KLAVIYO_COUNTERS(X)                                                  \
+    X(LOST_QUEUE_FULL,      "lost",         "queue_full")                    \
+    X(LOST_QUEUE_BUSY,      "lost",         "queue_busy")                    \
+    X(SKIPPED_ANONYMOUS,    "skipped",      "anonymous")                     \
+    X(SKIPPED_CONDITION,    "skipped",      "condition")                     \
+    X(SKIPPED_STATUS,       "skipped",      "status")                        \
+    X(SKIPPED_METRIC,       "skipped",      "metric")                        \
+    X(SKIPPED_TOO_LARGE,    "skipped",      "too_large")                     \
+    X(SKIPPED_PROPERTIES,   "skipped",      "too_many_properties")           \
+    X(SKIPPED_PROFILE,      "skipped",      "profile_too_large")             \
+    X(SKIPPED_MEMORY,       "skipped",      "no_memory")                     \
+    X(VALUE_NUMBER,         "left_out",     "number")                        \
+    X(VALUE_BOOL,           "left_out",     "bool")                          \
+    X(VALUE_JSON,           "left_out",     "json")                          \
+    X(VALUE_EMAIL,          "left_out",     "email")                         \
+    X(VALUE_PHONE,          "left_out",     "phone_number")                  \
+    X(VALUE_TIME,           "left_out",     "time")                          \
+    X(VALUE_AMOUNT,         "left_out",     "value")                         \
+    X(VALUE_CURRENCY,       "left_out",     "currency")                      \
+    X(VALUE_UNIQUE_ID,      "left_out",     "unique_id")                     \
+    X(VALUE_BACKFILL,       "left_out",     "backfill")                      \
+    X(REPAIRED_UTF8,        "changed",      "utf8_repaired")                 \
+    X(CUT_STRING,           "changed",      "string_cut")                    \
+    X(CUT_LIST,             "changed",      "list_cut")                      \
+    X(REQUESTS_SINGLE,      "requests",     "single")                        \
+    X(REQUESTS_BULK,        "requests",     "bulk")                          \
+    X(REPLIES_ACCEPTED,     "replies",      "accepted")                      \
+    X(REPLIES_REFUSED,      "replies",      "refused")                       \
+    X(REPLIES_TOO_LARGE,    "replies",      "too_large")                     \
+    X(REPLIES_THROTTLED,    "replies",      "throttled")                     \
+    X(REPLIES_BLOCKED,      "replies",      "blocked")                       \
+    X(REPLIES_PASSING,      "replies",      "passing")                       \
+    X(REPLIES_NONE,         "replies",      "none")                          \
+    X(DELIVERY_RETRIED,     "delivery",     "events_retried")                \
+    X(DELIVERY_ELECTIONS,   "delivery",     "elections")
+
+
+#define klaviyo_outcome_constant(constant, group, name)                      \
+    KLAVIYO_OUTCOME_##constant,
+
+typedef enum {
+    KLAVIYO_OUTCOMES(klaviyo_outcome_constant)
+    KLAVIYO_OUTCOME_N
+} klaviyo_outcome_e;
+
+#undef klaviyo_outcome_constant
+
+
+#define klaviyo_counter_constant(constant, group, name)                      \
+    KLAVIYO_COUNT_##constant,
+
+typedef enum {
+    KLAVIYO_COUNTERS(klaviyo_counter_constant)
+    KLAVIYO_COUNT_N
+} klaviyo_counter_e;
+
+#undef klaviyo_counter_constant
+
+
+typedef struct {
+    const char  *group;
+    const char  *name;
+} klaviyo_figure_name_t;
+
+
+extern const klaviyo_figure_name_t  klaviyo_outcome_names[];
+extern const klaviyo_figure_name_t  klaviyo_counter_names[];
+
+
+/* one consistent reading of a ring, see klaviyo_ring_figures() */
+
+typedef struct {
+    uint64_t     captured;       /* events that capture produced            */
+    uint64_t     queued;         /* of these: not yet delivered, dead, lost */
+    uint64_t     detached;       /* lost because the ring was detached      */
+    uint64_t     outcome[KLAVIYO_OUTCOME_N];
+    uint64_t     counter[KLAVIYO_COUNT_N];
+    uint64_t     size;           /* bytes that the ring can hold            */
+    uint64_t     used;           /* bytes of it in use                      */
+    int64_t      paused_until;   /* CLOCK_BOOTTIME, ms; 0: not paused       */
+    int64_t      deliverer;      /* pid of the lease's holder; 0: none      */
+    unsigned     attached;       /* 0: detached, only `detached` is filled  */
+} klaviyo_figures_t;
+
+
+#endif /* KLAVIYO_FIGURES_H */

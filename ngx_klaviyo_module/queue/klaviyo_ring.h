@@ -1,0 +1,218 @@
+/*
+ * The queue of one account: a mapped file that all workers share.
+ *
+ * Any process that has the ring attached may append; the holder of the lease
+ * (klaviyo_lease.h) reads and acknowledges.  Positions are byte offsets that
+ * only grow; the place in the file is position % capacity.  The format's
+ * picture stands in klaviyo_ring_format.h.
+ *
+ * Plain C: no nginx, no JSON library.  Nothing here waits for longer than
+ * the 5 ms limit of the lock.
+ */
+
+
+#ifndef KLAVIYO_RING_H
+#define KLAVIYO_RING_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "klaviyo_figures.h"
+
+
+#define KLAVIYO_RING_MIN_SIZE     (256 * 1024)
+#define KLAVIYO_RING_ERROR_MAX    512
+#define KLAVIYO_RING_LIMITER_MAX  1024
+#define KLAVIYO_UNIQUE_ID_MAX     255
+
+
+typedef enum {
+    KLAVIYO_RING_OK = 0,
+    KLAVIYO_RING_EMPTY,          /* nothing more to read                    */
+    KLAVIYO_RING_GAP,            /* only missing events up to the end       */
+    KLAVIYO_RING_SMALL,          /* the caller's buffer is too small        */
+    KLAVIYO_RING_FULL,           /* no room, the event was dropped          */
+    KLAVIYO_RING_BUSY,           /* the lock was not had in 5 ms            */
+    KLAVIYO_RING_TOO_LARGE,      /* more than klaviyo_ring_event_max()      */
+    KLAVIYO_RING_STALE,          /* the lease is somebody else's by now     */
+    KLAVIYO_RING_DETACHED,       /* the file was truncated or taken away    */
+    KLAVIYO_RING_ERROR           /* see the error text                      */
+} klaviyo_ring_rc_e;
+
+
+typedef struct klaviyo_ring_s  klaviyo_ring_t;
+
+
+typedef struct {
+    const char  *path;           /* NUL-terminated, at most PATH_MAX - 64   */
+    size_t       size;           /* bytes for records                       */
+    unsigned     drop_oldest;    /* full: drop the oldest, not the newest   */
+} klaviyo_ring_conf_t;
+
+
+/*
+ * An event as capture hands it over and delivery gets it back: two finished
+ * pieces of JSON and the identifier that makes a repeat harmless.
+ *
+ *     profile     {"type":"profile","attributes":{...}}
+ *     attributes  "properties":{...},"metric":{...},"unique_id":"..."
+ *                 (the members of the event's attributes without braces,
+ *                 without the profile)
+ *
+ * The time is that of capture in milliseconds of CLOCK_REALTIME: what
+ * `retry max_age` is measured from.
+ */
+
+typedef struct {
+    const uint8_t  *profile;
+    const uint8_t  *attributes;
+    const uint8_t  *unique_id;   /* raw, 1 to 255 bytes                     */
+    size_t          profile_len;
+    size_t          attributes_len;
+    size_t          unique_id_len;
+    int64_t         time;
+} klaviyo_event_t;
+
+
+/* where a reader stands: the next position and the sequence expected there */
+
+typedef struct {
+    uint64_t  position;
+    uint64_t  seq;
+} klaviyo_cursor_t;
+
+
+typedef struct {
+    klaviyo_event_t   event;     /* points into the buffer of the reader    */
+    klaviyo_cursor_t  next;      /* behind this record                      */
+    uint64_t          seq;
+    uint64_t          missing;   /* events lost between cursor and this one */
+} klaviyo_record_t;
+
+
+/*
+ * The end of events: everything in [from, to) is finished.  The outcomes add
+ * up to to.seq - from.seq.  `from` of one acknowledgement is `to` of the one
+ * before it.
+ */
+
+typedef struct {
+    klaviyo_cursor_t  from;
+    klaviyo_cursor_t  to;
+    uint64_t          outcome[KLAVIYO_OUTCOME_N];
+} klaviyo_ack_t;
+
+
+/*
+ * Opens or creates the ring and its lock file (path + ".lock"), and the
+ * directory if only its last component is missing.  Alone, the header is
+ * checked and the mutex made anew; a bad header is moved to
+ * ".corrupt-<time>", another version's to ".version-<time>"; after a reboot
+ * the records are scanned.  Beside others only the version is checked.  A
+ * ring of another size is moved to ".drain-<time>" and its events are taken
+ * over by klaviyo_ring_drain().
+ *
+ * Returns KLAVIYO_RING_OK and the ring, which the caller detaches; or
+ * KLAVIYO_RING_ERROR with a text that says what is wrong, where, and what to
+ * do.  `note` is filled when something was found that a log should tell
+ * (moved aside, events missing after a reboot), else it is an empty string.
+ * Both texts hold KLAVIYO_RING_ERROR_MAX bytes.
+ */
+klaviyo_ring_rc_e klaviyo_ring_attach(klaviyo_ring_t **ring,
+    const klaviyo_ring_conf_t *conf, char *error, char *note);
+
+/*
+ * For `nginx -t`: the checks of attach that need no change on disk but the
+ * directory, and no lock.  Same texts.
+ */
+klaviyo_ring_rc_e klaviyo_ring_probe(const klaviyo_ring_conf_t *conf,
+    char *error);
+
+/*
+ * Hands ring and lock file, and the directory if attach made it, to the
+ * workers' user.  0 or errno.
+ */
+int klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
+
+/* Unmaps and closes; never while the lock is held. */
+void klaviyo_ring_detach(klaviyo_ring_t *ring);
+
+/*
+ * Each worker, each second: compares size and link count of the file with
+ * what was mapped.  KLAVIYO_RING_DETACHED from then on, for every call, in
+ * place of a SIGBUS; the first call that finds it says so in `error`.
+ */
+klaviyo_ring_rc_e klaviyo_ring_verify(klaviyo_ring_t *ring, char *error);
+
+
+/* the largest sum of an event's three lengths that this ring takes, bytes */
+size_t klaviyo_ring_event_max(const klaviyo_ring_t *ring);
+
+/*
+ * Appends one event; OK, FULL, BUSY, TOO_LARGE or DETACHED.  What is dropped
+ * has been counted when this returns, except TOO_LARGE (the caller's skip).
+ */
+klaviyo_ring_rc_e klaviyo_ring_append(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
+
+/* the first event without an outcome: where a new deliverer begins */
+klaviyo_ring_rc_e klaviyo_ring_first(klaviyo_ring_t *ring,
+    klaviyo_cursor_t *cursor);
+
+/*
+ * Copies the record at the cursor into buf and checks the copy.  OK and the
+ * record (the caller moves on by cursor = record->next); EMPTY; SMALL, with
+ * the bytes needed in record->missing; GAP when nothing readable follows,
+ * with record->missing and record->next set; DETACHED.  Bytes that are no
+ * record are skipped up to the next valid one and show as `missing`.
+ * A cursor behind the first event (dropped by drop_oldest) moves to it; the
+ * dropped ones have been counted and are not `missing`.
+ */
+klaviyo_ring_rc_e klaviyo_ring_read(klaviyo_ring_t *ring,
+    const klaviyo_cursor_t *cursor, uint8_t *buf, size_t size,
+    klaviyo_record_t *record);
+
+/* bytes committed behind the cursor: a cheap look without the lock */
+uint64_t klaviyo_ring_ahead(klaviyo_ring_t *ring,
+    const klaviyo_cursor_t *cursor);
+
+/*
+ * Books the outcomes and gives the space back, as one step that a crash
+ * leaves done or undone.  Events that drop_oldest took meanwhile are moved
+ * from lost to their true outcome.  OK, STALE, BUSY (try again), DETACHED.
+ */
+klaviyo_ring_rc_e klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_ack_t *ack);
+
+
+/*
+ * The deliverer's memory across reloads and crashes: the pause of a 429 in
+ * milliseconds of CLOCK_BOOTTIME (0: none; forgotten after a reboot), and
+ * the limiter's own bytes, at most KLAVIYO_RING_LIMITER_MAX.  load() gives
+ * zeroes when nothing was saved since boot.  OK, STALE, BUSY, DETACHED.
+ */
+klaviyo_ring_rc_e klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch,
+    int64_t paused_until, const void *limiter, size_t len);
+klaviyo_ring_rc_e klaviyo_ring_load(klaviyo_ring_t *ring,
+    int64_t *paused_until, void *limiter, size_t len);
+
+
+/*
+ * Takes over what is left in rings of another size ("<path>.drain-*"): moves
+ * events, and when a drained file has no process left that appends to it,
+ * adds its figures and unlinks it.  A bounded step, for the deliverer to
+ * call each second: at most `max` events.  Returns how many were moved.
+ */
+unsigned klaviyo_ring_drain(klaviyo_ring_t *ring, uint64_t epoch,
+    unsigned max);
+
+
+void klaviyo_ring_count(klaviyo_ring_t *ring, klaviyo_counter_e counter,
+    uint64_t n);
+void klaviyo_ring_figures(klaviyo_ring_t *ring, klaviyo_figures_t *figures);
+
+
+#endif /* KLAVIYO_RING_H */

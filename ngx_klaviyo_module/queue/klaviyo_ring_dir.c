@@ -1,0 +1,420 @@
+/*
+ * The queue room: the configured path, the directory and the files in it,
+ * before a byte of them is believed.  Names are looked up below one
+ * descriptor of the directory, links are not followed, and what is refused
+ * says why.
+ *
+ * Plain C.  May touch the directory and the lock file.
+ */
+
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "klaviyo_ring_private.h"
+
+
+#define KLAVIYO_RING_LOCK_STEP  10   /* ms */
+
+
+typedef struct {
+    uint32_t     magic;              /* of statfs(2)                        */
+    const char  *name;
+} klaviyo_ring_fs_t;
+
+
+/* where two machines, or the kernel and a server, may see two files */
+
+static const klaviyo_ring_fs_t  klaviyo_ring_network_fs[] = {
+    { 0x00006969, "NFS" },
+    { 0x0000517b, "SMB" },
+    { 0xfe534d42, "SMB" },
+    { 0xff534d42, "CIFS" },
+    { 0x0000564c, "NCP" },
+    { 0x01021997, "9P" },
+    { 0x65735546, "FUSE" },
+    { 0x00c36400, "Ceph" },
+    { 0x5346414f, "AFS" },
+    { 0x73757245, "Coda" },
+    { 0x0bd00bd0, "Lustre" },
+    { 0x47504653, "GPFS" },
+    { 0x7461636f, "OCFS2" },
+    { 0x01161970, "GFS2" },
+    { 0x786f4256, "VirtualBox shared folder" },
+    { 0, NULL }
+};
+
+
+static klaviyo_ring_rc_e klaviyo_ring_check_dir(klaviyo_ring_t *ring,
+    char *error);
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_error(char *error, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (error) {
+        va_start(args, fmt);
+        (void) vsnprintf(error, KLAVIYO_RING_ERROR_MAX, fmt, args);
+        va_end(args);
+    }
+
+    return KLAVIYO_RING_ERROR;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_check_conf(const klaviyo_ring_conf_t *conf, uint64_t *capacity,
+    char *error)
+{
+    size_t       len;
+    const char  *name;
+
+    name = strrchr(conf->path, '/');
+    len = strlen(conf->path);
+
+    if (conf->path[0] != '/' || name == NULL || name[1] == '\0') {
+        return klaviyo_ring_error(error, "\"%s\" is not the full path of a "
+                                  "file", conf->path);
+    }
+
+    if (len > PATH_MAX - 64) {
+        return klaviyo_ring_error(error, "the path \"%.64s...\" is too long",
+                                  conf->path);
+    }
+
+    if (conf->size < KLAVIYO_RING_MIN_SIZE) {
+        return klaviyo_ring_error(error, "the size of \"%s\" is below the "
+                                  "least of %dk", conf->path,
+                                  KLAVIYO_RING_MIN_SIZE / 1024);
+    }
+
+    if (conf->size > SIZE_MAX / 4) {
+        return klaviyo_ring_error(error, "the size of \"%s\" is too large",
+                                  conf->path);
+    }
+
+    *capacity = (conf->size + KLAVIYO_RING_PAGE - 1)
+                / KLAVIYO_RING_PAGE * KLAVIYO_RING_PAGE;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_open_dir(klaviyo_ring_t *ring, char *error)
+{
+    ring->dir_fd = open(ring->dir, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (ring->dir_fd == -1 && errno == ENOENT) {
+
+        if (mkdir(ring->dir, 0700) == -1) {
+
+            if (errno != EEXIST) {
+                return klaviyo_ring_error(error, "mkdir() \"%s\" failed "
+                                          "(%d: %m), create it or choose "
+                                          "another path",
+                                          ring->dir, errno);
+            }
+
+        } else {
+            ring->dir_created = 1;
+        }
+
+        ring->dir_fd = open(ring->dir, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+    }
+
+    if (ring->dir_fd == -1) {
+        return klaviyo_ring_error(error, "open() \"%s\" failed (%d: %m), "
+                                  "the queue needs this directory",
+                                  ring->dir, errno);
+    }
+
+    return klaviyo_ring_check_dir(ring, error);
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
+{
+    int            i;
+    struct stat    st;
+    struct statfs  fs;
+
+    if (fstat(ring->dir_fd, &st) == -1 || fstatfs(ring->dir_fd, &fs) == -1) {
+        return klaviyo_ring_error(error, "stat() \"%s\" failed (%d: %m)",
+                                  ring->dir, errno);
+    }
+
+    if (st.st_mode & S_IWOTH) {
+        return klaviyo_ring_error(error, "\"%s\" is writable by every user, "
+                                  "events would not be safe there: give the "
+                                  "queue a directory of its own, such as "
+                                  "\"%s/nginx-klaviyo\"",
+                                  ring->dir,
+                                  strcmp(ring->dir, "/") ? ring->dir : "");
+    }
+
+    for (i = 0; klaviyo_ring_network_fs[i].name; i++) {
+
+        if ((uint32_t) fs.f_type == klaviyo_ring_network_fs[i].magic) {
+            return klaviyo_ring_error(error, "\"%s\" is on a network file "
+                                      "system (%s), which processes cannot "
+                                      "share a queue on: choose a local "
+                                      "path, best on tmpfs",
+                                      ring->dir,
+                                      klaviyo_ring_network_fs[i].name);
+        }
+    }
+
+    return KLAVIYO_RING_OK;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_check_stat(const char *dir, const char *name,
+    const struct stat *st, char *error)
+{
+    const char  *what;
+
+    if (S_ISREG(st->st_mode)) {
+
+        if (st->st_nlink == 1) {
+            return KLAVIYO_RING_OK;
+        }
+
+        what = "has more than one name";
+
+    } else if (S_ISLNK(st->st_mode)) {
+        what = "is a symbolic link";
+
+    } else if (S_ISDIR(st->st_mode)) {
+        what = "is a directory";
+
+    } else {
+        what = "is not a regular file";
+    }
+
+    return klaviyo_ring_error(error, "\"%s/%s\" %s, which a queue may not "
+                              "be: remove it or choose another path",
+                              dir, name, what);
+}
+
+
+/* OK with the descriptor, EMPTY when the file is missing, ERROR. */
+
+klaviyo_ring_rc_e
+klaviyo_ring_open_at(const klaviyo_ring_t *ring, const char *name, int flags,
+    int *fd, char *error)
+{
+    struct stat        st;
+    klaviyo_ring_rc_e  rc;
+
+    /* for the text only: what counts is asked of the descriptor below */
+
+    if (fstatat(ring->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        rc = klaviyo_ring_check_stat(ring->dir, name, &st, error);
+
+        if (rc != KLAVIYO_RING_OK) {
+            return rc;
+        }
+    }
+
+    *fd = openat(ring->dir_fd, name,
+                 O_RDWR|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|flags, 0600);
+
+    if (*fd == -1) {
+
+        if (errno == ENOENT && !(flags & O_CREAT)) {
+            return KLAVIYO_RING_EMPTY;
+        }
+
+        return klaviyo_ring_error(error, "open() \"%s/%s\" failed (%d: %m)",
+                                  ring->dir, name, errno);
+    }
+
+    if (fstat(*fd, &st) == -1) {
+        rc = klaviyo_ring_error(error, "fstat() \"%s/%s\" failed (%d: %m)",
+                                ring->dir, name, errno);
+
+    } else {
+        rc = klaviyo_ring_check_stat(ring->dir, name, &st, error);
+    }
+
+    if (rc == KLAVIYO_RING_OK
+        && (st.st_mode & (S_IRWXG|S_IRWXO))
+        && fchmod(*fd, 0600) == -1)
+    {
+        rc = klaviyo_ring_error(error, "chmod() \"%s/%s\" failed (%d: %m), "
+                                "others than its owner can read it",
+                                ring->dir, name, errno);
+    }
+
+    if (rc != KLAVIYO_RING_OK) {
+        (void) close(*fd);
+        *fd = -1;
+    }
+
+    return rc;
+}
+
+
+int
+klaviyo_ring_byte_lock(int fd, int type, off_t byte)
+{
+    struct flock  fl;
+
+    memset(&fl, 0, sizeof(struct flock));
+    fl.l_type = (short) type;
+    fl.l_whence = SEEK_SET;
+    fl.l_start = byte;
+    fl.l_len = 1;
+
+    return (fcntl(fd, F_OFD_SETLK, &fl) == -1) ? errno : 0;
+}
+
+
+/*
+ * The lock file is never renamed or removed: its lock makes attaching, moving
+ * aside and creating one thing at a time for everybody who uses this path.
+ */
+
+klaviyo_ring_rc_e
+klaviyo_ring_open_lock(klaviyo_ring_t *ring, const char *name, int wait,
+    char *error)
+{
+    int                rc;
+    struct stat        st, now;
+    struct timespec    step;
+    klaviyo_ring_rc_e  opened;
+
+    step.tv_sec = 0;
+    step.tv_nsec = KLAVIYO_RING_LOCK_STEP * 1000000L;
+
+    for ( ;; ) {
+
+        if (ring->lock_fd == -1) {
+            opened = klaviyo_ring_open_at(ring, name, O_CREAT, &ring->lock_fd,
+                                          error);
+
+            if (opened != KLAVIYO_RING_OK) {
+                return opened;
+            }
+        }
+
+        rc = klaviyo_ring_byte_lock(ring->lock_fd, F_WRLCK, 0);
+
+        if (rc == 0) {
+
+            /* an administrator may have removed it meanwhile */
+
+            if (fstat(ring->lock_fd, &st) == 0
+                && fstatat(ring->dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0
+                && st.st_ino == now.st_ino
+                && st.st_dev == now.st_dev)
+            {
+                return KLAVIYO_RING_OK;
+            }
+
+            (void) close(ring->lock_fd);
+            ring->lock_fd = -1;
+
+        } else if (rc != EAGAIN && rc != EACCES) {
+            errno = rc;
+            return klaviyo_ring_error(error, "fcntl(F_OFD_SETLK) \"%s/%s\" "
+                                      "failed (%d: %m), the file system "
+                                      "must know locks",
+                                      ring->dir, name, rc);
+        }
+
+        if (wait <= 0) {
+            return klaviyo_ring_error(error, "\"%s/%s\" is locked by another "
+                                      "process that is opening the queue, "
+                                      "try again",
+                                      ring->dir, name);
+        }
+
+        (void) nanosleep(&step, NULL);
+        wait -= KLAVIYO_RING_LOCK_STEP;
+    }
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
+{
+    uint64_t            capacity;
+    const char         *name;
+    struct stat         st;
+    struct statfs       fs;
+    klaviyo_ring_t     *r;
+    klaviyo_ring_rc_e   rc;
+
+    error[0] = '\0';
+
+    rc = klaviyo_ring_check_conf(conf, &capacity, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    name = strrchr(conf->path, '/') + 1;
+
+    r = klaviyo_ring_new(conf->path, name - conf->path, name, error);
+
+    if (r == NULL) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    rc = klaviyo_ring_open_dir(r, error);
+
+    if (rc == KLAVIYO_RING_OK
+        && faccessat(r->dir_fd, ".", W_OK|X_OK, AT_EACCESS) == -1)
+    {
+        rc = klaviyo_ring_error(error, "\"%s\" is not writable (%d: %m)",
+                                r->dir, errno);
+    }
+
+    if (rc == KLAVIYO_RING_OK) {
+
+        if (fstatat(r->dir_fd, r->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            rc = klaviyo_ring_check_stat(r->dir, r->name, &st, error);
+
+            if (rc == KLAVIYO_RING_OK
+                && faccessat(r->dir_fd, r->name, R_OK|W_OK, AT_EACCESS) == -1)
+            {
+                rc = klaviyo_ring_error(error, "\"%s\" is not readable and "
+                                        "writable (%d: %m)", r->path, errno);
+            }
+
+        } else if (fstatfs(r->dir_fd, &fs) == 0
+                   && (uint64_t) fs.f_bavail * (uint64_t) fs.f_bsize
+                      < KLAVIYO_RING_RECORDS + capacity)
+        {
+            rc = klaviyo_ring_error(error, "no room for the %lluk of \"%s\": "
+                                    "make place in \"%s\" or lower its size",
+                                    (unsigned long long)
+                                    (KLAVIYO_RING_RECORDS + capacity) / 1024,
+                                    r->path, r->dir);
+        }
+    }
+
+    /* left to attach, which remembers to give it to the workers' user */
+
+    if (r->dir_created) {
+        (void) rmdir(r->dir);
+    }
+
+    klaviyo_ring_detach(r);
+
+    return rc;
+}

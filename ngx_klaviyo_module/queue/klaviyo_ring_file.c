@@ -1,0 +1,594 @@
+/*
+ * The queue room: the ring's file and its mapping, from attach to detach.
+ *
+ * Locks.  The lock file (path + ".lock") is held exclusively while somebody
+ * attaches: opening, moving aside and creating are one step.  Byte 0 of the
+ * ring file itself is held shared by everybody who has it mapped; hence who
+ * gets it exclusively is alone with that very file, whatever it is called by
+ * now and whoever is attached to its successor.  Both locks belong to open
+ * file descriptions: forked workers keep them by inheriting descriptors, and
+ * nobody may unlock byte 0, only close.
+ *
+ * Plain C.  May touch the ring's directory, file and mapping.
+ */
+
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "klaviyo_ring_private.h"
+
+
+#define KLAVIYO_RING_ATTACH_WAIT  2000   /* ms, at start only */
+
+
+static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
+    uint64_t capacity, char *error, char *note);
+static klaviyo_ring_rc_e klaviyo_ring_open_existing(klaviyo_ring_t *ring,
+    char *error);
+static klaviyo_ring_rc_e klaviyo_ring_create(klaviyo_ring_t *ring,
+    uint64_t capacity, char *error);
+static klaviyo_ring_rc_e klaviyo_ring_map(klaviyo_ring_t *ring, char *error);
+static void klaviyo_ring_close_file(klaviyo_ring_t *ring);
+
+
+int64_t
+klaviyo_ring_now(void)
+{
+    struct timespec  now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
+    char *error, char *note)
+{
+    char                lock[PATH_MAX];
+    uint64_t            capacity;
+    const char         *name;
+    klaviyo_ring_t     *r;
+    klaviyo_ring_rc_e   rc;
+
+    *ring = NULL;
+    error[0] = '\0';
+    note[0] = '\0';
+
+    rc = klaviyo_ring_check_conf(conf, &capacity, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    name = strrchr(conf->path, '/') + 1;
+
+    r = klaviyo_ring_new(conf->path, name - conf->path, name, error);
+
+    if (r == NULL) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    r->drop_oldest = (conf->drop_oldest != 0);
+
+    (void) snprintf(lock, sizeof(lock), "%s.lock", name);
+
+    rc = klaviyo_ring_open_dir(r, error);
+
+    if (rc == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_open_lock(r, lock, KLAVIYO_RING_ATTACH_WAIT, error);
+    }
+
+    if (rc == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_open_file(r, capacity, error, note);
+    }
+
+    if (rc != KLAVIYO_RING_OK) {
+        klaviyo_ring_detach(r);
+        return rc;
+    }
+
+    (void) klaviyo_ring_byte_lock(r->lock_fd, F_UNLCK, 0);
+
+    klaviyo_ring_drain_open(r);
+
+    *ring = r;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
+    const char *name)
+{
+    char                lock[PATH_MAX];
+    klaviyo_ring_t     *r;
+    klaviyo_ring_rc_e   rc;
+
+    r = klaviyo_ring_new(of->dir, strlen(of->dir), name, NULL);
+
+    if (r == NULL) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    (void) snprintf(lock, sizeof(lock), "%s.lock", of->name);
+
+    rc = klaviyo_ring_open_dir(r, NULL);
+
+    if (rc == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_open_lock(r, lock, 0, NULL);
+    }
+
+    if (rc == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_open_existing(r, NULL);
+    }
+
+    if (rc == KLAVIYO_RING_OK
+        && klaviyo_ring_check(r) != KLAVIYO_RING_GOOD)
+    {
+        rc = KLAVIYO_RING_ERROR;
+    }
+
+    if (rc == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_map(r, NULL);
+    }
+
+    if (rc == KLAVIYO_RING_OK && r->alone) {
+        rc = klaviyo_ring_recover(r, NULL);
+    }
+
+    if (rc != KLAVIYO_RING_OK) {
+        klaviyo_ring_detach(r);
+        return rc;
+    }
+
+    (void) klaviyo_ring_byte_lock(r->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
+
+    (void) close(r->lock_fd);
+    r->lock_fd = -1;
+
+    *ring = r;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+klaviyo_ring_t *
+klaviyo_ring_new(const char *dir, size_t dir_len, const char *name,
+    char *error)
+{
+    size_t           name_len;
+    klaviyo_ring_t  *ring;
+
+    /* the directory without its slash, unless it is nothing else */
+
+    while (dir_len > 1 && dir[dir_len - 1] == '/') {
+        dir_len--;
+    }
+
+    name_len = strlen(name);
+
+    ring = calloc(1, sizeof(klaviyo_ring_t));
+
+    if (ring == NULL) {
+        (void) klaviyo_ring_error(error, "calloc() failed (%d: %m)", errno);
+        return NULL;
+    }
+
+    ring->dir_fd = -1;
+    ring->lock_fd = -1;
+    ring->fd = -1;
+
+    ring->path = malloc(dir_len + 1 + name_len + 1);
+    ring->dir = strndup(dir, dir_len);
+
+    ring->common = mmap(NULL, sizeof(klaviyo_ring_common_t),
+                        PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+
+    if (ring->common == MAP_FAILED) {
+        ring->common = NULL;
+    }
+
+    if (ring->path == NULL || ring->dir == NULL || ring->common == NULL) {
+        (void) klaviyo_ring_error(error, "no memory for a queue (%d: %m)",
+                                  errno);
+        klaviyo_ring_detach(ring);
+        return NULL;
+    }
+
+    memcpy(ring->path, dir, dir_len);
+    ring->name = ring->path + dir_len;
+
+    if (dir[dir_len - 1] != '/') {
+        *ring->name++ = '/';
+    }
+
+    memcpy(ring->name, name, name_len + 1);
+
+    return ring;
+}
+
+
+/* Renames what is at the path to "<name>.<kind>-<time>-<n>". */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_aside(klaviyo_ring_t *ring, const char *kind, char *to,
+    char *error)
+{
+    int          n;
+    time_t       now;
+    struct stat  st;
+
+    now = time(NULL);
+
+    for (n = 0; n < 1000; n++) {
+        (void) snprintf(to, PATH_MAX, "%s.%s-%lld-%d", ring->name, kind,
+                        (long long) now, n);
+
+        if (fstatat(ring->dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            continue;
+        }
+
+        if (renameat(ring->dir_fd, ring->name, ring->dir_fd, to) == 0) {
+            klaviyo_ring_close_file(ring);
+            return KLAVIYO_RING_OK;
+        }
+
+        break;
+    }
+
+    return klaviyo_ring_error(error, "rename() \"%s\" to \"%s\" failed "
+                              "(%d: %m)", ring->path, to, errno);
+}
+
+
+/*
+ * One look at the file at the path: OK attached, EMPTY when it is not there
+ * (any more) and has to be created, ERROR.
+ */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
+    char *note)
+{
+    char                  to[PATH_MAX];
+    klaviyo_ring_rc_e     rc;
+    klaviyo_ring_state_e  state;
+
+    rc = klaviyo_ring_open_existing(ring, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    state = klaviyo_ring_check(ring);
+
+    if (state == KLAVIYO_RING_FOREIGN) {
+
+        if (!ring->alone) {
+            return klaviyo_ring_error(error, "\"%s\" is in use by processes "
+                                      "with another version of its format "
+                                      "(%u, this is %d): stop them first",
+                                      ring->path, ring->fixed.version,
+                                      KLAVIYO_RING_VERSION);
+        }
+
+        rc = klaviyo_ring_aside(ring, "version", to, error);
+
+        if (rc == KLAVIYO_RING_OK) {
+            (void) klaviyo_ring_error(note, "\"%s\" has another version of "
+                                      "the format (%u, this is %d), moved to "
+                                      "\"%s\"; only the version that wrote "
+                                      "it can send what is in there",
+                                      ring->path, ring->fixed.version,
+                                      KLAVIYO_RING_VERSION, to);
+            rc = KLAVIYO_RING_EMPTY;
+        }
+
+        return rc;
+    }
+
+    if (state == KLAVIYO_RING_GOOD && ring->fixed.capacity != capacity) {
+        rc = klaviyo_ring_aside(ring, "drain", to, error);
+
+        if (rc == KLAVIYO_RING_OK) {
+            (void) klaviyo_ring_error(note, "\"%s\" has another size (%lluk, "
+                                      "now %lluk), moved to \"%s\"; its "
+                                      "events will be taken over",
+                                      ring->path, (unsigned long long)
+                                      ring->fixed.capacity / 1024,
+                                      (unsigned long long) capacity / 1024,
+                                      to);
+            rc = KLAVIYO_RING_EMPTY;
+        }
+
+        return rc;
+    }
+
+    if (state == KLAVIYO_RING_GOOD) {
+        rc = klaviyo_ring_map(ring, error);
+
+        if (rc != KLAVIYO_RING_OK || !ring->alone) {
+            return rc;
+        }
+
+        rc = klaviyo_ring_recover(ring, note);
+
+        if (rc == KLAVIYO_RING_OK) {
+            return rc;
+        }
+    }
+
+    /* who has a damaged file mapped keeps it under its new name */
+
+    rc = klaviyo_ring_aside(ring, "corrupt", to, error);
+
+    if (rc == KLAVIYO_RING_OK) {
+        (void) klaviyo_ring_error(note, "\"%s\" is damaged or not a queue, "
+                                  "moved to \"%s\", starting with an empty "
+                                  "one", ring->path, to);
+        rc = KLAVIYO_RING_EMPTY;
+    }
+
+    return rc;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
+    char *note)
+{
+    int                rc;
+    klaviyo_ring_rc_e  opened;
+
+    opened = klaviyo_ring_try_file(ring, capacity, error, note);
+
+    if (opened == KLAVIYO_RING_EMPTY) {
+        opened = klaviyo_ring_create(ring, capacity, error);
+    }
+
+    if (opened != KLAVIYO_RING_OK) {
+        return opened;
+    }
+
+    /* over the own exclusive lock this is one step: nobody slips between */
+
+    rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
+
+    if (rc != 0) {
+        errno = rc;
+        return klaviyo_ring_error(error, "fcntl(F_OFD_SETLK) \"%s\" failed "
+                                  "(%d: %m)", ring->path, rc);
+    }
+
+    return KLAVIYO_RING_OK;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_existing(klaviyo_ring_t *ring, char *error)
+{
+    int                rc;
+    klaviyo_ring_rc_e  opened;
+
+    opened = klaviyo_ring_open_at(ring, ring->name, 0, &ring->fd, error);
+
+    if (opened != KLAVIYO_RING_OK) {
+        return opened;
+    }
+
+    rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
+    ring->alone = (rc == 0);
+
+    if (rc == EAGAIN || rc == EACCES) {
+        rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK,
+                                    KLAVIYO_RING_LOCK_ATTACHED);
+    }
+
+    if (rc != 0) {
+        errno = rc;
+        return klaviyo_ring_error(error, "fcntl(F_OFD_SETLK) \"%s\" failed "
+                                  "(%d: %m)", ring->path, rc);
+    }
+
+    return KLAVIYO_RING_OK;
+}
+
+
+/* A ring is complete before it has its name. */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_create(klaviyo_ring_t *ring, uint64_t capacity, char *error)
+{
+    int                rc;
+    char               name[PATH_MAX];
+    klaviyo_ring_rc_e  made;
+
+    (void) snprintf(name, sizeof(name), "%s.new", ring->name);
+    (void) unlinkat(ring->dir_fd, name, 0);
+
+    made = klaviyo_ring_open_at(ring, name, O_CREAT|O_EXCL, &ring->fd, error);
+
+    if (made != KLAVIYO_RING_OK) {
+        return made;
+    }
+
+    ring->fixed.capacity = capacity;
+    ring->alone = 1;
+
+    do {
+        rc = posix_fallocate(ring->fd, 0,
+                             (off_t) (KLAVIYO_RING_RECORDS + capacity));
+    } while (rc == EINTR);
+
+    if (rc == ENOSPC) {
+        made = klaviyo_ring_error(error, "no room for the %lluk of \"%s\": "
+                                  "make place in \"%s\" or lower its size",
+                                  (unsigned long long)
+                                  (KLAVIYO_RING_RECORDS + capacity) / 1024,
+                                  ring->path, ring->dir);
+
+    } else if (rc != 0) {
+        errno = rc;
+        made = klaviyo_ring_error(error, "posix_fallocate() \"%s\" failed "
+                                  "(%d: %m)", ring->path, rc);
+
+    } else {
+        made = klaviyo_ring_map(ring, error);
+    }
+
+    if (made == KLAVIYO_RING_OK) {
+        rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK,
+                                    KLAVIYO_RING_LOCK_ATTACHED);
+
+        if (rc == 0) {
+            rc = klaviyo_ring_init(ring, capacity);
+        }
+
+        if (rc == 0 && renameat(ring->dir_fd, name, ring->dir_fd, ring->name)
+                       == -1)
+        {
+            rc = errno;
+        }
+
+        if (rc != 0) {
+            errno = rc;
+            made = klaviyo_ring_error(error, "creating \"%s\" failed "
+                                      "(%d: %m)", ring->path, rc);
+        }
+    }
+
+    if (made != KLAVIYO_RING_OK) {
+        (void) unlinkat(ring->dir_fd, name, 0);
+    }
+
+    return made;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_map(klaviyo_ring_t *ring, char *error)
+{
+    void  *map;
+
+    ring->map_size = KLAVIYO_RING_RECORDS + ring->fixed.capacity;
+
+    map = mmap(NULL, ring->map_size, PROT_READ|PROT_WRITE, MAP_SHARED,
+               ring->fd, 0);
+
+    if (map == MAP_FAILED) {
+        return klaviyo_ring_error(error, "mmap() \"%s\" failed (%d: %m)",
+                                  ring->path, errno);
+    }
+
+    /* personal data stays out of core files */
+
+    (void) madvise(map, ring->map_size, MADV_DONTDUMP);
+
+    ring->map = map;
+    klaviyo_ring_place(ring);
+
+    return KLAVIYO_RING_OK;
+}
+
+
+static void
+klaviyo_ring_close_file(klaviyo_ring_t *ring)
+{
+    if (ring->map) {
+        (void) munmap(ring->map, ring->map_size);
+        ring->map = NULL;
+    }
+
+    if (ring->fd != -1) {
+        (void) close(ring->fd);
+        ring->fd = -1;
+    }
+}
+
+
+void
+klaviyo_ring_detach(klaviyo_ring_t *ring)
+{
+    klaviyo_ring_drain_close(ring);
+    klaviyo_ring_close_file(ring);
+
+    if (ring->lock_fd != -1) {
+        (void) close(ring->lock_fd);
+    }
+
+    if (ring->dir_fd != -1) {
+        (void) close(ring->dir_fd);
+    }
+
+    if (ring->common) {
+        (void) munmap(ring->common, sizeof(klaviyo_ring_common_t));
+    }
+
+    free(ring->path);
+    free(ring->dir);
+    free(ring);
+}
+
+
+int
+klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid)
+{
+    if (fchown(ring->fd, uid, gid) == -1
+        || (ring->lock_fd != -1 && fchown(ring->lock_fd, uid, gid) == -1))
+    {
+        return errno;
+    }
+
+    /* a directory that was there belongs to whom it belonged */
+
+    if (ring->dir_created && fchown(ring->dir_fd, uid, gid) == -1) {
+        return errno;
+    }
+
+    return klaviyo_ring_drain_chown(ring, uid, gid);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
+{
+    struct stat  st;
+
+    error[0] = '\0';
+
+    if (klaviyo_ring_detached(ring)) {
+        return KLAVIYO_RING_DETACHED;
+    }
+
+    memset(&st, 0, sizeof(struct stat));
+
+    if (fstat(ring->fd, &st) == 0
+        && (uint64_t) st.st_size >= ring->map_size
+        && st.st_nlink > 0)
+    {
+        return KLAVIYO_RING_OK;
+    }
+
+    if (__atomic_exchange_n(&ring->common->detached, 1, __ATOMIC_RELAXED)
+        == 0)
+    {
+        (void) klaviyo_ring_error(error, "\"%s\" was %s while in use, its "
+                                  "events are gone and new ones are dropped "
+                                  "until nginx is reloaded", ring->path,
+                                  st.st_nlink ? "truncated" : "removed");
+    }
+
+    return KLAVIYO_RING_DETACHED;
+}

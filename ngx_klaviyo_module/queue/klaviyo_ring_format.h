@@ -1,0 +1,171 @@
+/*
+ * The format of the ring file, private to the queue room.  All numbers are
+ * in the machine's own order; a file never leaves the machine it was made on.
+ *
+ *     page 0   fixed       written once: version, sizes, uuid, crc
+ *     page 1   shared      mutex, boot_id, write position, tails, lease
+ *     page 2   ack slot 0  \ written in turn; the generation says
+ *     page 3   ack slot 1  / which one stands
+ *     page 4   counters    one atomic for each klaviyo_counter_e
+ *     page 5…  records     `capacity` bytes
+ *
+ * Positions are byte offsets that only grow; position % capacity is the
+ * place among the records.
+ *
+ *     acknowledged position           write position
+ *     │                               │
+ *     ▼                               ▼
+ *     [record][record][record][record]. . . . . . .[pad] (back to the start)
+ *
+ *     record   40 bytes of header, unique id, profile, attributes, zeroes up
+ *              to a multiple of 16
+ *     pad      a header alone; its length reaches to the end of the ring.
+ *              Fewer bytes than a header at the end are skipped unread.
+ *
+ * A record never wraps.  Both checksums are CRC-32C: `payload_crc` of unique
+ * id, profile and attributes; `header_crc` of the ring's uuid, the record's
+ * position and the header up to this member, so that neither another ring's
+ * bytes nor those of an earlier lap pass for a record.
+ *
+ * What commits, each a single store that a kill leaves done or undone:
+ *
+ *     an append            write_pos.  The writer has filled the tail that
+ *                          is not current before (the current one is that
+ *                          whose end == write_pos), hence the next sequence
+ *                          is always the current tail's plus one.
+ *     an acknowledgement   ack_generation.  The slot that is not current
+ *                          (generation & 1) has been filled before.
+ *
+ * Invariants of an ack slot, sequences modulo 2^64:
+ *
+ *     sum(outcome) == seq - base
+ *     events in the ring == tail.seq + 1 - seq
+ *
+ * Whoever changes the format raises KLAVIYO_RING_VERSION and looks at: this
+ * picture, klaviyo_ring_recover.c, klaviyo_ring_drain.c (it reads files of
+ * the same version only), t/unit/ring_recovery_test.c.
+ */
+
+
+#ifndef KLAVIYO_RING_FORMAT_H
+#define KLAVIYO_RING_FORMAT_H
+
+
+#include <pthread.h>
+
+#include "klaviyo_ring.h"
+
+
+#define KLAVIYO_RING_MAGIC      "KLVYRING"
+#define KLAVIYO_RING_VERSION    1
+
+#define KLAVIYO_RING_PAGE       4096
+#define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_SLOTS      (2 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_COUNTERS   (4 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_RECORDS    (5 * KLAVIYO_RING_PAGE)
+
+#define KLAVIYO_RING_COUNTER_MAX  (KLAVIYO_RING_PAGE / 8)
+#define KLAVIYO_RING_OUTCOME_MAX  32
+#define KLAVIYO_RING_MOVED        31   /* outcome: moved by the drain       */
+
+#define KLAVIYO_RING_EVENT_MAX    (4608 * 1024)
+
+#define KLAVIYO_RING_UUID_LEN     16
+#define KLAVIYO_RING_BOOT_ID_LEN  40
+
+/* bytes of the ring file that OFD locks stand for */
+
+#define KLAVIYO_RING_LOCK_ATTACHED  0   /* shared: attached                 */
+#define KLAVIYO_RING_LOCK_LEASE     1   /* exclusive: delivers              */
+
+#define KLAVIYO_RING_RECORD_EVENT  1
+#define KLAVIYO_RING_RECORD_PAD    2
+
+#define klaviyo_ring_align(n)  (((n) + 15) & ~(uint64_t) 15)
+
+
+typedef struct {
+    uint8_t          magic[8];
+    uint32_t         version;
+    uint32_t         records;        /* KLAVIYO_RING_RECORDS                */
+    uint32_t         mutex_size;     /* another libc or word size: other    */
+    uint32_t         reserved;
+    uint64_t         capacity;       /* bytes, a multiple of the page       */
+    int64_t          created;        /* CLOCK_REALTIME, s                   */
+    uint8_t          uuid[KLAVIYO_RING_UUID_LEN];
+    uint32_t         reserved2;
+    uint32_t         crc;            /* of all before                       */
+} klaviyo_ring_fixed_t;
+
+
+typedef struct {
+    uint64_t         end;            /* position behind the record          */
+    uint64_t         seq;            /* of the record that ends there       */
+} klaviyo_ring_tail_t;
+
+
+typedef struct {
+    union {
+        pthread_mutex_t  mutex;      /* robust, shared by processes         */
+        uint8_t          room[128];
+    } lock;
+
+    uint8_t              boot_id[KLAVIYO_RING_BOOT_ID_LEN];
+    uint8_t              reserved[24];
+
+    uint64_t             write_pos;
+    klaviyo_ring_tail_t  tail[2];
+    uint64_t             ack_generation;
+
+    uint64_t             lease_epoch;
+    int64_t              lease_deadline;   /* CLOCK_BOOTTIME, ms; 0: free   */
+    int64_t              lease_pid;
+    uint64_t             lease_unlocked;   /* taken from a stopped holder,  */
+                                           /* who has the OFD lock still    */
+} klaviyo_ring_shared_t;
+
+
+typedef struct {
+    uint64_t         generation;     /* its lowest bit is the slot's number */
+    uint64_t         position;       /* everything before it is finished    */
+    uint64_t         seq;            /* of the first event not finished     */
+    uint64_t         base;           /* seq of the first event counted      */
+    int64_t          paused_until;   /* CLOCK_BOOTTIME, ms                  */
+    uint8_t          folded[KLAVIYO_RING_UUID_LEN];  /* the last ring whose */
+                                     /* figures were added to these         */
+    uint64_t         outcome[KLAVIYO_RING_OUTCOME_MAX];
+    uint8_t          limiter[KLAVIYO_RING_LIMITER_MAX];
+    uint32_t         limiter_len;
+    uint32_t         crc;            /* of all before                       */
+} klaviyo_ring_slot_t;
+
+
+typedef struct {
+    uint32_t         length;         /* with header and zeroes              */
+    uint32_t         profile_len;
+    uint32_t         attributes_len;
+    uint32_t         payload_crc;
+    uint64_t         seq;            /* pad: 0                              */
+    int64_t          time;           /* CLOCK_REALTIME, ms                  */
+    uint8_t          type;
+    uint8_t          flags;          /* 0                                   */
+    uint8_t          unique_id_len;
+    uint8_t          reserved;
+    uint32_t         header_crc;
+} klaviyo_ring_header_t;
+
+
+_Static_assert(sizeof(pthread_mutex_t) <= 128, "the mutex has no room");
+_Static_assert(sizeof(klaviyo_ring_fixed_t) == 64, "fixed has holes");
+_Static_assert(sizeof(klaviyo_ring_shared_t) == 272, "shared has holes");
+_Static_assert(sizeof(klaviyo_ring_slot_t) <= KLAVIYO_RING_PAGE,
+               "a slot has no room");
+_Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");
+_Static_assert(KLAVIYO_COUNT_N <= KLAVIYO_RING_COUNTER_MAX,
+               "more counters than the page holds");
+_Static_assert(KLAVIYO_OUTCOME_N <= KLAVIYO_RING_MOVED,
+               "more outcomes than a slot holds");
+
+
+#endif /* KLAVIYO_RING_FORMAT_H */

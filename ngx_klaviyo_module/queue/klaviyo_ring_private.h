@@ -1,0 +1,185 @@
+/*
+ * What the files of the ring share among themselves: the handle and the
+ * steps below the public functions.  Included by klaviyo_ring*.c, by
+ * klaviyo_lease.c and by their tests, by nobody else.
+ */
+
+
+#ifndef KLAVIYO_RING_PRIVATE_H
+#define KLAVIYO_RING_PRIVATE_H
+
+
+#include <sys/stat.h>
+
+#include "klaviyo_ring_format.h"
+
+
+#define klaviyo_ring_get(p)      __atomic_load_n((p), __ATOMIC_RELAXED)
+#define klaviyo_ring_acquire(p)  __atomic_load_n((p), __ATOMIC_ACQUIRE)
+
+
+/* a page that the handle's copies in all forked workers share */
+
+typedef struct {
+    uint64_t                 detached;   /* the mapping is not touched any  */
+                                         /* more                            */
+    uint64_t                 lost;       /* events since then               */
+} klaviyo_ring_common_t;
+
+
+typedef struct klaviyo_ring_drain_s  klaviyo_ring_drain_t;
+
+
+struct klaviyo_ring_s {
+    uint8_t                 *map;
+    klaviyo_ring_shared_t   *shared;     /* the places in the mapping       */
+    klaviyo_ring_slot_t     *slot[2];
+    uint64_t                *counter;
+    uint8_t                 *record;
+
+    klaviyo_ring_fixed_t     fixed;      /* a copy: never read again        */
+    uint64_t                 capacity;
+    size_t                   map_size;
+    size_t                   event_max;
+    uint32_t                 uuid_crc;   /* where header_crc begins         */
+
+    klaviyo_ring_common_t   *common;
+    klaviyo_ring_drain_t    *drain;
+
+    char                    *path;
+    char                    *dir;
+    char                    *name;       /* the last component of path      */
+    int                      dir_fd;
+    int                      lock_fd;
+    int                      fd;
+
+    unsigned                 drop_oldest:1;
+    unsigned                 dir_created:1;
+    unsigned                 alone:1;    /* nobody else was attached        */
+    unsigned                 impatient:1;  /* the lock was waited for in    */
+                                           /* vain, a moment ago            */
+};
+
+
+/* klaviyo_ring.c */
+
+/* the lock, for at most 5 ms: OK or BUSY; a dead owner's is taken over */
+klaviyo_ring_rc_e klaviyo_ring_lock(klaviyo_ring_t *ring);
+void klaviyo_ring_unlock(klaviyo_ring_t *ring);
+
+/* the committed end: write position and the sequence that comes next */
+void klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+
+/*
+ * Finds the first header in [*position, end) that is valid there and whose
+ * sequence is not below seq; pads and bytes that are no header are passed
+ * over.  1 with *position at the header; 0 with *position at the end.
+ */
+int klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
+    uint64_t seq, klaviyo_ring_header_t *header);
+
+size_t klaviyo_ring_payload_len(const klaviyo_ring_header_t *header);
+
+/* append without counting what is dropped, and never by dropping others */
+klaviyo_ring_rc_e klaviyo_ring_put(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
+
+/* klaviyo_ring_ack.c */
+
+/* a consistent copy of the standing ack slot; the lock is not needed */
+void klaviyo_ring_slot_get(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
+
+/* makes the copy the standing slot; under the lock, or alone */
+void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
+
+/* position and sequence of the standing slot; the lock is not needed */
+void klaviyo_ring_acked(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+
+/* klaviyo_ring_ack(), of which `moved` went to another ring */
+klaviyo_ring_rc_e klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_ack_t *ack, uint64_t moved);
+
+static inline int
+klaviyo_ring_detached(const klaviyo_ring_t *ring)
+{
+    return __atomic_load_n(&ring->common->detached, __ATOMIC_RELAXED) != 0;
+}
+
+
+/* klaviyo_ring_file.c */
+
+/* milliseconds of CLOCK_BOOTTIME */
+int64_t klaviyo_ring_now(void);
+
+/* a handle without a file; NULL with the text */
+klaviyo_ring_t *klaviyo_ring_new(const char *dir, size_t dir_len,
+    const char *name, char *error);
+
+/*
+ * Attaches the ring `name` beside `of`, of any size, without waiting and
+ * without moving anything aside; it has to exist.
+ */
+klaviyo_ring_rc_e klaviyo_ring_attach_beside(klaviyo_ring_t **ring,
+    const klaviyo_ring_t *of, const char *name);
+
+
+/* klaviyo_ring_dir.c: OK, or ERROR with the text (which may be NULL) */
+
+/* fills the text, which may be NULL; %m is errno's; KLAVIYO_RING_ERROR */
+klaviyo_ring_rc_e klaviyo_ring_error(char *error, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+klaviyo_ring_rc_e klaviyo_ring_check_conf(const klaviyo_ring_conf_t *conf,
+    uint64_t *capacity, char *error);
+klaviyo_ring_rc_e klaviyo_ring_open_dir(klaviyo_ring_t *ring, char *error);
+klaviyo_ring_rc_e klaviyo_ring_check_stat(const char *dir, const char *name,
+    const struct stat *st, char *error);
+
+/* EMPTY when the file is missing and flags do not create it */
+klaviyo_ring_rc_e klaviyo_ring_open_at(const klaviyo_ring_t *ring,
+    const char *name, int flags, int *fd, char *error);
+
+/* opens and locks the lock file `name`; waits for at most `wait` ms */
+klaviyo_ring_rc_e klaviyo_ring_open_lock(klaviyo_ring_t *ring,
+    const char *name, int wait, char *error);
+
+/* an OFD lock (F_RDLCK, F_WRLCK, F_UNLCK) of one byte; 0 or errno */
+int klaviyo_ring_byte_lock(int fd, int type, off_t byte);
+
+
+/* klaviyo_ring_recover.c */
+
+typedef enum {
+    KLAVIYO_RING_GOOD = 0,
+    KLAVIYO_RING_CORRUPT,
+    KLAVIYO_RING_FOREIGN         /* another version of the format           */
+} klaviyo_ring_state_e;
+
+/* judges the header page and the size of a file; fills ring->fixed */
+klaviyo_ring_state_e klaviyo_ring_check(klaviyo_ring_t *ring);
+
+/* sets what follows from ring->map and ring->fixed */
+void klaviyo_ring_place(klaviyo_ring_t *ring);
+
+/* makes header pages in a new mapping of zeroes; 0 or errno */
+int klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity);
+
+/*
+ * For the only process that is attached: makes the mutex anew and brings
+ * positions and sequences to what is really there.  ERROR when there is
+ * nothing to begin from.
+ */
+klaviyo_ring_rc_e klaviyo_ring_recover(klaviyo_ring_t *ring, char *note);
+
+
+/* klaviyo_ring_drain.c */
+
+/* looks for rings to drain, at most twice a minute, and attaches them */
+void klaviyo_ring_drain_open(klaviyo_ring_t *ring);
+void klaviyo_ring_drain_close(klaviyo_ring_t *ring);
+
+int klaviyo_ring_drain_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
+
+
+#endif /* KLAVIYO_RING_PRIVATE_H */

@@ -1,0 +1,86 @@
+#!/usr/bin/perl
+
+# The rooms keep their doors: who may include whom, how a file looks.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname basename);
+use FindBin;
+use Test::More;
+
+my $root = "$FindBin::Bin/../ngx_klaviyo_module";
+
+# what each room may include besides itself and the system's headers
+
+my %may = (
+    account  => [qw(nginx queue)],
+    capture  => [qw(nginx account queue json)],
+    queue    => [],
+    json     => [qw(jansson)],
+    delivery => [qw(nginx account queue jansson)],
+    status   => [qw(nginx account queue json)],
+);
+
+my @files = sort(glob("$root/*/*.[ch]"), glob("$root/*.[ch]"));
+
+ok(@files > 20, 'the sources are there');
+
+for my $file (@files) {
+    my $room = basename(dirname($file));
+    my $name = basename($file);
+    my $is_module = dirname($file) eq $root;
+
+    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!";
+    my @lines = <$in>;
+    close $in;
+
+    my @wrong;
+
+    for my $line (@lines) {
+        next unless $line =~ /^#\s*include\s+["<]([^">]+)[">]/;
+        my $target = $1;
+
+        my $what = $target =~ m{^(\w+)/}      && exists $may{$1} ? $1
+                 : $target =~ m{^ng(x|inx)_(?!http_klaviyo)}      ? 'nginx'
+                 : $target eq 'jansson.h'                         ? 'jansson'
+                 : $target =~ m{^curl/}                           ? 'curl'
+                 : $target =~ m{klaviyo}                          ? $room
+                 :                                                  next;
+
+        next if $is_module && $what ne 'curl';
+        next if $what eq $room;
+        next if $what eq 'curl' && $room eq 'delivery'
+                && $name =~ /^ngx_http_klaviyo_transport/;
+        next if $what eq 'nginx' && $name =~ /^klaviyo_/
+                && push(@wrong, "$target in plain C");
+        next if grep { $_ eq $what } @{ $may{$room} // [] };
+
+        push @wrong, $target;
+    }
+
+    is_deeply(\@wrong, [], "$room/$name includes what it may");
+
+    is_deeply([grep { length($lines[$_ - 1]) > 81 } 1 .. @lines], [],
+              "$room/$name: 80 columns");
+    is_deeply([grep { $lines[$_ - 1] =~ /\t|[ \t]\n$/ } 1 .. @lines], [],
+              "$room/$name: no tabs, no blanks at line ends");
+    cmp_ok(scalar @lines, '<=', 610, "$room/$name: at most 600 lines");
+}
+
+# mapped bytes are touched in queue/ only, by the files of the ring
+
+for my $file (@files) {
+    my $name = basename($file);
+
+    next if $name =~ /^klaviyo_(ring|lease)/;
+
+    open my $in, '<', $file or die "$file: $!";
+    my $text = do { local $/; <$in> };
+    close $in;
+
+    unlike($text, qr/klaviyo_ring_(format|private)\.h/,
+           "$name keeps its hands off the ring's format");
+}
+
+done_testing();
