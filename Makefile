@@ -64,7 +64,9 @@ deps:
 # Debian's nginx-dev tells the flags of Debian's nginx; a module must be built
 # with the same ones.  Another source: NGINX_CONF_FLAGS, as for its configure.
 
-$(NGINX_BUILD)/Makefile: config
+# A folder is newer than the recipe when a source came or went.
+
+$(NGINX_BUILD)/Makefile: config $(wildcard ngx_klaviyo_module/*/.)
 	@mkdir -p $(NGINX_BUILD)
 	@test -x $(NGINX_SRC)/configure || { \
 	    echo 'no nginx source in $(NGINX_SRC): run "make deps" or set' \
@@ -91,7 +93,7 @@ $(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS)
 
 unit: $(UNIT_TESTS)
 
-objs/unit/%: t/unit/%.c t/unit/tap.h $(PLAIN_SOURCES) $(HEADERS)
+objs/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN_SOURCES) $(HEADERS)
 	@mkdir -p objs/unit
 	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN_SOURCES) $(LIBS_UNIT)
 

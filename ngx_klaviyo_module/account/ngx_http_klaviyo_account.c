@@ -268,6 +268,8 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     char                  error[KLAVIYO_RING_ERROR_MAX];
     char                  note[KLAVIYO_RING_ERROR_MAX];
     klaviyo_ring_rc_e     rc;
+    struct passwd        *pwd;
+    ngx_core_conf_t      *ccf;
     ngx_pool_cleanup_t   *cln;
     klaviyo_ring_conf_t   conf;
 
@@ -280,6 +282,18 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     conf.path = (const char *) account->queue.data;
     conf.size = account->queue_size;
     conf.drop_oldest = account->queue_full;
+    conf.owner = geteuid();
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+        conf.owner = ccf->user;
+
+    } else if (geteuid() == 0) {
+        pwd = getpwnam(NGX_USER);
+        conf.owner = pwd ? pwd->pw_uid : 0;
+    }
 
     if (ngx_test_config) {
         rc = klaviyo_ring_probe(&conf, error);

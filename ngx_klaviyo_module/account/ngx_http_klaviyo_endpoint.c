@@ -24,7 +24,9 @@ ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
         return "is duplicate";
     }
 
-    while (value->len && value->data[value->len - 1] == '/') {
+    while (value->len > sizeof("https://") - 1
+           && value->data[value->len - 1] == '/')
+    {
         value->len--;
     }
 

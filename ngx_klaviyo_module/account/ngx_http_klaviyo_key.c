@@ -65,9 +65,8 @@ ngx_http_klaviyo_key_file(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     if (fi.st_mode & (S_IRGRP|S_IWGRP|S_IROTH|S_IWOTH)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "key file \"%V\" can be read or written by others "
-                           "than its owner (mode %04xo): "
-                           "run \"chmod 600 %V\"",
-                           value, (ngx_uint_t) (fi.st_mode & 07777), value);
+                           "than its owner: run \"chmod 600 %V\"",
+                           value, value);
         goto done;
     }
 

@@ -367,7 +367,7 @@ ngx_http_klaviyo_set_rate(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 
     if (share < 1 || share > 100) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\": \"share\" is 1% to 100% of "
+                           "invalid value \"%V\": \"share\" is 1%% to 100%% of "
                            "Klaviyo's limits", value);
         return NGX_CONF_ERROR;
     }

@@ -116,7 +116,7 @@ typedef struct {
     uint64_t     used;           /* bytes of it in use                      */
     int64_t      paused_until;   /* CLOCK_BOOTTIME, ms; 0: not paused       */
     int64_t      deliverer;      /* pid of the lease's holder; 0: none      */
-    unsigned     attached;       /* 0: detached, only `detached` is filled  */
+    unsigned     attached;       /* 0: detached, its figures are gone       */
 } klaviyo_figures_t;
 
 

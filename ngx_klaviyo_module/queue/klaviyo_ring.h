@@ -49,6 +49,8 @@ typedef struct {
     const char  *path;           /* NUL-terminated, at most PATH_MAX - 64   */
     size_t       size;           /* bytes for records                       */
     unsigned     drop_oldest;    /* full: drop the oldest, not the newest   */
+    uid_t        owner;          /* who may own it, besides us and root, in a
+                                    directory where every user makes files  */
 } klaviyo_ring_conf_t;
 
 

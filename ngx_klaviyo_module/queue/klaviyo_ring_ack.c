@@ -293,6 +293,7 @@ klaviyo_ring_figures(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
 
     if (klaviyo_ring_detached(ring)) {
         figures->detached = klaviyo_ring_get(&ring->common->lost);
+        figures->captured = figures->detached;
         return;
     }
 

@@ -155,7 +155,7 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
                                   ring->dir, errno);
     }
 
-    if (st.st_mode & S_IWOTH) {
+    if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
         return klaviyo_ring_error(error, "\"%s\" is writable by every user, "
                                   "events would not be safe there: give the "
                                   "queue a directory of its own, such as "
@@ -163,6 +163,8 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
                                   ring->dir,
                                   strcmp(ring->dir, "/") ? ring->dir : "");
     }
+
+    ring->dir_sticky = (st.st_mode & S_IWOTH) != 0;
 
     for (i = 0; klaviyo_ring_network_fs[i].name; i++) {
 
@@ -181,18 +183,26 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
 
 
 klaviyo_ring_rc_e
-klaviyo_ring_check_stat(const char *dir, const char *name,
+klaviyo_ring_check_stat(const klaviyo_ring_t *ring, const char *name,
     const struct stat *st, char *error)
 {
     const char  *what;
 
     if (S_ISREG(st->st_mode)) {
 
-        if (st->st_nlink == 1) {
+        if (st->st_nlink != 1) {
+            what = "has more than one name";
+
+        } else if (ring->dir_sticky
+                   && st->st_uid != 0
+                   && st->st_uid != geteuid()
+                   && st->st_uid != ring->owner)
+        {
+            what = "belongs to another user";
+
+        } else {
             return KLAVIYO_RING_OK;
         }
-
-        what = "has more than one name";
 
     } else if (S_ISLNK(st->st_mode)) {
         what = "is a symbolic link";
@@ -206,7 +216,7 @@ klaviyo_ring_check_stat(const char *dir, const char *name,
 
     return klaviyo_ring_error(error, "\"%s/%s\" %s, which a queue may not "
                               "be: remove it or choose another path",
-                              dir, name, what);
+                              ring->dir, name, what);
 }
 
 
@@ -222,10 +232,16 @@ klaviyo_ring_open_at(const klaviyo_ring_t *ring, const char *name, int flags,
     /* for the text only: what counts is asked of the descriptor below */
 
     if (fstatat(ring->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        rc = klaviyo_ring_check_stat(ring->dir, name, &st, error);
+        rc = klaviyo_ring_check_stat(ring, name, &st, error);
 
         if (rc != KLAVIYO_RING_OK) {
             return rc;
+        }
+
+        /* in a sticky directory Linux refuses O_CREAT of another's file */
+
+        if (!(flags & O_EXCL)) {
+            flags &= ~O_CREAT;
         }
     }
 
@@ -247,7 +263,7 @@ klaviyo_ring_open_at(const klaviyo_ring_t *ring, const char *name, int flags,
                                 ring->dir, name, errno);
 
     } else {
-        rc = klaviyo_ring_check_stat(ring->dir, name, &st, error);
+        rc = klaviyo_ring_check_stat(ring, name, &st, error);
     }
 
     if (rc == KLAVIYO_RING_OK
@@ -375,6 +391,8 @@ klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
         return KLAVIYO_RING_ERROR;
     }
 
+    r->owner = conf->owner;
+
     rc = klaviyo_ring_open_dir(r, error);
 
     if (rc == KLAVIYO_RING_OK
@@ -387,7 +405,7 @@ klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
     if (rc == KLAVIYO_RING_OK) {
 
         if (fstatat(r->dir_fd, r->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-            rc = klaviyo_ring_check_stat(r->dir, r->name, &st, error);
+            rc = klaviyo_ring_check_stat(r, r->name, &st, error);
 
             if (rc == KLAVIYO_RING_OK
                 && faccessat(r->dir_fd, r->name, R_OK|W_OK, AT_EACCESS) == -1)

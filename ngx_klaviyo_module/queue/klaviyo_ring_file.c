@@ -80,6 +80,7 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
     }
 
     r->drop_oldest = (conf->drop_oldest != 0);
+    r->owner = conf->owner;
 
     (void) snprintf(lock, sizeof(lock), "%s.lock", name);
 
@@ -121,6 +122,8 @@ klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
     if (r == NULL) {
         return KLAVIYO_RING_ERROR;
     }
+
+    r->owner = of->owner;
 
     (void) snprintf(lock, sizeof(lock), "%s.lock", of->name);
 

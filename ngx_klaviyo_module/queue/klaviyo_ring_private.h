@@ -49,12 +49,14 @@ struct klaviyo_ring_s {
     char                    *path;
     char                    *dir;
     char                    *name;       /* the last component of path      */
+    uid_t                    owner;
     int                      dir_fd;
     int                      lock_fd;
     int                      fd;
 
     unsigned                 drop_oldest:1;
     unsigned                 dir_created:1;
+    unsigned                 dir_sticky:1;  /* as /dev/shm: every user's    */
     unsigned                 alone:1;    /* nobody else was attached        */
     unsigned                 impatient:1;  /* the lock was waited for in    */
                                            /* vain, a moment ago            */
@@ -133,8 +135,8 @@ klaviyo_ring_rc_e klaviyo_ring_error(char *error, const char *fmt, ...)
 klaviyo_ring_rc_e klaviyo_ring_check_conf(const klaviyo_ring_conf_t *conf,
     uint64_t *capacity, char *error);
 klaviyo_ring_rc_e klaviyo_ring_open_dir(klaviyo_ring_t *ring, char *error);
-klaviyo_ring_rc_e klaviyo_ring_check_stat(const char *dir, const char *name,
-    const struct stat *st, char *error);
+klaviyo_ring_rc_e klaviyo_ring_check_stat(const klaviyo_ring_t *ring,
+    const char *name, const struct stat *st, char *error);
 
 /* EMPTY when the file is missing and flags do not create it */
 klaviyo_ring_rc_e klaviyo_ring_open_at(const klaviyo_ring_t *ring,

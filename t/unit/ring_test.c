@@ -462,6 +462,49 @@ refused(const char *path, const char *why, const char *what)
 }
 
 
+/* as /tmp or /dev/shm are, with the sticky bit, and without it */
+
+static void
+test_open_folder(void)
+{
+    char                  dir[256], path[300];
+    klaviyo_ring_t       *ring;
+    klaviyo_ring_conf_t   conf;
+
+    snprintf(dir, sizeof(dir), "%s/open", ring_dir);
+    snprintf(path, sizeof(path), "%s/x.ring", dir);
+
+    ok(mkdir(dir, 0700) == 0 && chmod(dir, 0777) == 0, "a folder of everybody");
+    refused(path, "writable by every user", "it");
+
+    ok(chmod(dir, 01777) == 0, "one where files are their owner's");
+
+    memset(&conf, 0, sizeof(conf));
+    conf.path = path;
+    conf.size = RING_SIZE;
+    conf.owner = 12345;
+
+    is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+           KLAVIYO_RING_OK, "a new ring");
+    klaviyo_ring_detach(ring);
+
+    if (geteuid() == 0) {
+        ok(chown(path, 12345, 12345) == 0, "as left by workers");
+        is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+               KLAVIYO_RING_OK, "the workers' ring");
+        klaviyo_ring_detach(ring);
+
+        ok(chown(path, 12346, 12346) == 0, "somebody else's");
+        refused(path, "belongs to another user", "it");
+    }
+
+    unlink(path);
+    strcat(path, ".lock");
+    unlink(path);
+    rmdir(dir);
+}
+
+
 static void
 test_paths(void)
 {
@@ -494,8 +537,7 @@ test_paths(void)
 
     refused("relative.ring", "is not the full path", "a relative path");
     refused("/tmp/", "is not the full path", "a path without a name");
-    refused("/tmp/klaviyo-test.ring", "writable by every user",
-            "a folder of everybody");
+    test_open_folder();
     refused("/proc/klaviyo.ring", "/proc", "a folder that takes no files");
     refused("/nonexistent/deeper/x.ring", "mkdir()", "two missing folders");
 
