@@ -87,7 +87,10 @@ subtest 'kill -9 of workers' => sub {
     my $count = $load->stop;
     my $account = all_arrived($t, 'kills');
 
-    cmp_ok $account->{captured}, '>=', $count->{ok},
+    # a worker may be killed between the answer and the log phase, where the
+    # event is captured: at most one request a kill
+
+    cmp_ok $account->{captured}, '>=', $count->{ok} - 10,
         'each answered request is captured';
     cmp_ok $account->{captured}, '>', 100, 'there was load';
     $t->stop;
@@ -197,40 +200,52 @@ subtest 'worker_shutdown_timeout with a transfer under way' => sub {
 
 
 subtest 'upgrade of the binary' => sub {
-    my $t = new(sandbox => {limits => 'off'})->start;
+    my $t = new(daemon => 1, workers => 2, sandbox => {limits => 'off'})
+        ->start;
 
     my $load = $t->load([map { "/?email=v$_\@shop.test&n=$_" } 1 .. 50],
-                        clients => 1, pause => 0.01);
+                        clients => 2, pause => 0.01);
     my $old = $t->master;
-    my $pid_file = $t->dir . '/nginx.pid';
 
-    my $read = sub {
-        open my $in, '<', $pid_file or return 0;
-        my $pid = <$in> // 0;
-        chomp $pid;
-        return $pid || 0;
+    # there and back again
+
+    my $other = sub {
+        my $pid = $t->nginx->read_pid;
+        return $pid && !grep({ $_ == $pid } @_) ? $pid : undef;
     };
 
-    sleep 0.3;
-    kill USR2 => $old;
-    ok wait_for(10, sub { my $p = $read->(); $p && $p != $old }),
-        'a second master';
-    my $new = $read->();
+    $t->signal('USR2');
+    ok my $new = wait_for(10, sub { $other->($old) }), 'a second master';
     sleep 0.5;
-    kill WINCH => $old;
+    $t->signal('WINCH', $old);
     sleep 1.5;
-    kill QUIT => $new;
-    ok wait_for(10, sub { !kill 0 => $new }), 'roll-back: the new one goes';
-    kill HUP => $old;
+    $t->signal('HUP', $old);
+    sleep 0.5;
+    $t->signal('QUIT', $new);
+    ok wait_for(10, sub { $t->nginx->read_pid == $old }), 'rolled back';
+    sleep 0.5;
+
+    # and there for good
+
+    $t->signal('USR2');
+    ok my $heir = wait_for(10, sub { $other->($old, $new) }),
+        'a third master';
+    sleep 0.5;
+    $t->signal('WINCH', $old);
+    sleep 0.5;
+    $t->signal('QUIT', $old);
+    ok wait_for(10, sub { !Klaviyo::Test::Process::running($old) }),
+        'the first one went';
+    $t->nginx->adopt($heir);
     sleep 1;
 
     my $count = $load->stop;
 
     is $count->{failed}, 0, 'no request failed'
         or diag explain $count->{errors};
-    ok $t->wait_idle(20), 'everything is delivered';
+
     my $account = all_arrived($t, 'upgrade');
-    cmp_ok $account->{captured}, '>=', $count->{ok}, 'all captured';
+    is $account->{captured}, $count->{ok}, 'all captured';
     $t->stop;
 };
 
@@ -310,7 +325,8 @@ subtest 'the ring is taken away' => sub {
     hit($t, 1);
     ok $t->wait_events(1), 'delivers';
     truncate $t->queue, 4096;
-    ok wait_for(5, sub { !$t->account->{queue}{attached} }), 'noticed';
+    sleep 1.5;
+    ok !$t->account->{queue}{attached}, 'noticed';
     is hit($t, 2), 200, 'requests go on';
     is $t->account->{reasons}{lost}{detached}, 1, 'the event is counted';
     $t->stop;

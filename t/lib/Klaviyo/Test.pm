@@ -27,9 +27,10 @@ package Klaviyo::Test;
 #                        max=1s are there unless these lines hold them; undef:
 #                        no account
 #   config               the whole file instead
-#   workers (1), user, module (0: without it), sandbox (0: none, or a hash of
-#   options, see Klaviyo/Test/Sandbox.pm), front (1 or a hash: the endpoint is
-#   https with HTTP/2, see front()), vars (hash), name, env (hash for nginx)
+#   workers (1), daemon (0), user, module (0: without it), sandbox (0: none,
+#   or a hash of options, see Klaviyo/Test/Sandbox.pm), front (1 or a hash: the
+#   endpoint is https with HTTP/2, see front()), vars (hash), name, env (hash
+#   for nginx)
 #   allow                an array of patterns: lines of the error log that the
 #                        checks at the end overlook
 #
@@ -211,6 +212,7 @@ sub new {
     $self->{nginx} = Klaviyo::Test::Nginx->new(
         folder => $self->{dir},
         config => '',
+        daemon => $self->{daemon},
         env    => {%env, %{ $self->{env} // {} }},
     );
 
@@ -300,6 +302,7 @@ sub _config {
         ? 'load_module %%MODULE%%;' : '';
     my $level   = $ENV{KLAVIYO_DEBUG} ? 'debug' : 'info';
     my $http2   = $nginx->listen_http2('127.0.0.1:%%PORT_H2%%');
+    my $daemon  = $self->{daemon} ? 'on' : 'off';
     my $main    = $self->{main} // '';
     my $events  = $self->{events} // '';
     my $http    = $self->{http} // '';
@@ -327,7 +330,7 @@ END
     return <<"END";
 $load
 %%USER%%
-daemon off;
+daemon $daemon;
 master_process on;
 worker_processes $self->{workers};
 error_log %%DIR%%/error.log $level;

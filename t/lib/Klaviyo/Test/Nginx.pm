@@ -5,6 +5,7 @@ package Klaviyo::Test::Nginx;
 #   my $nginx = Klaviyo::Test::Nginx->new(folder => $dir, config => $text);
 #   my ($code, $output) = $nginx->check;       # nginx -t
 #   $nginx->start;  $nginx->reload(gone => 10);  $nginx->stop('QUIT', 15);
+#   daemon => 1: as services run; ->read_pid, ->adopt(pid) follow an upgrade
 #   $nginx->master, ->workers (pids), ->processes (pid => title), ->log
 
 use v5.32;
@@ -106,6 +107,13 @@ sub start {
         env     => $self->{env},
     );
 
+    if ($self->{daemon}) {
+        my $parent = $self->{master};
+
+        wait_for(15, sub { !running($parent) && $self->read_pid });
+        $self->adopt($self->read_pid);
+    }
+
     my $up = wait_for(15, sub {
         return 'gone' if !running($self->{master});
 
@@ -129,6 +137,27 @@ sub start {
 
 
 sub master { return $_[0]{master} }
+
+
+# what the pid file says, 0: there is none
+sub read_pid {
+    my ($self) = @_;
+
+    open my $in, '<', "$self->{folder}/nginx.pid" or return 0;
+
+    return int(<$in> // 0);
+}
+
+
+# from now on this one is the master: a daemon, or the heir of an upgrade
+sub adopt {
+    my ($self, $pid) = @_;
+
+    $self->{master}  = $pid;
+    $self->{adopted} = 1;
+
+    return;
+}
 
 sub log { return read_file($_[0]{error_log}) }
 
@@ -225,6 +254,8 @@ sub stop {
 
     my $code;
     my $gone = wait_for($seconds // 15, sub {
+        return !running($master) if $self->{adopted};
+
         my $pid = waitpid $master, POSIX::WNOHANG();
 
         $code = $? if $pid == $master;
@@ -240,7 +271,7 @@ sub stop {
 
     $self->kill_left if !$gone || ($signal // '') eq 'KILL';
 
-    delete $self->{master};
+    delete @{$self}{qw(master adopted)};
 
     $self->{exit_code} = $code;
 

@@ -1,0 +1,263 @@
+/*
+ * Candidates and the one deliverer of each account; see the header.
+ *
+ * One timer an account: each second while another process delivers, as often
+ * as the sender asks for while this one does.
+ */
+
+
+#include "ngx_http_klaviyo_deliverer.h"
+
+#include "ngx_http_klaviyo_sender.h"
+#include "ngx_http_klaviyo_transport.h"
+
+
+#define NGX_HTTP_KLAVIYO_TICK   1000   /* ms between tries for the lease     */
+#define NGX_HTTP_KLAVIYO_DRAIN  1000   /* events taken over in a tick        */
+
+
+typedef struct {
+    ngx_http_klaviyo_account_t  *account;
+    ngx_http_klaviyo_sender_t   *sender;     /* while the lease is held      */
+    klaviyo_lease_t              lease;
+    ngx_msec_t                   next_tick;  /* ngx_current_msec             */
+    ngx_event_t                  event;
+    ngx_connection_t             dummy;      /* debug logs of timers read it */
+    unsigned                     stopped:1;
+} ngx_http_klaviyo_deliverer_t;
+
+
+static void ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_klaviyo_deliverer_verify(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+static void ngx_http_klaviyo_deliverer_tick(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+static void ngx_http_klaviyo_deliverer_stand_back(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+static void ngx_http_klaviyo_deliverer_stop(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+
+
+static ngx_http_klaviyo_deliverer_t  *ngx_http_klaviyo_deliverers;
+static ngx_uint_t                     ngx_http_klaviyo_ndeliverers;
+
+
+ngx_int_t
+ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_err_t                      err;
+    ngx_uint_t                     i;
+    ngx_http_klaviyo_account_t   **account;
+    ngx_http_klaviyo_deliverer_t  *deliverer;
+
+    if (ngx_http_klaviyo_transport_init_process(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    deliverer = ngx_pcalloc(cycle->pool, kmcf->accounts.nelts
+                                    * sizeof(ngx_http_klaviyo_deliverer_t));
+    if (deliverer == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_klaviyo_deliverers = deliverer;
+    ngx_http_klaviyo_ndeliverers = kmcf->accounts.nelts;
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++, deliverer++) {
+
+        deliverer->account = account[i];
+        deliverer->dummy.fd = (ngx_socket_t) -1;
+
+        deliverer->event.handler = ngx_http_klaviyo_deliverer_handler;
+        deliverer->event.data = &deliverer->dummy;
+        deliverer->event.log = cycle->log;
+        deliverer->event.cancelable = 1;
+
+        deliverer->dummy.data = deliverer;
+
+        err = klaviyo_lease_open(&deliverer->lease, account[i]->ring);
+
+        if (err) {
+            ngx_log_error(NGX_LOG_CRIT, cycle->log, err,
+                          "klaviyo account \"%V\": the lock file of queue "
+                          "\"%V\" cannot be opened, this worker will not "
+                          "deliver", &account[i]->name, &account[i]->queue);
+            deliverer->stopped = 1;
+            continue;
+        }
+
+        ngx_add_timer(&deliverer->event, 1);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_klaviyo_deliverer_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i;
+
+    if (ngx_http_klaviyo_deliverers == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ngx_http_klaviyo_ndeliverers; i++) {
+        ngx_http_klaviyo_deliverer_stop(&ngx_http_klaviyo_deliverers[i]);
+    }
+
+    ngx_http_klaviyo_deliverers = NULL;
+
+    ngx_http_klaviyo_transport_exit_process(cycle);
+}
+
+
+/* the timer, and posted by the sender when an answer came */
+
+static void
+ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
+{
+    ngx_msec_t                     wait;
+    ngx_connection_t              *dummy;
+    ngx_http_klaviyo_deliverer_t  *deliverer;
+
+    dummy = ev->data;
+    deliverer = dummy->data;
+
+    if (ngx_exiting || ngx_quit || ngx_terminate) {
+        ngx_http_klaviyo_deliverer_stop(deliverer);
+        return;
+    }
+
+    if (ngx_http_klaviyo_deliverer_verify(deliverer) != NGX_OK) {
+        ngx_http_klaviyo_deliverer_stop(deliverer);
+        return;
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - deliverer->next_tick) >= 0) {
+        deliverer->next_tick = ngx_current_msec + NGX_HTTP_KLAVIYO_TICK;
+        ngx_http_klaviyo_deliverer_tick(deliverer);
+    }
+
+    wait = deliverer->next_tick - ngx_current_msec;
+
+    if (deliverer->sender) {
+        wait = ngx_min(wait, ngx_http_klaviyo_sender_run(deliverer->sender));
+
+        if (wait == 0) {
+            ngx_http_klaviyo_deliverer_stand_back(deliverer);
+            wait = NGX_HTTP_KLAVIYO_TICK;
+        }
+    }
+
+    /* ngx_add_timer() keeps a timer that is nearly right: not near enough */
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    ngx_add_timer(ev, ngx_max(wait, 1));
+}
+
+
+/* before the mapped bytes are touched: a truncated file means SIGBUS */
+
+static ngx_int_t
+ngx_http_klaviyo_deliverer_verify(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    char  error[KLAVIYO_RING_ERROR_MAX];
+
+    if (klaviyo_ring_verify(deliverer->account->ring, error)
+        == KLAVIYO_RING_OK)
+    {
+        return NGX_OK;
+    }
+
+    if (error[0]) {
+        ngx_log_error(NGX_LOG_CRIT, deliverer->event.log, 0,
+                      "klaviyo account \"%V\": %s",
+                      &deliverer->account->name, error);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    ngx_http_klaviyo_account_t  *account;
+
+    account = deliverer->account;
+
+    if (klaviyo_lease_renew(&deliverer->lease) != KLAVIYO_RING_OK) {
+        ngx_http_klaviyo_deliverer_stand_back(deliverer);
+        return;
+    }
+
+    (void) klaviyo_ring_drain(account->ring, deliverer->lease.epoch,
+                              NGX_HTTP_KLAVIYO_DRAIN);
+
+    if (deliverer->sender) {
+        return;
+    }
+
+    deliverer->sender = ngx_http_klaviyo_sender_create(account,
+                                                       &deliverer->lease,
+                                                       &deliverer->event,
+                                                       deliverer->event.log);
+    if (deliverer->sender == NULL) {
+        return;
+    }
+
+    klaviyo_ring_count(account->ring, KLAVIYO_COUNT_DELIVERY_ELECTIONS, 1);
+
+    ngx_log_error(NGX_LOG_NOTICE, deliverer->event.log, 0,
+                  "klaviyo account \"%V\": this worker delivers",
+                  &account->name);
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_stand_back(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    if (deliverer->sender == NULL) {
+        return;
+    }
+
+    ngx_http_klaviyo_sender_destroy(deliverer->sender);
+    deliverer->sender = NULL;
+
+    ngx_log_error(NGX_LOG_NOTICE, deliverer->event.log, 0,
+                  "klaviyo account \"%V\": another process delivers",
+                  &deliverer->account->name);
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_stop(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    if (deliverer->stopped) {
+        return;
+    }
+
+    deliverer->stopped = 1;
+
+    if (deliverer->sender) {
+        ngx_http_klaviyo_sender_destroy(deliverer->sender);
+        deliverer->sender = NULL;
+    }
+
+    klaviyo_lease_close(&deliverer->lease);
+
+    if (deliverer->event.timer_set) {
+        ngx_del_timer(&deliverer->event);
+    }
+
+    if (deliverer->event.posted) {
+        ngx_delete_posted_event(&deliverer->event);
+    }
+}
