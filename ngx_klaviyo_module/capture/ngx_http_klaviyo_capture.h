@@ -1,0 +1,94 @@
+/*
+ * From a request to an event: what the configuration says of a location, and
+ * the log-phase handler that turns it into a record in an account's ring.
+ *
+ * Templates are compiled when the configuration is merged: names and constant
+ * values are checked and serialised then; a request evaluates variables and
+ * escapes them.  This room knows HTTP; it never includes delivery/.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_CAPTURE_H
+#define NGX_HTTP_KLAVIYO_CAPTURE_H
+
+
+#include "account/ngx_http_klaviyo_account.h"
+
+
+typedef struct ngx_http_klaviyo_template_s  ngx_http_klaviyo_template_t;
+
+
+/* klaviyo_property, klaviyo_profile, and the same inside a track's block */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_http_complex_value_t   value;
+    ngx_uint_t                 type;       /* klaviyo_value_type_e           */
+} ngx_http_klaviyo_field_t;
+
+
+/* one klaviyo_track */
+
+typedef struct {
+    ngx_http_complex_value_t   metric;
+    ngx_http_complex_value_t  *filter;     /* if=                            */
+    ngx_array_t               *statuses;   /* NULL: 2xx and 3xx              */
+    ngx_str_t                  account;    /* account=, empty: the default   */
+
+    ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
+    ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
+    ngx_http_complex_value_t  *value;
+    ngx_http_complex_value_t  *currency;
+    ngx_http_complex_value_t  *unique_id;
+    ngx_http_complex_value_t  *time;
+    ngx_http_complex_value_t  *backfill;
+
+    u_char                    *conf_file;  /* where it stands, for messages  */
+    ngx_uint_t                 conf_line;
+} ngx_http_klaviyo_track_t;
+
+
+/* a track as it applies in one location: account chosen, template compiled */
+
+typedef struct {
+    ngx_http_klaviyo_track_t     *track;
+    ngx_http_klaviyo_account_t   *account;
+    ngx_http_klaviyo_template_t  *template;
+} ngx_http_klaviyo_rule_t;
+
+
+typedef struct {
+    ngx_array_t               *tracks;     /* ngx_http_klaviyo_track_t;
+                                              UNSET_PTR: inherit, NULL: off  */
+    ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
+    ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
+    ngx_str_t                  account;    /* klaviyo_account_default        */
+    ngx_flag_t                 defaults;
+
+    ngx_array_t               *rules;      /* ngx_http_klaviyo_rule_t, made by
+                                              merging; NULL: nothing to do   */
+} ngx_http_klaviyo_loc_conf_t;
+
+
+/* configuration */
+
+void *ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf);
+char *ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *prev,
+    ngx_http_klaviyo_loc_conf_t *conf);
+
+/* directives: klaviyo_track, klaviyo_profile, klaviyo_property */
+char *ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* $klaviyo_event_id, $klaviyo_captured; in preconfiguration */
+ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);
+
+/* the log-phase handler, first of its phase; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);
+
+/* in each worker: seeds the generator of event ids */
+ngx_int_t ngx_http_klaviyo_capture_init_process(ngx_cycle_t *cycle);
+
+
+#endif /* NGX_HTTP_KLAVIYO_CAPTURE_H */

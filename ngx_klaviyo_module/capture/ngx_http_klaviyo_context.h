@@ -1,0 +1,54 @@
+/*
+ * Private to capture/: what is known of one request, and the step from a
+ * rule to an event.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_CONTEXT_H
+#define NGX_HTTP_KLAVIYO_CONTEXT_H
+
+
+#include "ngx_http_klaviyo_template.h"
+
+
+#define NGX_HTTP_KLAVIYO_ID_LEN  36
+
+
+typedef struct {
+    ngx_http_request_t  *request;
+    ngx_str_t            id;         /* of the first event; empty: not yet   */
+    ngx_uint_t           captured;
+    const char          *reason;     /* why the first rule gave no event     */
+
+    u_char               minted[NGX_HTTP_KLAVIYO_ID_LEN];
+    unsigned             told:1;     /* the minted id was handed out         */
+    unsigned             asking:1;   /* unique_id is being evaluated         */
+    unsigned             logged:1;   /* the rules have been gone through     */
+} ngx_http_klaviyo_ctx_t;
+
+
+/*
+ * The context of a request, which outlives internal redirects.  NULL: no
+ * memory or, without `create`, not there.
+ */
+ngx_http_klaviyo_ctx_t *ngx_http_klaviyo_context(ngx_http_request_t *r,
+    ngx_uint_t create);
+
+/*
+ * The unique_id of a rule's event: what was told of it, else the rule's own
+ * one, else a new one.  *bad is set when the rule's own one is none.
+ */
+ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
+    ngx_str_t *id, ngx_uint_t *bad);
+
+/*
+ * Writes the event of a rule: NGX_OK, or NGX_DECLINED with the reason.  What
+ * is left out on the way is counted.  The event is good until the next call.
+ */
+ngx_int_t ngx_http_klaviyo_render(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    klaviyo_event_t *event, klaviyo_counter_e *reason);
+
+
+#endif /* NGX_HTTP_KLAVIYO_CONTEXT_H */

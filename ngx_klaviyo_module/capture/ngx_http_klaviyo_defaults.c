@@ -1,0 +1,508 @@
+/*
+ * The properties that every event has from its request, klaviyo_defaults:
+ * where, how and whence, and the campaign's arguments.
+ *
+ * All of it is the visitor's own text.  URLs lose the arguments that carry
+ * an identity, under each way to write their names.
+ */
+
+
+#include "ngx_http_klaviyo_template.h"
+
+
+#define NGX_HTTP_KLAVIYO_ARG_MAX  (sizeof("utm_email") - 1)
+
+
+static ngx_int_t ngx_http_klaviyo_default_url(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_default_path(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_default_method(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_default_status(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_default_referrer(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_default_agent(ngx_http_request_t *r,
+    ngx_str_t *value);
+static void ngx_http_klaviyo_default_host(ngx_http_request_t *r,
+    ngx_str_t *host, ngx_str_t *port);
+static u_char *ngx_http_klaviyo_strip(u_char *dst, ngx_str_t *uri);
+static ngx_uint_t ngx_http_klaviyo_is_identity(u_char *p, u_char *last);
+static ngx_uint_t ngx_http_klaviyo_split(ngx_str_t *uri, ngx_str_t *path,
+    ngx_str_t *args);
+static u_char *ngx_http_klaviyo_next_arg(u_char *p, u_char *last,
+    u_char **equal);
+static ngx_uint_t ngx_http_klaviyo_utm_name(u_char *p, u_char *last,
+    u_char *name);
+static ngx_int_t ngx_http_klaviyo_utm_value(ngx_http_request_t *r, u_char *p,
+    u_char *last, ngx_str_t *value);
+static u_char *ngx_http_klaviyo_decode(u_char *p, u_char *last, u_char *ch);
+
+
+ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[] = {
+    { ngx_string("URL"), ngx_http_klaviyo_default_url, KLAVIYO_VALUE_STRING },
+    { ngx_string("Path"), ngx_http_klaviyo_default_path,
+      KLAVIYO_VALUE_STRING },
+    { ngx_string("Method"), ngx_http_klaviyo_default_method,
+      KLAVIYO_VALUE_STRING },
+    { ngx_string("Status"), ngx_http_klaviyo_default_status,
+      KLAVIYO_VALUE_NUMBER },
+    { ngx_string("Referrer"), ngx_http_klaviyo_default_referrer,
+      KLAVIYO_VALUE_STRING },
+    { ngx_string("UserAgent"), ngx_http_klaviyo_default_agent,
+      KLAVIYO_VALUE_STRING },
+    { ngx_null_string, NULL, 0 }
+};
+
+
+static ngx_str_t  ngx_http_klaviyo_identities[] = {
+    ngx_string("_kx"),
+    ngx_string("_ke"),
+    ngx_string("utm_email"),
+    ngx_null_string
+};
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char     *p;
+    ngx_str_t   host, port, scheme;
+
+    value->len = 0;
+
+    ngx_http_klaviyo_default_host(r, &host, &port);
+
+    if (host.len == 0 || r->unparsed_uri.len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&scheme, "http://");
+
+#if (NGX_HTTP_SSL)
+
+    if (r->connection->ssl) {
+        ngx_str_set(&scheme, "https://");
+    }
+
+#endif
+
+    p = ngx_pnalloc(r->pool, scheme.len + host.len + port.len
+                             + r->unparsed_uri.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = p;
+
+    p = ngx_cpymem(p, scheme.data, scheme.len);
+    p = ngx_cpymem(p, host.data, host.len);
+    p = ngx_cpymem(p, port.data, port.len);
+    p = ngx_http_klaviyo_strip(p, &r->unparsed_uri);
+
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+/* the host as $host has it, and the port as the client named it */
+
+static void
+ngx_http_klaviyo_default_host(ngx_http_request_t *r, ngx_str_t *host,
+    ngx_str_t *port)
+{
+    ngx_str_t                 *header;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    ngx_str_set(port, "");
+
+    if (r->headers_in.server.len == 0) {
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+        *host = cscf->server_name;
+        return;
+    }
+
+    *host = r->headers_in.server;
+
+    if (r->headers_in.host == NULL) {
+        return;
+    }
+
+    header = &r->headers_in.host->value;
+
+    if (header->len > host->len + 1
+        && header->data[host->len] == ':'
+        && ngx_strncasecmp(header->data, host->data, host->len) == 0)
+    {
+        port->len = header->len - host->len;
+        port->data = header->data + host->len;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_path(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_str_t  args;
+
+    (void) ngx_http_klaviyo_split(&r->unparsed_uri, value, &args);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_method(ngx_http_request_t *r, ngx_str_t *value)
+{
+    *value = r->main->method_name;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_status(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_uint_t  status;
+
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    value->len = 0;
+
+    if (status == 0) {
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_sprintf(value->data, "%ui", status) - value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_referrer(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_table_elt_t  *referer;
+
+    value->len = 0;
+
+    referer = r->headers_in.referer;
+
+    if (referer == NULL || referer->value.len == 0) {
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(r->pool, referer->value.len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_http_klaviyo_strip(value->data, &referer->value)
+                 - value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_default_agent(ngx_http_request_t *r, ngx_str_t *value)
+{
+    value->len = 0;
+
+    if (r->headers_in.user_agent) {
+        *value = r->headers_in.user_agent->value;
+    }
+
+    return NGX_OK;
+}
+
+
+/* copies a URL without its identities and without a fragment */
+
+static u_char *
+ngx_http_klaviyo_strip(u_char *dst, ngx_str_t *uri)
+{
+    u_char      mark, *p, *end, *last, *equal;
+    ngx_str_t   path, args;
+
+    if (!ngx_http_klaviyo_split(uri, &path, &args)) {
+        return ngx_cpymem(dst, path.data, path.len);
+    }
+
+    dst = ngx_cpymem(dst, path.data, path.len);
+
+    mark = '?';
+    last = args.data + args.len;
+
+    for (p = args.data; p < last; p = end + 1) {
+
+        end = ngx_http_klaviyo_next_arg(p, last, &equal);
+
+        if (ngx_http_klaviyo_is_identity(p, equal)) {
+            continue;
+        }
+
+        *dst++ = mark;
+        mark = '&';
+
+        dst = ngx_cpymem(dst, p, end - p);
+    }
+
+    return dst;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_is_identity(u_char *p, u_char *last)
+{
+    u_char      ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
+    size_t      len;
+    ngx_str_t  *identity;
+
+    for (len = 0; p < last; len++) {
+
+        if (len == NGX_HTTP_KLAVIYO_ARG_MAX) {
+            return 0;
+        }
+
+        p = ngx_http_klaviyo_decode(p, last, &ch);
+        name[len] = ngx_tolower(ch);
+    }
+
+    for (identity = ngx_http_klaviyo_identities; identity->len; identity++) {
+
+        if (len == identity->len
+            && ngx_memcmp(name, identity->data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* without a fragment; 0: there is no `?` */
+
+static ngx_uint_t
+ngx_http_klaviyo_split(ngx_str_t *uri, ngx_str_t *path, ngx_str_t *args)
+{
+    u_char  *p, *last;
+
+    last = uri->data + uri->len;
+
+    p = ngx_strlchr(uri->data, last, '#');
+    if (p) {
+        last = p;
+    }
+
+    *path = *uri;
+
+    p = ngx_strlchr(uri->data, last, '?');
+
+    if (p == NULL) {
+        path->len = last - uri->data;
+        return 0;
+    }
+
+    path->len = p - uri->data;
+
+    args->data = p + 1;
+    args->len = last - args->data;
+
+    return 1;
+}
+
+
+/* the end of the argument at p, and of its name */
+
+static u_char *
+ngx_http_klaviyo_next_arg(u_char *p, u_char *last, u_char **equal)
+{
+    u_char  *end;
+
+    end = ngx_strlchr(p, last, '&');
+    if (end == NULL) {
+        end = last;
+    }
+
+    *equal = ngx_strlchr(p, end, '=');
+    if (*equal == NULL) {
+        *equal = end;
+    }
+
+    return end;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
+    ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n)
+{
+    u_char                  *p, *end, *last, *equal;
+    u_char                   buf[NGX_HTTP_KLAVIYO_UTM_NAME];
+    ngx_str_t                path, args, name;
+    ngx_uint_t               i;
+    ngx_http_klaviyo_utm_t  *found;
+
+    *n = 0;
+
+    if (!ngx_http_klaviyo_split(&r->unparsed_uri, &path, &args)) {
+        return NGX_OK;
+    }
+
+    found = NULL;
+    name.data = buf;
+    last = args.data + args.len;
+
+    for (p = args.data; p < last; p = end + 1) {
+
+        end = ngx_http_klaviyo_next_arg(p, last, &equal);
+
+        name.len = ngx_http_klaviyo_utm_name(p, equal, buf);
+
+        if (name.len == 0
+            || end - equal < 2
+            || ngx_http_klaviyo_field_find(properties, &name))
+        {
+            continue;
+        }
+
+        for (i = 0; i < *n; i++) {
+
+            if (found[i].name.len == name.len
+                && ngx_memcmp(found[i].name.data, name.data, name.len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (i < *n) {
+            continue;
+        }
+
+        if (found == NULL) {
+            found = ngx_palloc(r->pool, NGX_HTTP_KLAVIYO_UTM_MAX
+                                        * sizeof(ngx_http_klaviyo_utm_t));
+            if (found == NULL) {
+                return NGX_ERROR;
+            }
+
+            *utm = found;
+        }
+
+        found[i].name.len = name.len;
+        found[i].name.data = ngx_pstrdup(r->pool, &name);
+
+        if (found[i].name.data == NULL
+            || ngx_http_klaviyo_utm_value(r, equal + 1, end, &found[i].value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (++*n == NGX_HTTP_KLAVIYO_UTM_MAX) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* its length in name, or 0: it is none */
+
+static ngx_uint_t
+ngx_http_klaviyo_utm_name(u_char *p, u_char *last, u_char *name)
+{
+    u_char  ch;
+    size_t  len;
+
+    if (p == last || (*p != 'u' && *p != '%')) {
+        return 0;
+    }
+
+    for (len = 0; p < last; len++) {
+
+        if (len == NGX_HTTP_KLAVIYO_UTM_NAME) {
+            return 0;
+        }
+
+        p = ngx_http_klaviyo_decode(p, last, &ch);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9') && ch != '_') {
+            return 0;
+        }
+
+        name[len] = ch;
+    }
+
+    if (len < sizeof("utm_")
+        || ngx_strncmp(name, "utm_", sizeof("utm_") - 1) != 0
+        || (len == sizeof("utm_email") - 1
+            && ngx_strncmp(name, "utm_email", len) == 0))
+    {
+        return 0;
+    }
+
+    return len;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_utm_value(ngx_http_request_t *r, u_char *p, u_char *last,
+    ngx_str_t *value)
+{
+    u_char  *dst;
+
+    dst = ngx_pnalloc(r->pool, last - p);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = dst;
+
+    while (p < last) {
+
+        if (*p == '+') {
+            *dst++ = ' ';
+            p++;
+            continue;
+        }
+
+        p = ngx_http_klaviyo_decode(p, last, dst++);
+    }
+
+    value->len = dst - value->data;
+
+    return NGX_OK;
+}
+
+
+/* one byte of percent-encoded text; what is no encoding is itself */
+
+static u_char *
+ngx_http_klaviyo_decode(u_char *p, u_char *last, u_char *ch)
+{
+    ngx_int_t  n;
+
+    if (*p == '%' && last - p > 2) {
+        n = ngx_hextoi(p + 1, 2);
+
+        if (n != NGX_ERROR) {
+            *ch = (u_char) n;
+            return p + 3;
+        }
+    }
+
+    *ch = *p;
+
+    return p + 1;
+}

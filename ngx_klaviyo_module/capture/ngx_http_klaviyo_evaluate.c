@@ -1,0 +1,303 @@
+/*
+ * The values of an event: each is asked of the request once, checked where
+ * its place in Klaviyo's schema has rules of its own, and measured.
+ */
+
+
+#include "ngx_http_klaviyo_values.h"
+
+
+static ngx_int_t ngx_http_klaviyo_evaluate_ops(
+    ngx_http_klaviyo_values_t *values, ngx_uint_t from, ngx_uint_t to);
+static void ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_op_t *op, ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_evaluate_rest(
+    ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
+static ngx_int_t ngx_http_klaviyo_evaluate_amount(
+    ngx_http_klaviyo_values_t *values);
+static ngx_int_t ngx_http_klaviyo_evaluate_time(
+    ngx_http_klaviyo_values_t *values);
+static ngx_int_t ngx_http_klaviyo_evaluate_backfill(
+    ngx_http_klaviyo_values_t *values);
+
+
+/* who it is comes first: most visitors are nobody, and cost no more */
+
+ngx_int_t
+ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_ctx_t *ctx, klaviyo_counter_e *reason)
+{
+    ngx_uint_t                    i, profile, n;
+    ngx_http_request_t           *r;
+    ngx_http_klaviyo_template_t  *template;
+
+    r = values->request;
+    template = values->template;
+
+    profile = template->end[NGX_HTTP_KLAVIYO_CUSTOM];
+    n = template->end[NGX_HTTP_KLAVIYO_PROPERTIES];
+
+    values->size = template->size;
+    values->identified = template->identified;
+
+    values->ops = ngx_palloc(r->pool, n * sizeof(ngx_str_t));
+    if (values->ops == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_klaviyo_evaluate_ops(values, 0, profile) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!values->identified) {
+        *reason = KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
+        return NGX_DECLINED;
+    }
+
+    if (template->metric.value) {
+
+        if (ngx_http_klaviyo_op_value(r, &template->metric, &values->metric)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (!klaviyo_value_is_metric(values->metric.data, values->metric.len))
+        {
+            *reason = KLAVIYO_COUNT_SKIPPED_METRIC;
+            return NGX_DECLINED;
+        }
+
+        values->size += klaviyo_json_string_size(values->metric.len);
+    }
+
+    if (ngx_http_klaviyo_evaluate_ops(values, profile, n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (template->defaults) {
+
+        if (ngx_http_klaviyo_utm(r, template->properties, &values->utm,
+                                 &values->nutm)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < values->nutm; i++) {
+            values->size += values->utm[i].name.len + sizeof(",\"\":") - 1
+                            + ngx_http_klaviyo_value_size(
+                                                    KLAVIYO_VALUE_STRING,
+                                                    values->utm[i].value.len);
+        }
+    }
+
+    return ngx_http_klaviyo_evaluate_rest(values, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
+    ngx_uint_t from, ngx_uint_t to)
+{
+    ngx_str_t              *value;
+    ngx_uint_t              i;
+    ngx_http_klaviyo_op_t  *op;
+
+    for (i = from; i < to; i++) {
+
+        op = &values->template->ops[i];
+        value = &values->ops[i];
+
+        if (op->value == NULL && op->get == NULL) {
+            continue;
+        }
+
+        if (ngx_http_klaviyo_op_value(values->request, op, value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value->len == 0) {
+            continue;
+        }
+
+        if (op->check || op->identifier) {
+            ngx_http_klaviyo_check(values, op, value);
+        }
+
+        values->size += ngx_http_klaviyo_value_size(op->type, value->len);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a value that does not pass becomes empty */
+
+static void
+ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_op_t *op, ngx_str_t *value)
+{
+    const uint8_t  *p;
+
+    p = value->data;
+
+    value->len = klaviyo_value_trim(&p, value->len);
+    value->data = (u_char *) p;
+
+    if (value->len == 0) {
+        return;
+    }
+
+    if (op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
+        && !klaviyo_value_is_email(value->data, value->len))
+    {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_EMAIL, 1);
+        value->len = 0;
+        return;
+    }
+
+    if (op->check == NGX_HTTP_KLAVIYO_CHECK_PHONE
+        && !klaviyo_value_is_phone(value->data, value->len))
+    {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_PHONE, 1);
+        value->len = 0;
+        return;
+    }
+
+    values->identified = 1;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_rest(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_ctx_t *ctx)
+{
+    ngx_uint_t  bad;
+
+    if (ngx_http_klaviyo_evaluate_amount(values) != NGX_OK
+        || ngx_http_klaviyo_evaluate_time(values) != NGX_OK
+        || ngx_http_klaviyo_evaluate_backfill(values) != NGX_OK
+        || ngx_http_klaviyo_unique_id(values->request, ctx, values->template,
+                                      &values->unique_id, &bad)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (bad) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_UNIQUE_ID, 1);
+    }
+
+    values->size += values->value.len
+                    + klaviyo_json_string_size(values->unique_id.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_amount(ngx_http_klaviyo_values_t *values)
+{
+    ngx_str_t                    *currency;
+    ngx_http_request_t           *r;
+    ngx_http_klaviyo_template_t  *template;
+
+    r = values->request;
+    template = values->template;
+
+    if (template->value.value
+        && ngx_http_klaviyo_op_value(r, &template->value, &values->value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (template->currency.value == NULL) {
+        return NGX_OK;
+    }
+
+    currency = &values->currency;
+
+    if (ngx_http_klaviyo_op_value(r, &template->currency, currency) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (currency->len
+        && !klaviyo_value_is_currency(currency->data, currency->len))
+    {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_CURRENCY, 1);
+        currency->len = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_time(ngx_http_klaviyo_values_t *values)
+{
+    int64_t             t;
+    ngx_str_t           value;
+    klaviyo_value_rc_e  rc;
+
+    values->time = values->request->start_sec;
+
+    if (values->template->time.value == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_klaviyo_op_value(values->request, &values->template->time,
+                                  &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = klaviyo_value_time(value.data, value.len, ngx_time(), &t);
+
+    if (rc == KLAVIYO_VALUE_OK) {
+        values->time = t;
+
+    } else if (rc == KLAVIYO_VALUE_BAD) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_TIME, 1);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_backfill(ngx_http_klaviyo_values_t *values)
+{
+    int                 cut;
+    uint8_t             buf[sizeof("false")];
+    ngx_str_t           value;
+    klaviyo_json_t      json;
+    klaviyo_value_rc_e  rc;
+
+    if (values->template->backfill.value == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_klaviyo_op_value(values->request,
+                                  &values->template->backfill, &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    klaviyo_json_init(&json, buf, sizeof(buf));
+
+    rc = klaviyo_value_write(&json, KLAVIYO_VALUE_BOOL, value.data, value.len,
+                             &cut);
+
+    if (rc == KLAVIYO_VALUE_BAD) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_BACKFILL, 1);
+    }
+
+    values->backfill = (rc == KLAVIYO_VALUE_OK && buf[0] == 't');
+
+    return NGX_OK;
+}

@@ -1,0 +1,393 @@
+/*
+ * Fields of a profile and properties of an event in the configuration:
+ * arguments, types, the checks of constants, merging by name.
+ */
+
+
+#include "ngx_http_klaviyo_template.h"
+
+
+static char *ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name);
+static char *ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_uint_t *type);
+static char *ngx_http_klaviyo_field_place(ngx_conf_t *cf,
+    ngx_http_klaviyo_field_t *field);
+static char *ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
+    ngx_http_klaviyo_field_t *field, ngx_uint_t profile);
+
+
+/* in the order of klaviyo_value_type_e */
+
+static const struct {
+    ngx_str_t    name;
+    const char  *hint;
+} ngx_http_klaviyo_types[] = {
+    { ngx_string("string"), "write UTF-8" },
+    { ngx_string("number"), "write it as in 12 or 12.50" },
+    { ngx_string("bool"), "write \"true\" or \"false\"" },
+    { ngx_string("list"), "write items with commas between them" },
+    { ngx_string("json"), "write JSON in quotes, as in '{\"Size\":\"M\"}'" },
+    { ngx_null_string, NULL }
+};
+
+
+#define ngx_http_klaviyo_known(name, section, check, identifier, number)     \
+    { ngx_string(name), NGX_HTTP_KLAVIYO_##section,                          \
+      NGX_HTTP_KLAVIYO_CHECK_##check, identifier, number }
+
+static ngx_http_klaviyo_known_t  ngx_http_klaviyo_knowns[] = {
+    ngx_http_klaviyo_known("id", ID, NONE, 1, 0),
+    ngx_http_klaviyo_known("email", ATTRIBUTES, EMAIL, 1, 0),
+    ngx_http_klaviyo_known("phone_number", ATTRIBUTES, PHONE, 1, 0),
+    ngx_http_klaviyo_known("external_id", ATTRIBUTES, NONE, 1, 0),
+    ngx_http_klaviyo_known("anonymous_id", ATTRIBUTES, NONE, 1, 0),
+    ngx_http_klaviyo_known("_kx", ATTRIBUTES, NONE, 1, 0),
+    ngx_http_klaviyo_known("first_name", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("last_name", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("organization", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("locale", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("title", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("image", ATTRIBUTES, NONE, 0, 0),
+    ngx_http_klaviyo_known("ip", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("address1", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("address2", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("city", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("country", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("region", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("zip", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("timezone", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("latitude", LOCATION, NONE, 0, 1),
+    ngx_http_klaviyo_known("longitude", LOCATION, NONE, 0, 1),
+    { ngx_null_string, 0, 0, 0, 0 }
+};
+
+
+char *
+ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    return ngx_http_klaviyo_field_add(cf, (ngx_array_t **) (p + cmd->offset),
+                                      cmd->offset
+                                      == offsetof(ngx_http_klaviyo_loc_conf_t,
+                                                  profile));
+}
+
+
+char *
+ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
+    ngx_uint_t profile)
+{
+    char                              *rv;
+    ngx_str_t                         *value;
+    ngx_uint_t                         type;
+    ngx_http_klaviyo_field_t          *field;
+    ngx_http_compile_complex_value_t   ccv;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_klaviyo_field_name(cf, &value[1]);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (ngx_http_klaviyo_field_find(*fields, &value[1])) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate %V \"%V\"",
+                           &value[0], &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    type = KLAVIYO_VALUE_STRING;
+
+    if (cf->args->nelts == 4) {
+        rv = ngx_http_klaviyo_field_type(cf, &value[3], &type);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (*fields == NULL) {
+        *fields = ngx_array_create(cf->pool, 4,
+                                   sizeof(ngx_http_klaviyo_field_t));
+        if (*fields == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    field = ngx_array_push(*fields);
+    if (field == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    field->name = value[1];
+    field->type = type;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[2];
+    ccv.complex_value = &field->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (profile) {
+        rv = ngx_http_klaviyo_field_place(cf, field);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (field->value.lengths || field->value.value.len == 0) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_klaviyo_field_constant(cf, field, profile);
+}
+
+
+static char *
+ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name)
+{
+    int      n;
+    u_char  *p, *last;
+
+    last = name->data + name->len;
+
+    if (name->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "empty name");
+        return NGX_CONF_ERROR;
+    }
+
+    for (p = name->data; p < last; p += n) {
+
+        if (*p == '$') {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid name \"%V\": names are constant, only "
+                               "values may hold variables", name);
+            return NGX_CONF_ERROR;
+        }
+
+        n = klaviyo_json_utf8(p, last);
+
+        if (n < 0 || *p < 0x20 || *p == 0x7f) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid name \"%V\": it must be UTF-8 without "
+                               "control characters", name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t *type)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; ngx_http_klaviyo_types[i].name.len; i++) {
+
+        if (ngx_http_klaviyo_types[i].name.len == word->len
+            && ngx_strncmp(ngx_http_klaviyo_types[i].name.data, word->data,
+                           word->len)
+               == 0)
+        {
+            *type = i;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid type \"%V\", it must be \"string\", "
+                       "\"number\", \"bool\", \"list\" or \"json\"", word);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_field_place(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field)
+{
+    ngx_http_klaviyo_known_t  *known;
+
+    known = ngx_http_klaviyo_field_known(&field->name);
+
+    if (known == NULL
+        || field->type == KLAVIYO_VALUE_STRING
+        || (field->type == KLAVIYO_VALUE_NUMBER && known->number))
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid type \"%V\" of the profile's \"%V\", which is "
+                       "a string%s: leave the type out",
+                       &ngx_http_klaviyo_types[field->type].name, &field->name,
+                       known->number ? " or a number" : "");
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
+    ngx_http_klaviyo_field_t *field, ngx_uint_t profile)
+{
+    int                        cut;
+    size_t                     size;
+    u_char                    *buf;
+    ngx_str_t                 *value;
+    klaviyo_json_t             json;
+    klaviyo_value_rc_e         rc;
+    ngx_http_klaviyo_known_t  *known;
+
+    cut = 0;
+    value = &field->value.value;
+    size = ngx_http_klaviyo_value_size(field->type, value->len);
+
+    buf = ngx_palloc(cf->temp_pool, size);
+    if (buf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    klaviyo_json_init(&json, buf, size);
+
+    rc = klaviyo_value_write(&json, field->type, value->data, value->len,
+                             &cut);
+
+    if (rc == KLAVIYO_VALUE_EMPTY) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "value \"%V\" of \"%V\" is nothing to send: write "
+                           "\"\" to remove what an outer level sets",
+                           value, &field->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (rc != KLAVIYO_VALUE_OK || json.repaired || json.cut || cut) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\" of \"%V\": %s",
+                           &ngx_http_klaviyo_types[field->type].name, value,
+                           &field->name,
+                           ngx_http_klaviyo_types[field->type].hint);
+        return NGX_CONF_ERROR;
+    }
+
+    known = profile ? ngx_http_klaviyo_field_known(&field->name) : NULL;
+
+    if (known == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
+        && !klaviyo_value_is_email(value->data, value->len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid email \"%V\": write it as in "
+                           "name@shop.com, in less than 100 characters",
+                           value);
+        return NGX_CONF_ERROR;
+    }
+
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_PHONE
+        && !klaviyo_value_is_phone(value->data, value->len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid phone number \"%V\": write it in E.164, "
+                           "as in +15005550006", value);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_array_t *
+ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
+    ngx_array_t *inner)
+{
+    ngx_uint_t                 i;
+    ngx_array_t               *merged;
+    ngx_http_klaviyo_field_t  *field, *slot;
+
+    if (inner == NULL) {
+        return outer;
+    }
+
+    if (outer == NULL) {
+        return inner;
+    }
+
+    merged = ngx_array_create(cf->pool, outer->nelts + inner->nelts,
+                              sizeof(ngx_http_klaviyo_field_t));
+    if (merged == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(merged->elts, outer->elts,
+               outer->nelts * sizeof(ngx_http_klaviyo_field_t));
+
+    merged->nelts = outer->nelts;
+
+    field = inner->elts;
+
+    for (i = 0; i < inner->nelts; i++) {
+        slot = ngx_http_klaviyo_field_find(merged, &field[i].name);
+
+        if (slot == NULL) {
+            slot = ngx_array_push(merged);
+            if (slot == NULL) {
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        *slot = field[i];
+    }
+
+    return merged;
+}
+
+
+ngx_http_klaviyo_field_t *
+ngx_http_klaviyo_field_find(ngx_array_t *fields, ngx_str_t *name)
+{
+    ngx_uint_t                 i;
+    ngx_http_klaviyo_field_t  *field;
+
+    if (fields == NULL) {
+        return NULL;
+    }
+
+    field = fields->elts;
+
+    for (i = 0; i < fields->nelts; i++) {
+
+        if (field[i].name.len == name->len
+            && ngx_memcmp(field[i].name.data, name->data, name->len) == 0)
+        {
+            return &field[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_http_klaviyo_known_t *
+ngx_http_klaviyo_field_known(ngx_str_t *name)
+{
+    ngx_http_klaviyo_known_t  *known;
+
+    for (known = ngx_http_klaviyo_knowns; known->name.len; known++) {
+
+        if (known->name.len == name->len
+            && ngx_memcmp(known->name.data, name->data, name->len) == 0)
+        {
+            return known;
+        }
+    }
+
+    return NULL;
+}

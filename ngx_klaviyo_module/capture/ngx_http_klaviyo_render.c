@@ -1,0 +1,375 @@
+/*
+ * A template and a request become an event.
+ *
+ * First every value is evaluated, once; then the size is known, and all is
+ * written into one buffer, which never grows.  Between the two nothing of
+ * the request is asked for: the worker's scratch is safe to use.
+ */
+
+
+#include "ngx_http_klaviyo_values.h"
+
+
+#define NGX_HTTP_KLAVIYO_SCRATCH  65536
+
+
+static void ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json);
+static void ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json);
+static void ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_http_klaviyo_section_e section);
+static void ngx_http_klaviyo_write_group(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_http_klaviyo_section_e section,
+    const char *name, size_t len);
+static ngx_uint_t ngx_http_klaviyo_write_member(
+    ngx_http_klaviyo_values_t *values, klaviyo_json_t *json, ngx_str_t *name,
+    ngx_uint_t type, ngx_str_t *value);
+static void ngx_http_klaviyo_write_text(klaviyo_json_t *json,
+    ngx_str_t *text);
+
+
+static u_char  ngx_http_klaviyo_scratch[NGX_HTTP_KLAVIYO_SCRATCH];
+
+
+ngx_int_t
+ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_event_t *event,
+    klaviyo_counter_e *reason)
+{
+    u_char                     *buf;
+    size_t                      max;
+    ngx_int_t                   rc;
+    ngx_time_t                 *tp;
+    klaviyo_json_t              json;
+    ngx_http_klaviyo_values_t   values;
+
+    ngx_memzero(&values, sizeof(ngx_http_klaviyo_values_t));
+
+    values.request = r;
+    values.template = rule->template;
+    values.ring = rule->account->ring;
+
+    rc = ngx_http_klaviyo_evaluate(&values, ctx, reason);
+
+    if (rc == NGX_ERROR) {
+        *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    max = klaviyo_ring_event_max(values.ring);
+    max = ngx_min(max, NGX_HTTP_KLAVIYO_EVENT_MAX) - values.unique_id.len;
+
+    buf = ngx_http_klaviyo_scratch;
+
+    if (values.size > NGX_HTTP_KLAVIYO_SCRATCH) {
+        buf = ngx_pnalloc(r->pool, ngx_min(values.size, max));
+        if (buf == NULL) {
+            *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
+            return NGX_DECLINED;
+        }
+    }
+
+    klaviyo_json_init(&json, buf, ngx_min(values.size, max));
+
+    ngx_http_klaviyo_write_profile(&values, &json);
+
+    event->profile = json.start;
+    event->profile_len = json.pos - json.start;
+
+    ngx_http_klaviyo_write_event(&values, &json);
+
+    event->attributes = event->profile + event->profile_len;
+    event->attributes_len = json.pos - event->attributes;
+
+    event->unique_id = values.unique_id.data;
+    event->unique_id_len = values.unique_id.len;
+
+    tp = ngx_timeofday();
+    event->time = (int64_t) tp->sec * 1000 + tp->msec;
+
+    if (json.repaired) {
+        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_REPAIRED_UTF8, 1);
+    }
+
+    if (json.cut) {
+        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CUT_STRING, 1);
+    }
+
+    if (values.list_cut) {
+        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CUT_LIST, 1);
+    }
+
+    if (event->profile_len > KLAVIYO_PROFILE_MAX) {
+        *reason = KLAVIYO_COUNT_SKIPPED_PROFILE;
+        return NGX_DECLINED;
+    }
+
+    if (json.overflow) {
+        *reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
+        return NGX_DECLINED;
+    }
+
+    if (values.members > KLAVIYO_PROPERTIES_MAX) {
+        *reason = KLAVIYO_COUNT_SKIPPED_PROPERTIES;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    klaviyo_json_literal(json, "{\"type\":\"profile\"");
+
+    ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_ID);
+
+    klaviyo_json_literal(json, ",\"attributes\":{");
+
+    ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_ATTRIBUTES);
+
+    ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_LOCATION,
+                                 "\"location\":{",
+                                 sizeof("\"location\":{") - 1);
+
+    ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_CUSTOM,
+                                 "\"properties\":{",
+                                 sizeof("\"properties\":{") - 1);
+
+    klaviyo_json_literal(json, "}}");
+}
+
+
+static void
+ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    u_char                       *p;
+    ngx_uint_t                    i;
+    ngx_http_klaviyo_template_t  *template;
+    uint8_t                       time[KLAVIYO_TIME_LEN];
+
+    template = values->template;
+    values->members = 0;
+
+    klaviyo_json_literal(json, "\"properties\":{");
+
+    ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_PROPERTIES);
+
+    for (i = 0; i < values->nutm; i++) {
+
+        if (json->pos[-1] != '{') {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_literal(json, "\"");
+        klaviyo_json_raw(json, values->utm[i].name.data,
+                         values->utm[i].name.len);
+        klaviyo_json_literal(json, "\":");
+        klaviyo_json_string(json, values->utm[i].value.data,
+                            values->utm[i].value.len, KLAVIYO_STRING_MAX);
+        values->members++;
+    }
+
+    klaviyo_json_literal(json, "},\"metric\":{\"data\":{\"type\":\"metric\","
+                               "\"attributes\":{");
+    klaviyo_json_raw(json, template->metric.text.data,
+                     template->metric.text.len);
+
+    if (template->metric.value) {
+        klaviyo_json_string(json, values->metric.data, values->metric.len,
+                            values->metric.len);
+    }
+
+    klaviyo_json_literal(json, "}}}");
+
+    if (template->time.text.len && template->time.value == NULL) {
+        ngx_http_klaviyo_write_text(json, &template->time.text);
+
+    } else {
+        klaviyo_value_format_time(time, values->time);
+
+        klaviyo_json_literal(json, ",\"time\":\"");
+        klaviyo_json_raw(json, time, KLAVIYO_TIME_LEN);
+        klaviyo_json_literal(json, "\"");
+    }
+
+    p = json->pos;
+
+    if (template->value.value == NULL) {
+        ngx_http_klaviyo_write_text(json, &template->value.text);
+
+    } else {
+        (void) ngx_http_klaviyo_write_member(values, json,
+                                             &template->value.text,
+                                             KLAVIYO_VALUE_NUMBER,
+                                             &values->value);
+    }
+
+    /* a currency is one of an amount */
+
+    if (json->pos != p) {
+
+        if (template->currency.value == NULL) {
+            ngx_http_klaviyo_write_text(json, &template->currency.text);
+
+        } else {
+            (void) ngx_http_klaviyo_write_member(values, json,
+                                                 &template->currency.text,
+                                                 KLAVIYO_VALUE_STRING,
+                                                 &values->currency);
+        }
+    }
+
+    klaviyo_json_literal(json, ",\"unique_id\":");
+    klaviyo_json_string(json, values->unique_id.data, values->unique_id.len,
+                        KLAVIYO_UNIQUE_ID_MAX);
+
+    if (values->backfill) {
+        klaviyo_json_literal(json, ",\"backfill\":true");
+
+    } else if (template->backfill.value == NULL) {
+        ngx_http_klaviyo_write_text(json, &template->backfill.text);
+    }
+}
+
+
+static void
+ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_http_klaviyo_section_e section)
+{
+    ngx_uint_t              i;
+    ngx_http_klaviyo_op_t  *op;
+
+    i = section ? values->template->end[section - 1] : 0;
+
+    for ( /* void */ ; i < values->template->end[section]; i++) {
+
+        op = &values->template->ops[i];
+
+        if (op->value || op->get) {
+            values->members += ngx_http_klaviyo_write_member(values, json,
+                                                             &op->text,
+                                                             op->type,
+                                                             &values->ops[i]);
+
+        } else {
+            ngx_http_klaviyo_write_text(json, &op->text);
+            values->members += op->members;
+        }
+    }
+}
+
+
+/* an object around the section, or nothing if it would be empty */
+
+static void
+ngx_http_klaviyo_write_group(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_http_klaviyo_section_e section,
+    const char *name, size_t len)
+{
+    u_char  *start, *p;
+
+    if (values->template->end[section - 1] == values->template->end[section])
+    {
+        return;
+    }
+
+    start = json->pos;
+
+    if (json->pos[-1] != '{') {
+        klaviyo_json_literal(json, ",");
+    }
+
+    klaviyo_json_raw(json, name, len);
+
+    p = json->pos;
+
+    ngx_http_klaviyo_write_section(values, json, section);
+
+    if (json->pos == p) {
+        json->pos = start;
+        return;
+    }
+
+    klaviyo_json_literal(json, "}");
+}
+
+
+/* finished members, behind a comma where one is due */
+
+static void
+ngx_http_klaviyo_write_text(klaviyo_json_t *json, ngx_str_t *text)
+{
+    if (text->len == 0) {
+        return;
+    }
+
+    if (json->pos[-1] != '{') {
+        klaviyo_json_literal(json, ",");
+    }
+
+    klaviyo_json_raw(json, text->data, text->len);
+}
+
+
+/* 1, or 0: there is no value, and nothing was written */
+
+static ngx_uint_t
+ngx_http_klaviyo_write_member(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_str_t *name, ngx_uint_t type, ngx_str_t *value)
+{
+    int                 cut;
+    u_char             *start;
+    klaviyo_counter_e   counter;
+    klaviyo_value_rc_e  rc;
+
+    if (value->len == 0) {
+        return 0;
+    }
+
+    cut = 0;
+    start = json->pos;
+
+    ngx_http_klaviyo_write_text(json, name);
+
+    rc = klaviyo_value_write(json, type, value->data, value->len, &cut);
+
+    if (cut) {
+        values->list_cut = 1;
+    }
+
+    if (rc == KLAVIYO_VALUE_OK) {
+        return 1;
+    }
+
+    json->pos = start;
+
+    if (rc == KLAVIYO_VALUE_EMPTY) {
+        return 0;
+    }
+
+    if (name == &values->template->value.text) {
+        counter = KLAVIYO_COUNT_VALUE_AMOUNT;
+
+    } else if (type == KLAVIYO_VALUE_NUMBER) {
+        counter = KLAVIYO_COUNT_VALUE_NUMBER;
+
+    } else if (type == KLAVIYO_VALUE_BOOL) {
+        counter = KLAVIYO_COUNT_VALUE_BOOL;
+
+    } else {
+        counter = KLAVIYO_COUNT_VALUE_JSON;
+    }
+
+    klaviyo_ring_count(values->ring, counter, 1);
+
+    return 0;
+}

@@ -1,0 +1,154 @@
+/*
+ * Private to capture/: fields as the configuration gives them, and the
+ * template that a track becomes in one location.
+ *
+ * A template is a row of operations in the order in which an event is
+ * written.  An operation is finished JSON, or a name and where its value
+ * comes from.  Nothing in it changes after the configuration is read.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_TEMPLATE_H
+#define NGX_HTTP_KLAVIYO_TEMPLATE_H
+
+
+#include "ngx_http_klaviyo_capture.h"
+#include "json/klaviyo_value.h"
+
+
+#define NGX_HTTP_KLAVIYO_EVENT_MAX   (4400 * 1000)  /* one alone in a body  */
+#define NGX_HTTP_KLAVIYO_UTM_MAX     20             /* arguments of a URI   */
+#define NGX_HTTP_KLAVIYO_UTM_NAME    64             /* bytes                */
+
+
+/* the places of an event's members, in the order in which it is written */
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_ID = 0,     /* beside the profile's attributes         */
+    NGX_HTTP_KLAVIYO_ATTRIBUTES, /* of the profile                          */
+    NGX_HTTP_KLAVIYO_LOCATION,
+    NGX_HTTP_KLAVIYO_CUSTOM,     /* properties of the profile               */
+    NGX_HTTP_KLAVIYO_PROPERTIES, /* of the event                            */
+    NGX_HTTP_KLAVIYO_SECTIONS
+} ngx_http_klaviyo_section_e;
+
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_CHECK_NONE = 0,
+    NGX_HTTP_KLAVIYO_CHECK_EMAIL,
+    NGX_HTTP_KLAVIYO_CHECK_PHONE
+} ngx_http_klaviyo_check_e;
+
+
+/* a profile field that has its own place in Klaviyo's schema */
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_http_klaviyo_section_e   section;
+    ngx_http_klaviyo_check_e     check;
+    unsigned                     identifier:1;
+    unsigned                     number:1;     /* may be a number too       */
+} ngx_http_klaviyo_known_t;
+
+
+/* a length of 0: there is no value */
+typedef ngx_int_t (*ngx_http_klaviyo_default_pt)(ngx_http_request_t *r,
+    ngx_str_t *value);
+
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_http_klaviyo_default_pt  get;
+    ngx_uint_t                   type;         /* klaviyo_value_type_e      */
+} ngx_http_klaviyo_default_t;
+
+
+typedef struct {
+    ngx_str_t                    text;         /* `"name":`, or, without a
+                                                  value, finished members   */
+    ngx_http_complex_value_t    *value;
+    ngx_http_klaviyo_default_pt  get;
+    ngx_int_t                    index;        /* of the only variable of the
+                                                  value, or NGX_ERROR       */
+    ngx_uint_t                   type;         /* klaviyo_value_type_e      */
+    ngx_uint_t                   members;      /* in finished text          */
+    ngx_http_klaviyo_check_e     check;
+    unsigned                     identifier:1;
+} ngx_http_klaviyo_op_t;
+
+
+struct ngx_http_klaviyo_template_s {
+    ngx_http_klaviyo_op_t       *ops;
+    ngx_uint_t                   end[NGX_HTTP_KLAVIYO_SECTIONS];
+    ngx_array_t                 *properties;   /* ngx_http_klaviyo_field_t   */
+
+    ngx_http_klaviyo_op_t        metric;
+    ngx_http_klaviyo_op_t        value;
+    ngx_http_klaviyo_op_t        currency;
+    ngx_http_klaviyo_op_t        unique_id;
+    ngx_http_klaviyo_op_t        time;
+    ngx_http_klaviyo_op_t        backfill;
+
+    size_t                       size;         /* of all that is no value   */
+    unsigned                     identified:1; /* by a constant             */
+    unsigned                     defaults:1;
+};
+
+
+/* an argument utm_* of the request; the name is of [a-z0-9_] */
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_str_t                    value;
+} ngx_http_klaviyo_utm_t;
+
+
+/* fields */
+
+/* adds the directive in cf->args, which has 3 or 4 words, to *fields */
+char *ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
+    ngx_uint_t profile);
+
+/*
+ * Both levels by name, the inner one wins.  An empty value stays in the list
+ * as the mark of what is removed.  Either may be NULL; gives NGX_CONF_ERROR
+ * without memory.
+ */
+ngx_array_t *ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
+    ngx_array_t *inner);
+
+ngx_http_klaviyo_field_t *ngx_http_klaviyo_field_find(ngx_array_t *fields,
+    ngx_str_t *name);
+
+/* NULL: a custom property of the profile */
+ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_known(ngx_str_t *name);
+
+
+/* templates */
+
+/* NULL: no memory */
+ngx_http_klaviyo_template_t *ngx_http_klaviyo_template(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
+
+/* the most bytes that a value of len bytes becomes as JSON */
+size_t ngx_http_klaviyo_value_size(ngx_uint_t type, size_t len);
+
+/* evaluates the value of an operation that has one; trims nothing */
+ngx_int_t ngx_http_klaviyo_op_value(ngx_http_request_t *r,
+    ngx_http_klaviyo_op_t *op, ngx_str_t *value);
+
+
+/* defaults */
+
+/* ends in an empty name */
+extern ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[];
+
+/*
+ * The utm_* arguments of the client's request that no property replaces, at
+ * most NGX_HTTP_KLAVIYO_UTM_MAX; *n is set.  They live in r->pool.
+ */
+ngx_int_t ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
+    ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n);
+
+
+#endif /* NGX_HTTP_KLAVIYO_TEMPLATE_H */

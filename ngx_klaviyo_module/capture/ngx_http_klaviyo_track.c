@@ -1,0 +1,545 @@
+/*
+ * The directive klaviyo_track: its parameters and its block.
+ */
+
+
+#include "ngx_http_klaviyo_forms.h"
+#include "ngx_http_klaviyo_template.h"
+
+
+typedef struct {
+    ngx_str_t    name;
+    ngx_uint_t   min;            /* words, the name is one                   */
+    ngx_uint_t   max;
+    char      *(*set)(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track);
+} ngx_http_klaviyo_member_t;
+
+
+static char *ngx_http_klaviyo_track_off(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *klcf, ngx_uint_t block);
+static char *ngx_http_klaviyo_track_metric(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *metric);
+static char *ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
+static char *ngx_http_klaviyo_track_statuses(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
+static char *ngx_http_klaviyo_track_block(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_member(ngx_conf_t *cf,
+    ngx_command_t *dummy, void *conf);
+static char *ngx_http_klaviyo_track_profile(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_property(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_value(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_time(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_backfill(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_include(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+static char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **slot);
+
+
+static ngx_http_klaviyo_member_t  ngx_http_klaviyo_members[] = {
+    { ngx_string("profile"), 3, 4, ngx_http_klaviyo_track_profile },
+    { ngx_string("property"), 3, 4, ngx_http_klaviyo_track_property },
+    { ngx_string("value"), 2, 3, ngx_http_klaviyo_track_value },
+    { ngx_string("unique_id"), 2, 2, ngx_http_klaviyo_track_unique_id },
+    { ngx_string("time"), 2, 2, ngx_http_klaviyo_track_time },
+    { ngx_string("backfill"), 2, 2, ngx_http_klaviyo_track_backfill },
+    { ngx_string("include"), 2, 2, ngx_http_klaviyo_track_include },
+    { ngx_null_string, 0, 0, NULL }
+};
+
+
+char *
+ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i, block;
+    ngx_http_klaviyo_track_t  *track;
+
+    block = cmd->type & NGX_CONF_BLOCK;
+
+    ngx_http_klaviyo_forms_next(cf, cmd);
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        return ngx_http_klaviyo_track_off(cf, klcf, block);
+    }
+
+    if (klcf->tracks == NULL) {
+        return "must not stand beside \"klaviyo_track off\"";
+    }
+
+    if (klcf->tracks == NGX_CONF_UNSET_PTR) {
+        klcf->tracks = ngx_array_create(cf->pool, 2,
+                                        sizeof(ngx_http_klaviyo_track_t));
+        if (klcf->tracks == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    track = ngx_array_push(klcf->tracks);
+    if (track == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
+
+    track->conf_file = cf->conf_file->file.name.data;
+    track->conf_line = cf->conf_file->line;
+
+    rv = ngx_http_klaviyo_track_metric(cf, track, &value[1]);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rv = ngx_http_klaviyo_track_parameter(cf, track, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (!block) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_klaviyo_track_block(cf, track);
+}
+
+
+static char *
+ngx_http_klaviyo_track_off(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *klcf,
+    ngx_uint_t block)
+{
+    ngx_str_t  *value;
+
+    if (klcf->tracks == NULL) {
+        return "is duplicate";
+    }
+
+    if (klcf->tracks != NGX_CONF_UNSET_PTR) {
+        return "\"off\" must be the only one of its level";
+    }
+
+    if (block) {
+        return "\"off\" takes no block";
+    }
+
+    if (cf->args->nelts != 2) {
+        value = cf->args->elts;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    klcf->tracks = NULL;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_track_metric(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track,
+    ngx_str_t *metric)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = metric;
+    ccv.complex_value = &track->metric;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (track->metric.lengths == NULL
+        && !klaviyo_value_is_metric(metric->data, metric->len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid metric \"%V\": it must have 1 to %d "
+                           "characters of UTF-8", metric, KLAVIYO_METRIC_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word)
+{
+    char       *rv;
+    ngx_str_t   s;
+
+    if (word->len > 8 && ngx_strncmp(word->data, "account=", 8) == 0) {
+
+        if (track->account.len) {
+            goto duplicate;
+        }
+
+        track->account.len = word->len - 8;
+        track->account.data = word->data + 8;
+
+        return NGX_CONF_OK;
+    }
+
+    if (word->len > 3 && ngx_strncmp(word->data, "if=", 3) == 0) {
+
+        s.len = word->len - 3;
+        s.data = word->data + 3;
+
+        rv = ngx_http_klaviyo_track_slot(cf, &s, &track->filter);
+        if (rv != NGX_CONF_OK && rv != NGX_CONF_ERROR) {
+            goto duplicate;
+        }
+
+        return rv;
+    }
+
+    if (word->len > 7 && ngx_strncmp(word->data, "status=", 7) == 0) {
+
+        if (track->statuses) {
+            goto duplicate;
+        }
+
+        return ngx_http_klaviyo_track_statuses(cf, track, word);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", word);
+
+    return NGX_CONF_ERROR;
+
+duplicate:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate parameter \"%V\"",
+                       word);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* codes, and classes as their first digit */
+
+static char *
+ngx_http_klaviyo_track_statuses(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word)
+{
+    u_char      *p, *last, *comma;
+    ngx_int_t    code;
+    ngx_uint_t  *status;
+
+    track->statuses = ngx_array_create(cf->pool, 4, sizeof(ngx_uint_t));
+    if (track->statuses == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = word->data + 7;
+    last = word->data + word->len;
+
+    for ( ;; ) {
+        comma = ngx_strlchr(p, last, ',');
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        if (comma - p != 3) {
+            goto invalid;
+        }
+
+        if (p[0] >= '1' && p[0] <= '5' && p[1] == 'x' && p[2] == 'x') {
+            code = p[0] - '0';
+
+        } else {
+            code = ngx_atoi(p, 3);
+
+            if (code < 100 || code > 599) {
+                goto invalid;
+            }
+        }
+
+        status = ngx_array_push(track->statuses);
+        if (status == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *status = code;
+
+        if (comma == last) {
+            return NGX_CONF_OK;
+        }
+
+        p = comma + 1;
+    }
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid \"%V\": codes from 100 to 599 and classes as "
+                       "2xx, with commas between them", word);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_track_block(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
+{
+    char        *rv;
+    ngx_conf_t   save;
+
+    save = *cf;
+
+    cf->handler = ngx_http_klaviyo_track_member;
+    cf->handler_conf = (void *) track;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    return rv;
+}
+
+
+static char *
+ngx_http_klaviyo_track_member(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    ngx_http_klaviyo_track_t *track = conf;
+
+    char                       *rv;
+    ngx_str_t                  *value;
+    ngx_http_klaviyo_member_t  *member;
+
+    (void) dummy;
+
+    value = cf->args->elts;
+
+    for (member = ngx_http_klaviyo_members; member->name.len; member++) {
+
+        if (member->name.len != value[0].len
+            || ngx_strncmp(member->name.data, value[0].data, value[0].len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (cf->args->nelts < member->min || cf->args->nelts > member->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" "
+                               "directive", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = member->set(cf, track);
+
+        if (rv != NGX_CONF_OK && rv != NGX_CONF_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" directive %s",
+                               &value[0], rv);
+            return NGX_CONF_ERROR;
+        }
+
+        return rv;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown directive \"%V\" in \"klaviyo_track\" block",
+                       &value[0]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_track_profile(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
+{
+    return ngx_http_klaviyo_field_add(cf, &track->profile, 1);
+}
+
+
+static char *
+ngx_http_klaviyo_track_property(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track)
+{
+    return ngx_http_klaviyo_field_add(cf, &track->properties, 0);
+}
+
+
+static char *
+ngx_http_klaviyo_track_value(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
+{
+    int              cut;
+    char            *rv;
+    u_char           buf[128];
+    ngx_str_t       *value;
+    klaviyo_json_t   json;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->value);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    klaviyo_json_init(&json, buf, sizeof(buf));
+
+    if (track->value->lengths == NULL
+        && klaviyo_value_write(&json, KLAVIYO_VALUE_NUMBER, value[1].data,
+                               value[1].len, &cut)
+           != KLAVIYO_VALUE_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": write a number, as in 12.50",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    rv = ngx_http_klaviyo_track_slot(cf, &value[2], &track->currency);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (track->currency->lengths == NULL
+        && !klaviyo_value_is_currency(value[2].data, value[2].len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid currency \"%V\": write three capital "
+                           "letters, as in USD", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    /* of events with one unique_id, Klaviyo keeps the first */
+
+    if (ngx_http_script_variables_count(&value[1]) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid unique_id \"%V\": without a variable all "
+                           "events would be one for Klaviyo", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_klaviyo_track_slot(cf, &value[1], &track->unique_id);
+}
+
+
+static char *
+ngx_http_klaviyo_track_time(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
+{
+    char       *rv;
+    int64_t     t;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->time);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (track->time->lengths == NULL
+        && klaviyo_value_time(value[1].data, value[1].len, ngx_time(), &t)
+           != KLAVIYO_VALUE_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time \"%V\": write seconds since 1970 or "
+                           "ISO 8601, as in 2026-07-15T12:00:00Z", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_track_backfill(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track)
+{
+    char       *rv;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->backfill);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (track->backfill->lengths == NULL
+        && ngx_strcmp(value[1].data, "on") != 0
+        && ngx_strcmp(value[1].data, "off") != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"backfill\", it must be "
+                           "\"on\", \"off\" or hold a variable", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_track_include(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
+{
+    (void) track;
+
+    return ngx_conf_include(cf, NULL, NULL);
+}
+
+
+static char *
+ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **slot)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    if (*slot) {
+        return "is duplicate";
+    }
+
+    *slot = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = *slot;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,49 @@
+/*
+ * Private to capture/: the values of one event, between the request and the
+ * writing.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_VALUES_H
+#define NGX_HTTP_KLAVIYO_VALUES_H
+
+
+#include "ngx_http_klaviyo_context.h"
+
+
+/* what the operations, the utm_* arguments and the rest evaluate to */
+
+typedef struct {
+    ngx_http_request_t            *request;
+    ngx_http_klaviyo_template_t   *template;
+    klaviyo_ring_t                *ring;
+
+    ngx_str_t                     *ops;
+    ngx_http_klaviyo_utm_t        *utm;
+    ngx_uint_t                     nutm;
+    ngx_uint_t                     members;     /* of `properties`          */
+
+    ngx_str_t                      metric;
+    ngx_str_t                      value;
+    ngx_str_t                      currency;
+    ngx_str_t                      unique_id;
+    int64_t                        time;
+
+    size_t                         size;
+
+    unsigned                       identified:1;
+    unsigned                       backfill:1;
+    unsigned                       list_cut:1;
+} ngx_http_klaviyo_values_t;
+
+
+/*
+ * Fills the values from the request, the template and the ring in them.
+ * NGX_OK, with `size` the most bytes that the event can have; NGX_DECLINED
+ * with the reason; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_ctx_t *ctx, klaviyo_counter_e *reason);
+
+
+#endif /* NGX_HTTP_KLAVIYO_VALUES_H */

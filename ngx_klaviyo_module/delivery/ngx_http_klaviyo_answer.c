@@ -1,0 +1,229 @@
+/*
+ * What an answer of Klaviyo leads to: events are done, go again, or wait; and
+ * when the account may ask again.
+ */
+
+
+#include "ngx_http_klaviyo_sender_private.h"
+
+
+#define NGX_HTTP_KLAVIYO_PROBE  60000  /* ms, first probe after a fault in the
+                                          configuration                      */
+
+
+static void ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
+static int64_t ngx_http_klaviyo_answer_backoff(
+    ngx_http_klaviyo_sender_t *sender, ngx_msec_t min);
+static void ngx_http_klaviyo_answer_dead(void *data,
+    const klaviyo_event_t *event, klaviyo_outcome_e outcome);
+
+
+/* by verdict */
+
+static const klaviyo_counter_e  ngx_http_klaviyo_answer_counters[] = {
+    KLAVIYO_COUNT_REPLIES_ACCEPTED,
+    KLAVIYO_COUNT_REPLIES_REFUSED,
+    KLAVIYO_COUNT_REPLIES_TOO_LARGE,
+    KLAVIYO_COUNT_REPLIES_THROTTLED,
+    KLAVIYO_COUNT_REPLIES_BLOCKED,
+    KLAVIYO_COUNT_REPLIES_PASSING,
+    KLAVIYO_COUNT_REPLIES_NONE
+};
+
+
+void
+ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
+{
+    ngx_http_klaviyo_transfer_t  *transfer = data;
+
+    klaviyo_batch_t            *batch;
+    klaviyo_verdict_e           verdict;
+    klaviyo_request_t          *request;
+    klaviyo_limiter_class_e     lane;
+    ngx_http_klaviyo_sender_t  *sender;
+
+    sender = transfer->sender;
+    request = transfer->request;
+    batch = transfer->load->batch;
+
+    sender->active--;
+    ngx_queue_remove(&transfer->queue);
+    ngx_free(transfer);
+
+    verdict = klaviyo_reply_verdict(answer);
+
+    klaviyo_ring_count(sender->account->ring,
+                       ngx_http_klaviyo_answer_counters[verdict], 1);
+
+    if (verdict != KLAVIYO_REPLY_THROTTLED) {
+        lane = request->single ? KLAVIYO_LIMITER_SINGLE
+                               : KLAVIYO_LIMITER_BULK;
+
+        klaviyo_limiter_correct(&sender->limiter, lane,
+                                answer->rate_remaining, answer->rate_reset,
+                                ngx_http_klaviyo_sender_now());
+    }
+
+    switch (verdict) {
+
+    case KLAVIYO_REPLY_ACCEPTED:
+    case KLAVIYO_REPLY_REFUSED:
+    case KLAVIYO_REPLY_TOO_LARGE:
+
+        if (sender->failures) {
+            sender->failures = 0;
+            ngx_http_klaviyo_report_clear(&sender->report,
+                                          NGX_HTTP_KLAVIYO_REPORT_BLOCKED);
+            ngx_http_klaviyo_report_clear(&sender->report,
+                                          NGX_HTTP_KLAVIYO_REPORT_PASSING);
+            ngx_log_error(NGX_LOG_NOTICE, sender->report.log, 0,
+                          "klaviyo account \"%V\": Klaviyo answers again",
+                          sender->report.account);
+        }
+
+        if (klaviyo_batch_settle(batch, request, verdict, answer,
+                                 ngx_http_klaviyo_answer_dead, sender)
+            != 0)
+        {
+            ngx_http_klaviyo_sender_memory(sender);
+        }
+
+        break;
+
+    default:
+        ngx_http_klaviyo_answer_later(sender, verdict, answer);
+
+        klaviyo_batch_requeue(batch, request,
+                              verdict == KLAVIYO_REPLY_PASSING
+                              || verdict == KLAVIYO_REPLY_NONE);
+    }
+
+    ngx_post_event(sender->wake, &ngx_posted_events);
+}
+
+
+/* nothing was accepted: when to ask again */
+
+static void
+ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer)
+{
+    char     words[256], text[512];
+    int64_t  now, delay;
+
+    now = ngx_http_klaviyo_sender_now();
+
+    klaviyo_reply_text(answer, words, sizeof(words));
+
+    if (verdict == KLAVIYO_REPLY_THROTTLED) {
+
+        if (answer->retry_after >= 0) {
+            delay = ngx_min(answer->retry_after, KLAVIYO_REPLY_PAUSE_MAX)
+                    * 1000;
+
+        } else {
+            delay = ngx_http_klaviyo_answer_backoff(sender,
+                                                sender->account->retry_min);
+        }
+
+        /* refused in the same second again if the clocks disagree */
+
+        sender->paused_until = ngx_max(sender->paused_until,
+                                       now + ngx_max(delay, 1000));
+
+        (void) ngx_http_klaviyo_sender_save(sender);
+
+        (void) ngx_snprintf((u_char *) text, sizeof(text),
+                            "throttled, %s: the account pauses for %L s%Z",
+                            words, (sender->paused_until - now + 999) / 1000);
+
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
+                                NGX_HTTP_KLAVIYO_REPORT_THROTTLED, text);
+        return;
+    }
+
+    if (now < sender->retry_at) {
+
+        /* one outage, several transfers */
+
+        return;
+    }
+
+    if (verdict == KLAVIYO_REPLY_BLOCKED) {
+        delay = ngx_min((int64_t) NGX_HTTP_KLAVIYO_PROBE
+                        << ngx_min(sender->failures, 10),
+                        (int64_t) sender->account->retry_max);
+
+        (void) ngx_snprintf((u_char *) text, sizeof(text),
+                            "%s: events are kept; check the key, its scope "
+                            "\"events:write\", \"endpoint\" and \"revision\", "
+                            "then reload; next try in %L s%Z",
+                            words, (delay + 999) / 1000);
+
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_BLOCKED, text);
+
+    } else {
+        delay = ngx_http_klaviyo_answer_backoff(sender,
+                                                sender->account->retry_min);
+
+        if (answer->retry_after > 0) {
+            delay = ngx_max(delay,
+                            ngx_min(answer->retry_after * 1000,
+                                    (int64_t) sender->account->retry_max));
+        }
+
+        (void) ngx_snprintf((u_char *) text, sizeof(text),
+                            "%s: events are kept; next try in %L ms%Z",
+                            words, delay);
+
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
+                                NGX_HTTP_KLAVIYO_REPORT_PASSING, text);
+    }
+
+    sender->failures++;
+    sender->retry_at = now + delay;
+}
+
+
+/* full jitter: anything up to the exponential bound, in ms */
+
+static int64_t
+ngx_http_klaviyo_answer_backoff(ngx_http_klaviyo_sender_t *sender,
+    ngx_msec_t min)
+{
+    int64_t  bound;
+
+    bound = ngx_min((int64_t) min << ngx_min(sender->failures, 20),
+                    (int64_t) sender->account->retry_max);
+
+    return ngx_random() % (bound + 1);
+}
+
+
+static void
+ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome)
+{
+    ngx_http_klaviyo_sender_t  *sender = data;
+
+    char    text[256];
+    size_t  i, n;
+    u_char  id[64];
+
+    n = ngx_min(event->unique_id_len, sizeof(id));
+
+    for (i = 0; i < n; i++) {
+        id[i] = (event->unique_id[i] < ' ' || event->unique_id[i] >= 0x7f)
+                ? '?' : event->unique_id[i];
+    }
+
+    (void) ngx_snprintf((u_char *) text, sizeof(text),
+                        "Klaviyo refused an event for good (%s), "
+                        "unique_id \"%*s\"%Z",
+                        klaviyo_outcome_names[outcome].name, n, id);
+
+    ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
+                            NGX_HTTP_KLAVIYO_REPORT_REFUSED, text);
+}

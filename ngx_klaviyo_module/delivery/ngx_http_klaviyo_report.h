@@ -1,0 +1,46 @@
+/*
+ * Messages about the far end: when it is down they repeat, so each cause is
+ * logged at most once a minute, with how many were held back.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_REPORT_H
+#define NGX_HTTP_KLAVIYO_REPORT_H
+
+
+#include "account/ngx_http_klaviyo_account.h"
+
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_REPORT_REFUSED = 0,
+    NGX_HTTP_KLAVIYO_REPORT_THROTTLED,
+    NGX_HTTP_KLAVIYO_REPORT_BLOCKED,
+    NGX_HTTP_KLAVIYO_REPORT_PASSING,
+    NGX_HTTP_KLAVIYO_REPORT_EXPIRED,
+    NGX_HTTP_KLAVIYO_REPORT_CORRUPT,
+    NGX_HTTP_KLAVIYO_REPORT_MEMORY,
+    NGX_HTTP_KLAVIYO_REPORT_N
+} ngx_http_klaviyo_cause_e;
+
+
+typedef struct {
+    ngx_str_t   *account;        /* its name, to begin each line with        */
+    ngx_log_t   *log;
+
+    struct {
+        time_t      next;        /* not before                               */
+        ngx_uint_t  held;        /* back since the last line                 */
+    } cause[NGX_HTTP_KLAVIYO_REPORT_N];
+} ngx_http_klaviyo_report_t;
+
+
+/* `text` is NUL-terminated, without a full stop */
+void ngx_http_klaviyo_report(ngx_http_klaviyo_report_t *report,
+    ngx_uint_t level, ngx_http_klaviyo_cause_e cause, const char *text);
+
+/* the cause is over: the next time is news again */
+void ngx_http_klaviyo_report_clear(ngx_http_klaviyo_report_t *report,
+    ngx_http_klaviyo_cause_e cause);
+
+
+#endif /* NGX_HTTP_KLAVIYO_REPORT_H */

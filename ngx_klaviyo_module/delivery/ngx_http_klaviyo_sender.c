@@ -1,0 +1,490 @@
+/*
+ * What is read, what is sent when, and what is given back to the ring.  What
+ * an answer leads to stands in ngx_http_klaviyo_answer.c.
+ */
+
+
+#include "ngx_http_klaviyo_sender_private.h"
+
+
+#define NGX_HTTP_KLAVIYO_BATCHES     4      /* read ahead of the answers     */
+#define NGX_HTTP_KLAVIYO_TRANSFERS   8      /* at a time                     */
+#define NGX_HTTP_KLAVIYO_BUSY        10     /* ms, the ring's lock not had   */
+
+#define NGX_HTTP_KLAVIYO_SINGLE_PATH  "/api/events"
+#define NGX_HTTP_KLAVIYO_BULK_PATH    "/api/event-bulk-create-jobs"
+
+
+static ngx_int_t ngx_http_klaviyo_sender_fill(
+    ngx_http_klaviyo_sender_t *sender, int64_t now);
+static ngx_int_t ngx_http_klaviyo_sender_close(
+    ngx_http_klaviyo_sender_t *sender);
+static ngx_int_t ngx_http_klaviyo_sender_send(
+    ngx_http_klaviyo_sender_t *sender, int64_t now, int64_t *wait);
+static ngx_int_t ngx_http_klaviyo_sender_post(
+    ngx_http_klaviyo_sender_t *sender, ngx_http_klaviyo_load_t *load,
+    klaviyo_request_t *request);
+static void ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request);
+static ngx_int_t ngx_http_klaviyo_sender_ack(
+    ngx_http_klaviyo_sender_t *sender);
+
+
+ngx_http_klaviyo_sender_t *
+ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
+    klaviyo_lease_t *lease, ngx_event_t *wake, ngx_log_t *log)
+{
+    ngx_http_klaviyo_sender_t  *sender;
+
+    sender = ngx_calloc(sizeof(ngx_http_klaviyo_sender_t), log);
+    if (sender == NULL) {
+        return NULL;
+    }
+
+    sender->account = account;
+    sender->lease = lease;
+    sender->wake = wake;
+    sender->report.account = &account->name;
+    sender->report.log = log;
+
+    ngx_queue_init(&sender->loads);
+    ngx_queue_init(&sender->transfers);
+
+    if (klaviyo_ring_load(account->ring, &sender->paused_until,
+                          &sender->limiter, sizeof(klaviyo_limiter_t))
+        != KLAVIYO_RING_OK
+        || klaviyo_ring_first(account->ring, &sender->cursor)
+           != KLAVIYO_RING_OK)
+    {
+        ngx_free(sender);
+        return NULL;
+    }
+
+    if (!account->dry_run) {
+        sender->transport = ngx_http_klaviyo_transport_create(account, log);
+
+        if (sender->transport == NULL) {
+            ngx_free(sender);
+            return NULL;
+        }
+    }
+
+    return sender;
+}
+
+
+void
+ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_queue_t                  *q;
+    ngx_http_klaviyo_load_t      *load;
+    ngx_http_klaviyo_transfer_t  *transfer;
+
+    /* first the transfers: they point into bodies of batches */
+
+    if (sender->transport) {
+        ngx_http_klaviyo_transport_destroy(sender->transport);
+    }
+
+    while (!ngx_queue_empty(&sender->transfers)) {
+        q = ngx_queue_head(&sender->transfers);
+        transfer = ngx_queue_data(q, ngx_http_klaviyo_transfer_t, queue);
+
+        klaviyo_batch_requeue(transfer->load->batch, transfer->request, 1);
+
+        ngx_queue_remove(q);
+        ngx_free(transfer);
+    }
+
+    while (!ngx_queue_empty(&sender->loads)) {
+        q = ngx_queue_head(&sender->loads);
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        klaviyo_batch_destroy(load->batch);
+
+        ngx_queue_remove(q);
+        ngx_free(load);
+    }
+
+    if (sender->open) {
+        klaviyo_batch_destroy(sender->open);
+    }
+
+    ngx_free(sender);
+}
+
+
+ngx_msec_t
+ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
+{
+    int64_t    now, wait;
+    ngx_int_t  rc;
+
+    if (!klaviyo_lease_valid(sender->lease)) {
+        return 0;
+    }
+
+    now = ngx_http_klaviyo_sender_now();
+
+    /* how soon an event is noticed: a tenth of what it may linger */
+
+    wait = ngx_min(ngx_max(sender->account->batch_linger / 10, 10), 100);
+
+    rc = ngx_http_klaviyo_sender_fill(sender, now);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_sender_send(sender, now, &wait);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_sender_ack(sender);
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        return wait;
+
+    case NGX_BUSY:
+        return NGX_HTTP_KLAVIYO_BUSY;
+
+    case NGX_DECLINED:
+        return 0;
+
+    default: /* NGX_ERROR, no memory */
+        ngx_http_klaviyo_sender_memory(sender);
+        return 1000;
+    }
+}
+
+
+/* reads until no more may be read ahead, or the last batch is to linger */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
+{
+    int64_t                      oldest;
+    klaviyo_ring_rc_e            rc;
+    ngx_http_klaviyo_account_t  *account;
+
+    account = sender->account;
+    oldest = ((int64_t) ngx_time() - account->retry_max_age) * 1000;
+
+    while (sender->nloads < NGX_HTTP_KLAVIYO_BATCHES) {
+
+        if (sender->open == NULL) {
+
+            if (klaviyo_ring_ahead(account->ring, &sender->cursor) == 0) {
+                return NGX_OK;
+            }
+
+            sender->open = klaviyo_batch_create(&sender->cursor);
+            if (sender->open == NULL) {
+                return NGX_ERROR;
+            }
+
+            sender->open_since = now;
+        }
+
+        rc = klaviyo_batch_fill(sender->open, account->ring,
+                                account->batch_events, account->batch_bytes,
+                                oldest);
+
+        if (rc == KLAVIYO_RING_DETACHED) {
+            return NGX_DECLINED;
+        }
+
+        if (rc == KLAVIYO_RING_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (!klaviyo_batch_full(sender->open)
+            && now - sender->open_since < (int64_t) account->batch_linger)
+        {
+            return NGX_OK;
+        }
+
+        if (ngx_http_klaviyo_sender_close(sender) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender)
+{
+    klaviyo_ack_t             ack;
+    ngx_http_klaviyo_load_t  *load;
+
+    load = ngx_calloc(sizeof(ngx_http_klaviyo_load_t), sender->report.log);
+    if (load == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (klaviyo_batch_close(sender->open) != 0) {
+        ngx_free(load);
+        return NGX_ERROR;
+    }
+
+    klaviyo_batch_ack(sender->open, &ack);
+
+    if (ack.outcome[KLAVIYO_OUTCOME_DEAD_EXPIRED]) {
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_EXPIRED,
+                                "events older than \"max_age\" were given up");
+    }
+
+    if (ack.outcome[KLAVIYO_OUTCOME_LOST_CORRUPT]) {
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_CORRUPT,
+                                "events in the queue were unreadable and are "
+                                "lost");
+    }
+
+    load->batch = sender->open;
+    ngx_queue_insert_tail(&sender->loads, &load->queue);
+    sender->nloads++;
+
+    sender->cursor = *klaviyo_batch_end(sender->open);
+    sender->open = NULL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
+    int64_t *wait)
+{
+    int64_t                     until, ms;
+    ngx_int_t                   rc;
+    ngx_queue_t                *q;
+    klaviyo_request_t          *request;
+    klaviyo_limiter_class_e     lane;
+    ngx_http_klaviyo_load_t    *load;
+
+    until = ngx_max(sender->paused_until, sender->retry_at);
+
+    if (now < until) {
+        *wait = ngx_min(*wait, until - now);
+        return NGX_OK;
+    }
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        for ( ;; ) {
+
+            /* after a failure one transfer at a time finds out */
+
+            if (sender->active >= (sender->failures
+                                   ? 1 : NGX_HTTP_KLAVIYO_TRANSFERS))
+            {
+                return NGX_OK;
+            }
+
+            request = klaviyo_batch_next(load->batch);
+            if (request == NULL) {
+                break;
+            }
+
+            if (sender->account->dry_run) {
+                ngx_http_klaviyo_sender_dry_run(sender, load, request);
+                continue;
+            }
+
+            lane = request->single ? KLAVIYO_LIMITER_SINGLE
+                                   : KLAVIYO_LIMITER_BULK;
+
+            ms = klaviyo_limiter_take(&sender->limiter, lane,
+                                      sender->account->rate_share, now);
+            if (ms) {
+                klaviyo_batch_requeue(load->batch, request, 0);
+                *wait = ngx_min(*wait, ms);
+                break;
+            }
+
+            /* counted in the ring before it goes: windows outlive us */
+
+            rc = ngx_http_klaviyo_sender_save(sender);
+
+            if (rc == NGX_OK) {
+                rc = ngx_http_klaviyo_sender_post(sender, load, request);
+            }
+
+            if (rc != NGX_OK) {
+                klaviyo_batch_requeue(load->batch, request, 0);
+                return rc;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request)
+{
+    const char                   *path;
+    ngx_http_klaviyo_transfer_t  *transfer;
+
+    if (klaviyo_request_body(load->batch, request) != 0) {
+        return NGX_ERROR;
+    }
+
+    transfer = ngx_alloc(sizeof(ngx_http_klaviyo_transfer_t),
+                         sender->report.log);
+    if (transfer == NULL) {
+        return NGX_ERROR;
+    }
+
+    transfer->sender = sender;
+    transfer->load = load;
+    transfer->request = request;
+
+    path = request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
+                           : NGX_HTTP_KLAVIYO_BULK_PATH;
+
+    if (ngx_http_klaviyo_transport_post(sender->transport, path,
+                                        request->body, request->body_len,
+                                        ngx_http_klaviyo_answer,
+                                        transfer)
+        != NGX_OK)
+    {
+        ngx_free(transfer);
+        return NGX_ERROR;
+    }
+
+    ngx_queue_insert_tail(&sender->transfers, &transfer->queue);
+    sender->active++;
+
+    klaviyo_ring_count(sender->account->ring,
+                       request->single ? KLAVIYO_COUNT_REQUESTS_SINGLE
+                                       : KLAVIYO_COUNT_REQUESTS_BULK, 1);
+
+    if (request->tries) {
+        klaviyo_ring_count(sender->account->ring,
+                           KLAVIYO_COUNT_DELIVERY_RETRIED, request->n);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request)
+{
+    uint32_t                i;
+    ngx_str_t               profile, attributes;
+    const klaviyo_event_t  *event;
+
+    for (i = 0; i < request->n; i++) {
+        event = klaviyo_request_event(load->batch, request, i);
+
+        profile.data = (u_char *) event->profile;
+        profile.len = event->profile_len;
+        attributes.data = (u_char *) event->attributes;
+        attributes.len = event->attributes_len;
+
+        ngx_log_error(NGX_LOG_INFO, sender->report.log, 0,
+                      "klaviyo account \"%V\": dry run of %s: %V %V",
+                      sender->report.account,
+                      request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
+                                      : NGX_HTTP_KLAVIYO_BULK_PATH,
+                      &attributes, &profile);
+    }
+
+    klaviyo_batch_finish(load->batch, request, KLAVIYO_OUTCOME_DRY_RUN);
+}
+
+
+/* gives back what is finished, in the order of the ring */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_queue_t              *q;
+    klaviyo_ack_t             ack;
+    klaviyo_ring_rc_e         rc;
+    ngx_http_klaviyo_load_t  *load;
+
+    while (!ngx_queue_empty(&sender->loads)) {
+
+        q = ngx_queue_head(&sender->loads);
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (!klaviyo_batch_done(load->batch)) {
+            break;
+        }
+
+        klaviyo_batch_ack(load->batch, &ack);
+
+        rc = klaviyo_ring_ack(sender->account->ring, sender->lease->epoch,
+                              &ack);
+
+        if (rc == KLAVIYO_RING_BUSY) {
+            return NGX_BUSY;
+        }
+
+        if (rc != KLAVIYO_RING_OK) {
+            return NGX_DECLINED;
+        }
+
+        klaviyo_batch_destroy(load->batch);
+        ngx_queue_remove(q);
+        ngx_free(load);
+        sender->nloads--;
+
+        /* a place to read into: do not wait for the next event */
+
+        ngx_post_event(sender->wake, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
+{
+    klaviyo_ring_rc_e  rc;
+
+    rc = klaviyo_ring_save(sender->account->ring, sender->lease->epoch,
+                           sender->paused_until, &sender->limiter,
+                           sizeof(klaviyo_limiter_t));
+
+    if (rc == KLAVIYO_RING_OK) {
+        return NGX_OK;
+    }
+
+    return rc == KLAVIYO_RING_BUSY ? NGX_BUSY : NGX_DECLINED;
+}
+
+
+void
+ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_http_klaviyo_report(&sender->report, NGX_LOG_CRIT,
+                            NGX_HTTP_KLAVIYO_REPORT_MEMORY,
+                            "no memory to deliver with: events are kept");
+}
+
+
+int64_t
+ngx_http_klaviyo_sender_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}

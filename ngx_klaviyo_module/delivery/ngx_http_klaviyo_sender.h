@@ -1,0 +1,40 @@
+/*
+ * The loop of the deliverer that holds an account's lease:
+ *
+ *     ring → batches → limiter → transport → answers → acknowledgement
+ *
+ * Batches keep the order of the ring and are acknowledged in it; their
+ * requests may overtake each other.  All that is not yet acknowledged is in
+ * the ring still: destroying a sender at any moment loses nothing.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_SENDER_H
+#define NGX_HTTP_KLAVIYO_SENDER_H
+
+
+#include "account/ngx_http_klaviyo_account.h"
+#include "queue/klaviyo_lease.h"
+
+
+typedef struct ngx_http_klaviyo_sender_s  ngx_http_klaviyo_sender_t;
+
+
+/*
+ * `wake` is an event of the caller's that is posted when an answer gives
+ * reason to run again.  NULL: already logged.
+ */
+ngx_http_klaviyo_sender_t *ngx_http_klaviyo_sender_create(
+    ngx_http_klaviyo_account_t *account, klaviyo_lease_t *lease,
+    ngx_event_t *wake, ngx_log_t *log);
+
+void ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender);
+
+/*
+ * Does what can be done now and returns the milliseconds until there may be
+ * more, or 0: the lease is somebody else's, destroy the sender.
+ */
+ngx_msec_t ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender);
+
+
+#endif /* NGX_HTTP_KLAVIYO_SENDER_H */

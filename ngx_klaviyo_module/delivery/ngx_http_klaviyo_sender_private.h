@@ -1,0 +1,72 @@
+/*
+ * What the sender and the handler of answers share.
+ *
+ * Times are milliseconds of CLOCK_BOOTTIME, which no clock change moves and
+ * which all processes of the machine share, except the age of events.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_SENDER_PRIVATE_H
+#define NGX_HTTP_KLAVIYO_SENDER_PRIVATE_H
+
+
+#include "ngx_http_klaviyo_sender.h"
+
+#include "klaviyo_batch.h"
+#include "klaviyo_limiter.h"
+#include "klaviyo_reply.h"
+#include "ngx_http_klaviyo_report.h"
+#include "ngx_http_klaviyo_transport.h"
+
+
+typedef struct {
+    ngx_queue_t                 queue;
+    klaviyo_batch_t            *batch;
+} ngx_http_klaviyo_load_t;
+
+
+typedef struct {
+    ngx_queue_t                 queue;
+    ngx_http_klaviyo_sender_t  *sender;
+    ngx_http_klaviyo_load_t    *load;
+    klaviyo_request_t          *request;
+} ngx_http_klaviyo_transfer_t;
+
+
+struct ngx_http_klaviyo_sender_s {
+    ngx_http_klaviyo_account_t    *account;
+    klaviyo_lease_t               *lease;
+    ngx_event_t                   *wake;
+    ngx_http_klaviyo_transport_t  *transport;
+
+    klaviyo_cursor_t               cursor;  /* the next to read              */
+    klaviyo_batch_t               *open;    /* being filled, or NULL         */
+    int64_t                        open_since;
+    ngx_queue_t                    loads;   /* closed batches in ring order  */
+    ngx_uint_t                     nloads;
+
+    ngx_queue_t                    transfers;
+    ngx_uint_t                     active;
+
+    klaviyo_limiter_t              limiter;
+    int64_t                        paused_until;  /* a 429, kept in the ring */
+    int64_t                        retry_at;
+    ngx_uint_t                     failures;      /* in a row                */
+
+    ngx_http_klaviyo_report_t      report;
+};
+
+
+/* ngx_http_klaviyo_answer.c: the handler of a transfer, frees it */
+void ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer);
+
+/*
+ * ngx_http_klaviyo_sender.c: pause and limiter into the ring; NGX_OK, NGX_BUSY
+ * (again later), NGX_DECLINED (the lease is lost)
+ */
+ngx_int_t ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender);
+void ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender);
+int64_t ngx_http_klaviyo_sender_now(void);
+
+
+#endif /* NGX_HTTP_KLAVIYO_SENDER_PRIVATE_H */

@@ -1,0 +1,49 @@
+#!/usr/bin/perl
+
+# nginx's ./configure with the module: what is missing is named, with what to
+# install.  A compiler that cannot link a library stands in for its absence.
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use FindBin;
+use Test::More;
+
+my $root = "$FindBin::Bin/..";
+my $src  = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
+
+for my $missing (
+    ['-lcurl', qr/requires libcurl.*OpenSSL.*libcurl4-openssl-dev/s],
+    ['-ljansson', qr/requires the jansson library.*libjansson-dev/s],
+    ['-lcrypto', qr/requires OpenSSL's headers.*libssl-dev/s],
+) {
+    my ($library, $message) = @$missing;
+    my $tmp = tempdir(CLEANUP => 1);
+
+    open my $out, '>', "$tmp/cc" or die $!;
+    print $out <<"END";
+#!/bin/sh
+case " \$* " in *" $library "*) exit 1;; esac
+exec cc "\$@"
+END
+    close $out;
+    chmod 0755, "$tmp/cc";
+
+    my $output = `cd $src && ./configure --builddir=$tmp/objs \\
+        --with-cc=$tmp/cc --with-compat --add-dynamic-module=$root 2>&1`;
+
+    isnt $?, 0, "without $library: stops";
+    like $output, $message, "without $library: says what to install";
+}
+
+# the dynamic module is what every other test runs
+
+my $tmp = tempdir(CLEANUP => 1);
+my $output = `cd $src && ./configure --builddir=$tmp/objs --with-compat \\
+    --add-module=$root 2>&1`;
+
+is $?, 0, 'built into nginx' or diag $output;
+like $output, qr/\+ ngx_http_klaviyo_module was configured/, 'configured';
+
+done_testing;
