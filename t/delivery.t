@@ -475,8 +475,11 @@ subtest 'the key stays where it is' => sub {
     my $key = $t->key;
 
     unlike $t->log, qr/\Q$key\E/, 'not in the log';
-    unlike Klaviyo::Test::Client->new(port => $t->port('STATUS'))
-        ->get('/klaviyo_status')->body, qr/pk_/, 'not in the status';
+
+    my $status = Klaviyo::Test::Client->new(port => $t->port('STATUS'));
+
+    unlike $status->get('/klaviyo_status')->body, qr/pk_/,
+        'not in the status';
 
     SKIP: {
         my $gcore = (grep { -x } qw(/usr/bin/gcore))[0]

@@ -192,7 +192,8 @@ like $event->{properties}{Raw}, qr/\A\x{0}\x{1}/, 'with NUL in front';
 
 $t->get('/?' . join('&', map { "a$_=%$_" } 1 .. 9_000), 'X-Who' => 'x');
 ($event) = events();
-ok length $event->{properties}{URL} > 50_000, 'many arguments';
+ok length $event->{properties}{URL} > 50_000,
+    'many arguments';
 
 $t->get('/?' . '&' x 10_000 . 'utm_x=%zz%4&utm_' . 'y' x 100 . '=1&utm_z=+%2',
     'X-Who' => 'x');

@@ -50,6 +50,7 @@ typedef struct {
     ngx_http_klaviyo_transport_answer_t  answer;
     ngx_http_klaviyo_answer_pt           handler;
     void                                *data;
+    unsigned                             sent:1;
 } ngx_http_klaviyo_transport_request_t;
 
 
@@ -66,6 +67,8 @@ static char *ngx_http_klaviyo_transport_string(ngx_pool_t *pool,
 static ngx_int_t ngx_http_klaviyo_transport_setup(
     ngx_http_klaviyo_transport_request_t *request, const char *path,
     const u_char *body, size_t len);
+static int ngx_http_klaviyo_transport_once(void *data, char *remote,
+    char *local, int remote_port, int local_port);
 static void ngx_http_klaviyo_transport_messages(void *data);
 static void ngx_http_klaviyo_transport_detach(
     ngx_http_klaviyo_transport_request_t *request);
@@ -385,6 +388,10 @@ ngx_http_klaviyo_transport_setup(ngx_http_klaviyo_transport_request_t *request,
     }
 
     if (curl_easy_setopt(easy, CURLOPT_PRIVATE, request) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
+                            ngx_http_klaviyo_transport_once)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_PREREQDATA, request) != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https")
            != CURLE_OK
@@ -442,6 +449,33 @@ ngx_http_klaviyo_transport_setup(ngx_http_klaviyo_transport_request_t *request,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * libcurl sends a request again by itself when a kept connection broke before
+ * the answer began.  Only we may: the first one may have been processed, and
+ * the second counts in Klaviyo's rate windows too.
+ */
+
+static int
+ngx_http_klaviyo_transport_once(void *data, char *remote, char *local,
+    int remote_port, int local_port)
+{
+    ngx_http_klaviyo_transport_request_t *request = data;
+
+    (void) remote;
+    (void) local;
+    (void) remote_port;
+    (void) local_port;
+
+    if (request->sent) {
+        return CURL_PREREQFUNC_ABORT;
+    }
+
+    request->sent = 1;
+
+    return CURL_PREREQFUNC_OK;
 }
 
 
