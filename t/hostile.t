@@ -242,7 +242,8 @@ $t->raw($_) for "\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\r\n\r\n",
 @events = events();
 
 is_deeply [sort map { $_->{properties}{URL} }
-               grep { $_->{metric} eq 'Hostile' } @events], ['http://abs?x=1', 'http://localhost/'],
+               grep { $_->{metric} eq 'Hostile' } @events],
+    ['http://abs?x=1', 'http://localhost/'],
     'HTTP/1.0 without a host, and an absolute URL';
 
 my @bad = grep { $_->{metric} eq 'Bad' } @events;

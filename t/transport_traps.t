@@ -6,6 +6,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Process qw(run write_file temp_folder);
+use Klaviyo::Test::Certificates;
 use IO::Socket::INET;
 use IO::Socket::SSL ();
 use Socket          qw(SOCK_STREAM INADDR_LOOPBACK pack_sockaddr_in);
@@ -148,9 +149,11 @@ subtest 'a connection that times out' => sub {
 # reads from a client: "[alert] ignoring stale global SSL error"
 
 subtest 'a certificate that is not trusted' => sub {
-    my $t = new(front => {names => ['DNS:other.test']},
-        vars => {CERT => '', CERT_KEY => ''},
-        account => 'retry min=10ms max=20ms;');
+    my $t = new(front => 1, account => q{
+        ssl_trusted_certificate %%DIR%%/other/ca.crt;
+        retry min=10ms max=20ms;
+    });
+    my $other = Klaviyo::Test::Certificates->new($t->dir . '/other');
     my ($cert, $key) = $t->{ca}->issue('own');
 
     $t->set(server => qq{
@@ -275,11 +278,12 @@ subtest 'the store of certificates is read once' => sub {
 
 
 # worker_shutdown_timeout calls read->handler of every connection, also where
-# only writing is waited for
+# only writing is waited for.  It has to come before the deliverer sees that
+# the worker leaves, which is a tenth of the linger later at most.
 
 subtest 'worker_shutdown_timeout' => sub {
     my $hole = blackhole();
-    my $t = new(sandbox => 0, main => 'worker_shutdown_timeout 300ms;',
+    my $t = new(sandbox => 0, main => 'worker_shutdown_timeout 1ms;',
         server => qq{
             location = /wait {
                 proxy_pass http://127.0.0.1:$hole->{port};
@@ -290,10 +294,11 @@ subtest 'worker_shutdown_timeout' => sub {
         account => qq{
             endpoint http://127.0.0.1:$hole->{port};
             timeout connect=20s total=30s;
+            batch linger=1s;
         })->start;
 
     is hit($t, 1), 200, 'a request';
-    sleep 0.5;
+    sleep 1.5;
 
     # a request that is not done keeps the worker until then
 
@@ -351,7 +356,7 @@ subtest 'interim answers' => sub {
 
     $t->sandbox->fault(kind => 'raw', times => 1, bytes =>
         "HTTP/1.1 103 Early Hints\r\nRetry-After: 3600\r\n\r\n"
-        . "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n");
+        . "HTTP/1.1 429 Later\r\nContent-Length: 0\r\n\r\n");
 
     hit($t, 1);
     ok $t->wait_events(1, 10), 'sent again soon';
