@@ -65,8 +65,8 @@ for my $url (qw(ftp://a.klaviyo.com a.klaviyo.com)) {
         account => "endpoint $url;";
 }
 
-for my $url (qw(https:// https://h:x https://h:99999 https://u:p@h
-                https://h?x https://h/#a http://localhost:80@evil.net))
+for my $url ('https://', 'https://h:x', 'https://h:99999', 'https://u:p@h',
+             'https://h?x', 'https://h/#a', 'http://localhost:80@evil.net')
 {
     refused $url, qr/invalid endpoint "\Q$url\E": expected "https:/,
         account => "endpoint '$url';";

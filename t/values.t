@@ -246,6 +246,7 @@ for my $case (
     ['X-B', 'bool', qw(maybe 2 tru)],
     ['X-J', 'json', '{', '{"a":1,"a":2}', '[1,]', 'x', '"\ud800"'],
     ['X-Email', 'email', 'v', 'v@', 'v@localhost', 'a b@shop.com',
+        'v%40', 'a%20b%40shop.com', 'a%40b%40shop.com', 'a%00b%40shop.com',
         'x' x 92 . '@shop.com'],
     ['X-Phone', 'phone_number', qw(015112345678 +0123456789 +1-500 +12)],
     ['X-Latitude', 'number', 'north'],
@@ -279,6 +280,14 @@ for my $case (
         $count = $now;
     }
 }
+
+# cookies hold them encoded, as nginx leaves them
+
+$event = events('/variable', 'X-Email' => 'ada%2Bnews%40shop.com');
+is $event->{profile}{email}, 'ada+news@shop.com', 'an encoded email';
+
+$event = events('/variable', 'X-Phone' => '%2B15005550006');
+is $event->{profile}{phone_number}, '+15005550006', 'an encoded phone number';
 
 $event = events('/variable?who=v', 'X-Value' => 3, 'X-Currency' => 'euro');
 

@@ -11,6 +11,10 @@ static ngx_int_t ngx_http_klaviyo_evaluate_ops(
     ngx_http_klaviyo_values_t *values, ngx_uint_t from, ngx_uint_t to);
 static void ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_unescape(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_klaviyo_evaluate_rest(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_evaluate_amount(
@@ -132,7 +136,11 @@ ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
 }
 
 
-/* a value that does not pass becomes empty */
+/*
+ * A value that does not pass becomes empty.  Cookies are not decoded by
+ * nginx, and most applications encode the `@` and the `+` in theirs: what is
+ * none as it stands may be one when it is decoded.
+ */
 
 static void
 ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
@@ -149,23 +157,64 @@ ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
         return;
     }
 
-    if (op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
-        && !klaviyo_value_is_email(value->data, value->len))
+    if (ngx_http_klaviyo_passes(op, value)
+        || (ngx_http_klaviyo_unescape(values->request, value)
+            && ngx_http_klaviyo_passes(op, value)))
     {
-        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_EMAIL, 1);
-        value->len = 0;
+        values->identified = 1;
         return;
     }
 
-    if (op->check == NGX_HTTP_KLAVIYO_CHECK_PHONE
-        && !klaviyo_value_is_phone(value->data, value->len))
-    {
-        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_PHONE, 1);
-        value->len = 0;
-        return;
+    klaviyo_ring_count(values->ring,
+                       op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
+                       ? KLAVIYO_COUNT_VALUE_EMAIL
+                       : KLAVIYO_COUNT_VALUE_PHONE, 1);
+    value->len = 0;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op, ngx_str_t *value)
+{
+    switch (op->check) {
+
+    case NGX_HTTP_KLAVIYO_CHECK_EMAIL:
+        return klaviyo_value_is_email(value->data, value->len);
+
+    case NGX_HTTP_KLAVIYO_CHECK_PHONE:
+        return klaviyo_value_is_phone(value->data, value->len);
+
+    default:
+        return 1;
+    }
+}
+
+
+/* 0: nothing is encoded in it */
+
+static ngx_uint_t
+ngx_http_klaviyo_unescape(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char  *src, *dst, *p;
+
+    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
+        return 0;
     }
 
-    values->identified = 1;
+    p = ngx_pnalloc(r->pool, value->len);
+    if (p == NULL) {
+        return 0;
+    }
+
+    src = value->data;
+    dst = p;
+
+    ngx_unescape_uri(&dst, &src, value->len, 0);
+
+    value->data = p;
+    value->len = dst - p;
+
+    return 1;
 }
 
 

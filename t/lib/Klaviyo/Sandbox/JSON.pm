@@ -10,7 +10,6 @@ use v5.32;
 use warnings;
 no warnings 'recursion';
 
-use Encode     ();
 use Exporter   qw(import);
 use Mojo::JSON ();
 
@@ -23,6 +22,17 @@ my %escape = (
     r => "\r", t => "\t"
 );
 
+# RFC 3629: no overlong form, no surrogate; U+FFFE and U+FFFF are characters
+
+my $utf8 = qr/(?: [\x00-\x7f]++
+    | [\xc2-\xdf][\x80-\xbf]
+    | \xe0[\xa0-\xbf][\x80-\xbf]
+    | [\xe1-\xec\xee\xef][\x80-\xbf]{2}
+    | \xed[\x80-\x9f][\x80-\xbf]
+    | \xf0[\x90-\xbf][\x80-\xbf]{2}
+    | [\xf1-\xf3][\x80-\xbf]{3}
+    | \xf4[\x80-\x8f][\x80-\xbf]{2} )*+/x;
+
 my $true  = Mojo::JSON->true;
 my $false = Mojo::JSON->false;
 
@@ -31,10 +41,7 @@ my $false = Mojo::JSON->false;
 sub read_json {
     my ($bytes) = @_;
 
-    my $copy = $bytes;
-
-    eval { Encode::decode('UTF-8', $copy, Encode::FB_CROAK); 1 }
-        or die "not UTF-8\n";
+    $bytes =~ /\A$utf8\z/ or die "not UTF-8\n";
 
     for ($bytes) {
         pos = 0;
