@@ -250,6 +250,59 @@ subtest 'upgrade of the binary' => sub {
 };
 
 
+# the cache manager and loader run a worker's hooks too, as worker 0
+
+subtest 'cache helpers do not deliver' => sub {
+    my $t = new(http => $http . q{
+        proxy_cache_path %%DIR%%/cache keys_zone=cache:1m;
+    });
+
+    mkdir $t->dir . '/cache';
+    chmod 0777, $t->dir . '/cache';
+    $t->start;
+    hit($t, 1);
+    ok $t->wait_events(1), 'delivers';
+
+    my ($worker)  = $t->workers;
+    my %processes = $t->nginx->processes;
+    my ($manager) = grep { $processes{$_} =~ /cache manager/ } keys %processes;
+    my $queue     = $t->queue;
+
+    # all inherit the ring's descriptor; a candidate opens one of its own
+
+    my $opened = sub {
+        my ($pid) = @_;
+
+        return scalar grep { (readlink($_) // '') eq $queue }
+            glob "/proc/$pid/fd/*";
+    };
+
+    ok $manager, 'there is a cache manager';
+    is $opened->($worker), $opened->($manager) + 1, 'which is no candidate';
+    is $t->account->{delivery}{deliverer}, $worker, 'the worker delivers';
+    $t->stop;
+};
+
+
+# debug logs of timers read the descriptor of what the timer belongs to
+
+subtest 'at the level debug' => sub {
+    my $t = new(main => 'error_log %%DIR%%/debug.log debug;')->start;
+
+    hit($t, $_) for 1 .. 3;
+    ok $t->wait_events(3), 'delivers';
+
+    open my $in, '<', $t->dir . '/debug.log' or die "open: $!\n";
+    my @timers = grep { /event timer (?:add|del): / } <$in>;
+    close $in;
+
+    ok scalar(grep { /: -1: / } @timers), 'timers without a connection';
+    is_deeply [grep { !/event timer \w+: (?:-1|\d{1,4}): / } @timers], [],
+        'and no descriptor that is none';
+    $t->stop;
+};
+
+
 subtest 'Klaviyo away: requests do not feel it' => sub {
     my $t = new(sandbox => 0)->start;
 
