@@ -4,6 +4,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
+use Mojo::JSON  ();
 use Time::HiRes qw(sleep time);
 
 
@@ -378,6 +379,58 @@ subtest 'too old' => sub {
     $t->reload(gone => 10);
     ok wait_for(8, sub { $t->account->{reasons}{dead}{expired} == 3 }),
         'given up, counted';
+    $t->stop;
+};
+
+
+subtest 'events grow old while they wait for another try' => sub {
+    my $t = start(account => 'retry min=50ms max=200ms max_age=1s;');
+
+    $t->sandbox->fault(kind => 'status', status => 503);
+    hits($t, 3);
+    ok wait_for(8, sub { $t->account->{reasons}{dead}{expired} == 3 }),
+        'given up without a restart';
+    $t->sandbox->clear_faults;
+    hits($t, 2);
+    ok $t->wait_events(2), 'the next ones are delivered';
+    $t->stop;
+};
+
+
+subtest 'a refusal of the request, not of its events' => sub {
+    my $t = start;
+
+    $t->sandbox->fault(kind => 'status', status => 400, body =>
+        '{"errors":[{"id":"1","code":"invalid","title":"Invalid input.",'
+        . '"detail":"no such revision","source":{"header":"revision"}}]}');
+    hits($t, 5);
+    ok wait_for(5, sub { $t->account->{replies}{blocked} }), 'blocked';
+    is $t->account->{queued}, 5, 'all kept';
+    is $t->account->{dead}, 0, 'none dead';
+    $t->sandbox->clear_faults;
+    ok $t->wait_events(5), 'delivered later';
+    $t->stop;
+};
+
+
+# processed, the answer never came, and another worker delivers now: what is
+# refused for being there already is not dead
+
+subtest 'an answer is lost with its deliverer' => sub {
+    my $t = start(account => 'batch linger=300ms;');
+
+    $t->sandbox->fault(kind => 'hang', process => Mojo::JSON->true,
+        endpoint => 'bulk', times => 1);
+    $t->sandbox->fault(kind => 'refuse', match => {properties => {N => '.'}},
+        endpoint => 'bulk', pointer => 'event');
+    hits($t, 5);
+    $t->sandbox->wait_requests(1);
+    ok $t->reload(gone => 10), 'reload';
+    $t->sandbox->release;
+    ok $t->wait_idle(20), 'idle';
+    is scalar @{ $t->sandbox->events }, 5, 'recorded once each';
+    is $t->account->{delivered}, 5, 'all count as delivered';
+    is $t->account->{dead}, 0, 'none as dead';
     $t->stop;
 };
 

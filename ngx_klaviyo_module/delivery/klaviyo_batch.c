@@ -62,6 +62,31 @@ klaviyo_batch_destroy(klaviyo_batch_t *batch)
 }
 
 
+void
+klaviyo_batch_unsure(klaviyo_batch_t *batch)
+{
+    batch->unsure = 1;
+}
+
+
+int64_t
+klaviyo_batch_oldest(const klaviyo_batch_t *batch)
+{
+    uint32_t  i;
+    int64_t   oldest;
+
+    oldest = INT64_MAX;
+
+    for (i = 0; i < batch->n; i++) {
+        if (batch->item[i].event.time < oldest) {
+            oldest = batch->item[i].event.time;
+        }
+    }
+
+    return oldest;
+}
+
+
 klaviyo_ring_rc_e
 klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
     size_t events, size_t bytes, int64_t oldest)

@@ -22,7 +22,6 @@
 
 #define KLAVIYO_BATCH_EVENTS_MAX  1000
 #define KLAVIYO_BATCH_BODY_MAX    4500000    /* bytes of a request's body   */
-#define KLAVIYO_OUTCOME_NONE      KLAVIYO_OUTCOME_N
 
 
 typedef struct klaviyo_batch_s    klaviyo_batch_t;
@@ -49,6 +48,12 @@ klaviyo_batch_t *klaviyo_batch_create(const klaviyo_cursor_t *from);
 void klaviyo_batch_destroy(klaviyo_batch_t *batch);
 
 /*
+ * Before the close: another deliverer may have sent these events, and the
+ * answer was lost with it.
+ */
+void klaviyo_batch_unsure(klaviyo_batch_t *batch);
+
+/*
  * Reads the ring into the batch until `events` or `bytes` of body are
  * reached or nothing more is there.  Events older than `oldest` (ms of
  * CLOCK_REALTIME, 0: no limit) end as expired at once, missing ones as
@@ -58,6 +63,9 @@ void klaviyo_batch_destroy(klaviyo_batch_t *batch);
  */
 klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
     klaviyo_ring_t *ring, size_t events, size_t bytes, int64_t oldest);
+
+/* when its oldest event was captured, ms of CLOCK_REALTIME */
+int64_t klaviyo_batch_oldest(const klaviyo_batch_t *batch);
 
 /* how full it is: events to send, bytes of body so far, 1 when at a limit */
 uint32_t klaviyo_batch_events(const klaviyo_batch_t *batch);

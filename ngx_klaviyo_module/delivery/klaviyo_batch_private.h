@@ -55,6 +55,7 @@ struct klaviyo_batch_s {
     klaviyo_batch_item_t  item[KLAVIYO_BATCH_EVENTS_MAX];
 
     unsigned              full:1;
+    unsigned              unsure:1;
 };
 
 

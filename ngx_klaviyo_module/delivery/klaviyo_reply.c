@@ -34,6 +34,7 @@ typedef struct {
 } klaviyo_reply_text_t;
 
 
+static int klaviyo_reply_blames_request(const klaviyo_answer_t *answer);
 static json_t *klaviyo_reply_parse(const klaviyo_answer_t *answer);
 static int klaviyo_reply_sane(const uint8_t *p, size_t len);
 static int klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named);
@@ -75,6 +76,12 @@ klaviyo_reply_verdict(const klaviyo_answer_t *answer)
     switch (status) {
 
     case 400:
+        if (klaviyo_reply_blames_request(answer)) {
+            return KLAVIYO_REPLY_BLOCKED;
+        }
+
+        return KLAVIYO_REPLY_REFUSED;
+
     case 409:
     case 422:                    /* not documented; JSON:API's usual 400    */
         return KLAVIYO_REPLY_REFUSED;
@@ -98,6 +105,41 @@ klaviyo_reply_verdict(const klaviyo_answer_t *answer)
     }
 
     return KLAVIYO_REPLY_PASSING;
+}
+
+
+/*
+ * An error whose source is a header (`revision`) or a parameter of the URL is
+ * none of the events': all others would meet it too.
+ */
+
+static int
+klaviyo_reply_blames_request(const klaviyo_answer_t *answer)
+{
+    int      found;
+    size_t   i, n;
+    json_t  *root, *errors, *source;
+
+    root = klaviyo_reply_parse(answer);
+    if (root == NULL) {
+        return 0;
+    }
+
+    found = 0;
+
+    errors = json_object_get(root, "errors");
+    n = json_array_size(errors);
+
+    for (i = 0; i < n && !found; i++) {
+        source = json_object_get(json_array_get(errors, i), "source");
+
+        found = json_is_string(json_object_get(source, "header"))
+                || json_is_string(json_object_get(source, "parameter"));
+    }
+
+    json_decref(root);
+
+    return found;
 }
 
 
@@ -162,7 +204,7 @@ void
 klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
 {
     char                   status[16];
-    json_t                *root, *error, *title, *detail;
+    json_t                *root, *error, *title, *detail, *pointer;
     klaviyo_reply_text_t   text;
 
     if (size == 0) {
@@ -208,7 +250,20 @@ klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
                            json_string_length(title));
     }
 
-    if (json_is_string(detail)) {
+    /* what is said of an event may quote it */
+
+    if (klaviyo_reply_verdict(answer) == KLAVIYO_REPLY_REFUSED) {
+
+        pointer = json_object_get(json_object_get(error, "source"),
+                                  "pointer");
+
+        if (json_is_string(pointer)) {
+            klaviyo_reply_add(&text, " at ");
+            klaviyo_reply_quote(&text, json_string_value(pointer),
+                               json_string_length(pointer));
+        }
+
+    } else if (json_is_string(detail)) {
         klaviyo_reply_add(&text, ": ");
         klaviyo_reply_quote(&text, json_string_value(detail),
                            json_string_length(detail));

@@ -36,7 +36,7 @@ typedef struct {
 
 typedef enum {
     KLAVIYO_REPLY_ACCEPTED = 0,
-    KLAVIYO_REPLY_REFUSED,       /* 400, 409: see the named entries         */
+    KLAVIYO_REPLY_REFUSED,       /* 400, 409, 422: see the named entries    */
     KLAVIYO_REPLY_TOO_LARGE,     /* 413                                     */
     KLAVIYO_REPLY_THROTTLED,     /* 429                                     */
     KLAVIYO_REPLY_BLOCKED,       /* 401, 403, 404, ...: configuration fault */
@@ -53,7 +53,10 @@ typedef struct {
 } klaviyo_named_t;
 
 
-/* every status has a verdict; one that the table does not know: by class */
+/*
+ * Every status has a verdict; one that the table does not know: by class.  A
+ * 400 whose source is a header or a parameter is a configuration fault.
+ */
 klaviyo_verdict_e klaviyo_reply_verdict(const klaviyo_answer_t *answer);
 
 /*
@@ -67,7 +70,8 @@ size_t klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
 
 /*
  * What went wrong in words, for a log: status, title and detail of the first
- * error, printable ASCII only, NUL-terminated, at most `size` bytes.
+ * error (of a refusal the pointer in place of the detail, which may quote
+ * personal data), printable ASCII only, NUL-terminated, at most `size` bytes.
  */
 void klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf,
     size_t size);

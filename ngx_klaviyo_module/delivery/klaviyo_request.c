@@ -142,6 +142,8 @@ klaviyo_request_append(const klaviyo_batch_t *batch,
         return -1;
     }
 
+    request->unsure = batch->unsure;
+
     **last = request;
     *last = &request->next;
 

@@ -60,7 +60,7 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
         lane = request->single ? KLAVIYO_LIMITER_SINGLE
                                : KLAVIYO_LIMITER_BULK;
 
-        klaviyo_limiter_correct(&sender->limiter, lane,
+        klaviyo_limiter_correct(&sender->memory.limiter, lane,
                                 answer->rate_remaining, answer->rate_reset,
                                 ngx_http_klaviyo_sender_now());
     }
@@ -73,14 +73,13 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
 
         if (sender->failures) {
             sender->failures = 0;
-            ngx_http_klaviyo_report_clear(&sender->report,
-                                          NGX_HTTP_KLAVIYO_REPORT_BLOCKED);
-            ngx_http_klaviyo_report_clear(&sender->report,
-                                          NGX_HTTP_KLAVIYO_REPORT_PASSING);
-            ngx_log_error(NGX_LOG_NOTICE, sender->report.log, 0,
-                          "klaviyo account \"%V\": Klaviyo answers again",
-                          sender->report.account);
+            sender->retry_at = 0;
+            ngx_http_klaviyo_report(&sender->report, NGX_LOG_NOTICE,
+                                    NGX_HTTP_KLAVIYO_REPORT_AGAIN,
+                                    "Klaviyo answers again");
         }
+
+        klaviyo_reply_text(answer, sender->title, sizeof(sender->title));
 
         if (klaviyo_batch_settle(batch, request, verdict, answer,
                                  ngx_http_klaviyo_answer_dead, sender)
@@ -125,6 +124,7 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
         } else {
             delay = ngx_http_klaviyo_answer_backoff(sender,
                                                 sender->account->retry_min);
+            sender->failures++;
         }
 
         /* refused in the same second again if the clocks disagree */
@@ -220,9 +220,10 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     }
 
     (void) ngx_snprintf((u_char *) text, sizeof(text),
-                        "Klaviyo refused an event for good (%s), "
+                        "Klaviyo refused an event for good (%s: %s), "
                         "unique_id \"%*s\"%Z",
-                        klaviyo_outcome_names[outcome].name, n, id);
+                        klaviyo_outcome_names[outcome].name, sender->title,
+                        n, id);
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                             NGX_HTTP_KLAVIYO_REPORT_REFUSED, text);

@@ -51,8 +51,10 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
     ngx_http_klaviyo_account_t   **account;
     ngx_http_klaviyo_deliverer_t  *deliverer;
 
+    /* without libcurl this worker captures, and leaves delivery to others */
+
     if (ngx_http_klaviyo_transport_init_process(cycle) != NGX_OK) {
-        return NGX_ERROR;
+        return NGX_OK;
     }
 
     deliverer = ngx_pcalloc(cycle->pool, kmcf->accounts.nelts
@@ -77,16 +79,16 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
         deliverer->event.cancelable = 1;
 
         deliverer->dummy.data = deliverer;
+        deliverer->next_tick = ngx_current_msec;
 
         err = klaviyo_lease_open(&deliverer->lease, account[i]->ring);
 
         if (err) {
             ngx_log_error(NGX_LOG_CRIT, cycle->log, err,
-                          "klaviyo account \"%V\": the lock file of queue "
-                          "\"%V\" cannot be opened, this worker will not "
-                          "deliver", &account[i]->name, &account[i]->queue);
+                          "klaviyo account \"%V\": open() \"%V\" failed, "
+                          "this worker will not deliver",
+                          &account[i]->name, &account[i]->queue);
             deliverer->stopped = 1;
-            continue;
         }
 
         ngx_add_timer(&deliverer->event, 1);
@@ -129,11 +131,18 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
 
     if (ngx_exiting || ngx_quit || ngx_terminate) {
         ngx_http_klaviyo_deliverer_stop(deliverer);
-        return;
     }
 
     if (ngx_http_klaviyo_deliverer_verify(deliverer) != NGX_OK) {
         ngx_http_klaviyo_deliverer_stop(deliverer);
+        return;
+    }
+
+    if (deliverer->stopped) {
+
+        /* requests may still append: the file is looked at until the end */
+
+        ngx_add_timer(ev, NGX_HTTP_KLAVIYO_TICK);
         return;
     }
 

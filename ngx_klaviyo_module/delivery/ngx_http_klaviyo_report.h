@@ -16,6 +16,7 @@ typedef enum {
     NGX_HTTP_KLAVIYO_REPORT_THROTTLED,
     NGX_HTTP_KLAVIYO_REPORT_BLOCKED,
     NGX_HTTP_KLAVIYO_REPORT_PASSING,
+    NGX_HTTP_KLAVIYO_REPORT_AGAIN,
     NGX_HTTP_KLAVIYO_REPORT_EXPIRED,
     NGX_HTTP_KLAVIYO_REPORT_CORRUPT,
     NGX_HTTP_KLAVIYO_REPORT_MEMORY,
@@ -28,8 +29,9 @@ typedef struct {
     ngx_log_t   *log;
 
     struct {
-        time_t      next;        /* not before                               */
-        ngx_uint_t  held;        /* back since the last line                 */
+        ngx_msec_t  last;        /* when it was told                         */
+        ngx_uint_t  held;        /* back since then                          */
+        ngx_uint_t  told;
     } cause[NGX_HTTP_KLAVIYO_REPORT_N];
 } ngx_http_klaviyo_report_t;
 
@@ -37,10 +39,5 @@ typedef struct {
 /* `text` is NUL-terminated, without a full stop */
 void ngx_http_klaviyo_report(ngx_http_klaviyo_report_t *report,
     ngx_uint_t level, ngx_http_klaviyo_cause_e cause, const char *text);
-
-/* the cause is over: the next time is news again */
-void ngx_http_klaviyo_report_clear(ngx_http_klaviyo_report_t *report,
-    ngx_http_klaviyo_cause_e cause);
-
 
 #endif /* NGX_HTTP_KLAVIYO_REPORT_H */

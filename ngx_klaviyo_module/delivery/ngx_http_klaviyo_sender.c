@@ -15,6 +15,9 @@
 #define NGX_HTTP_KLAVIYO_BULK_PATH    "/api/event-bulk-create-jobs"
 
 
+static void ngx_http_klaviyo_sender_forget(ngx_http_klaviyo_sender_t *sender);
+static ngx_int_t ngx_http_klaviyo_sender_expire(
+    ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_fill(
     ngx_http_klaviyo_sender_t *sender, int64_t now);
 static ngx_int_t ngx_http_klaviyo_sender_close(
@@ -51,7 +54,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     ngx_queue_init(&sender->transfers);
 
     if (klaviyo_ring_load(account->ring, &sender->paused_until,
-                          &sender->limiter, sizeof(klaviyo_limiter_t))
+                          &sender->memory, sizeof(ngx_http_klaviyo_memory_t))
         != KLAVIYO_RING_OK
         || klaviyo_ring_first(account->ring, &sender->cursor)
            != KLAVIYO_RING_OK)
@@ -59,6 +62,11 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
         ngx_free(sender);
         return NULL;
     }
+
+    sender->unsure = sender->memory.sent;
+    sender->paused_until = ngx_min(sender->paused_until,
+                                   ngx_http_klaviyo_sender_now()
+                                   + KLAVIYO_REPLY_PAUSE_MAX * 1000);
 
     if (!account->dry_run) {
         sender->transport = ngx_http_klaviyo_transport_create(account, log);
@@ -77,7 +85,6 @@ void
 ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
 {
     ngx_queue_t                  *q;
-    ngx_http_klaviyo_load_t      *load;
     ngx_http_klaviyo_transfer_t  *transfer;
 
     /* first the transfers: they point into bodies of batches */
@@ -90,11 +97,23 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
         q = ngx_queue_head(&sender->transfers);
         transfer = ngx_queue_data(q, ngx_http_klaviyo_transfer_t, queue);
 
-        klaviyo_batch_requeue(transfer->load->batch, transfer->request, 1);
-
         ngx_queue_remove(q);
         ngx_free(transfer);
     }
+
+    ngx_http_klaviyo_sender_forget(sender);
+
+    ngx_free(sender);
+}
+
+
+/* what was read ahead: it is in the ring still */
+
+static void
+ngx_http_klaviyo_sender_forget(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_queue_t              *q;
+    ngx_http_klaviyo_load_t  *load;
 
     while (!ngx_queue_empty(&sender->loads)) {
         q = ngx_queue_head(&sender->loads);
@@ -108,9 +127,10 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
 
     if (sender->open) {
         klaviyo_batch_destroy(sender->open);
+        sender->open = NULL;
     }
 
-    ngx_free(sender);
+    sender->nloads = 0;
 }
 
 
@@ -118,7 +138,7 @@ ngx_msec_t
 ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
 {
     int64_t    now, wait;
-    ngx_int_t  rc;
+    ngx_int_t  rc, acked;
 
     if (!klaviyo_lease_valid(sender->lease)) {
         return 0;
@@ -130,14 +150,22 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
 
     wait = ngx_min(ngx_max(sender->account->batch_linger / 10, 10), 100);
 
-    rc = ngx_http_klaviyo_sender_fill(sender, now);
+    rc = ngx_http_klaviyo_sender_expire(sender);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_sender_fill(sender, now);
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_http_klaviyo_sender_send(sender, now, &wait);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_klaviyo_sender_ack(sender);
+    /* whatever came of the others: what is finished is finished */
+
+    acked = ngx_http_klaviyo_sender_ack(sender);
+
+    if (acked != NGX_OK && rc != NGX_DECLINED) {
+        rc = acked;
     }
 
     switch (rc) {
@@ -155,6 +183,47 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
         ngx_http_klaviyo_sender_memory(sender);
         return 1000;
     }
+}
+
+
+/*
+ * Events grow old while they wait for another try.  With nothing under way
+ * they are read again, and those that are too old end then.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_expire(ngx_http_klaviyo_sender_t *sender)
+{
+    int64_t                   oldest;
+    ngx_queue_t              *q;
+    klaviyo_cursor_t          first;
+    ngx_http_klaviyo_load_t  *load;
+
+    if (sender->active || ngx_queue_empty(&sender->loads)) {
+        return NGX_OK;
+    }
+
+    q = ngx_queue_head(&sender->loads);
+    load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+    oldest = ((int64_t) ngx_time() - sender->account->retry_max_age) * 1000;
+
+    if (klaviyo_batch_done(load->batch)
+        || klaviyo_batch_oldest(load->batch) >= oldest)
+    {
+        return NGX_OK;
+    }
+
+    if (klaviyo_ring_first(sender->account->ring, &first) != KLAVIYO_RING_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_klaviyo_sender_forget(sender);
+
+    sender->cursor = first;
+    sender->unsure = sender->memory.sent;
+
+    return NGX_OK;
 }
 
 
@@ -181,6 +250,10 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
             sender->open = klaviyo_batch_create(&sender->cursor);
             if (sender->open == NULL) {
                 return NGX_ERROR;
+            }
+
+            if (sender->cursor.seq < sender->unsure) {
+                klaviyo_batch_unsure(sender->open);
             }
 
             sender->open_since = now;
@@ -265,6 +338,7 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
     klaviyo_request_t          *request;
     klaviyo_limiter_class_e     lane;
     ngx_http_klaviyo_load_t    *load;
+    ngx_http_klaviyo_memory_t   before;
 
     until = ngx_max(sender->paused_until, sender->retry_at);
 
@@ -302,7 +376,9 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
             lane = request->single ? KLAVIYO_LIMITER_SINGLE
                                    : KLAVIYO_LIMITER_BULK;
 
-            ms = klaviyo_limiter_take(&sender->limiter, lane,
+            before = sender->memory;
+
+            ms = klaviyo_limiter_take(&sender->memory.limiter, lane,
                                       sender->account->rate_share, now);
             if (ms) {
                 klaviyo_batch_requeue(load->batch, request, 0);
@@ -310,7 +386,10 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
                 break;
             }
 
-            /* counted in the ring before it goes: windows outlive us */
+            /* in the ring before it goes: windows outlive us */
+
+            sender->memory.sent = ngx_max(sender->memory.sent,
+                                     klaviyo_batch_end(load->batch)->seq);
 
             rc = ngx_http_klaviyo_sender_save(sender);
 
@@ -319,6 +398,7 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
             }
 
             if (rc != NGX_OK) {
+                sender->memory = before;
                 klaviyo_batch_requeue(load->batch, request, 0);
                 return rc;
             }
@@ -435,6 +515,13 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
             return NGX_BUSY;
         }
 
+        if (rc == KLAVIYO_RING_ERROR) {
+            ngx_log_error(NGX_LOG_ALERT, sender->report.log, 0,
+                          "klaviyo account \"%V\": acknowledgement of %uL to "
+                          "%uL does not fit the queue",
+                          sender->report.account, ack.from.seq, ack.to.seq);
+        }
+
         if (rc != KLAVIYO_RING_OK) {
             return NGX_DECLINED;
         }
@@ -444,9 +531,9 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
         ngx_free(load);
         sender->nloads--;
 
-        /* a place to read into: do not wait for the next event */
+        /* a place to read into: go on after what others have to do */
 
-        ngx_post_event(sender->wake, &ngx_posted_events);
+        ngx_post_event(sender->wake, &ngx_posted_next_events);
     }
 
     return NGX_OK;
@@ -459,8 +546,8 @@ ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
     klaviyo_ring_rc_e  rc;
 
     rc = klaviyo_ring_save(sender->account->ring, sender->lease->epoch,
-                           sender->paused_until, &sender->limiter,
-                           sizeof(klaviyo_limiter_t));
+                           sender->paused_until, &sender->memory,
+                           sizeof(ngx_http_klaviyo_memory_t));
 
     if (rc == KLAVIYO_RING_OK) {
         return NGX_OK;

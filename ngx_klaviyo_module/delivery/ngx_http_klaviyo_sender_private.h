@@ -33,6 +33,15 @@ typedef struct {
 } ngx_http_klaviyo_transfer_t;
 
 
+/* what the ring keeps for the next deliverer, beside the pause */
+
+typedef struct {
+    klaviyo_limiter_t              limiter;
+    uint64_t                       sent;    /* events before this sequence
+                                               may have been sent            */
+} ngx_http_klaviyo_memory_t;
+
+
 struct ngx_http_klaviyo_sender_s {
     ngx_http_klaviyo_account_t    *account;
     klaviyo_lease_t               *lease;
@@ -48,10 +57,12 @@ struct ngx_http_klaviyo_sender_s {
     ngx_queue_t                    transfers;
     ngx_uint_t                     active;
 
-    klaviyo_limiter_t              limiter;
+    ngx_http_klaviyo_memory_t      memory;
+    uint64_t                       unsure;  /* `sent` of the one before us   */
     int64_t                        paused_until;  /* a 429, kept in the ring */
     int64_t                        retry_at;
     ngx_uint_t                     failures;      /* in a row                */
+    char                           title[128];    /* of the last refusal     */
 
     ngx_http_klaviyo_report_t      report;
 };

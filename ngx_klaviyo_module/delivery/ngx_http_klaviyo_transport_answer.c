@@ -74,7 +74,7 @@ ngx_http_klaviyo_transport_answer_done(
     if (rc != CURLE_OK && answer->status) {
         answer->body_cut = 1;
 
-        if ((answer->status == 400 || answer->status == 409)
+        if (klaviyo_reply_verdict(answer) == KLAVIYO_REPLY_REFUSED
             && ctx->received <= NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS)
         {
             answer->status = 0;

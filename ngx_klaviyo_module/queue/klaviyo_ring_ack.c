@@ -253,11 +253,9 @@ klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
 
     *paused_until = slot.paused_until;
 
-    if (len > KLAVIYO_RING_LIMITER_MAX) {
-        return KLAVIYO_RING_ERROR;
-    }
+    memset(limiter, 0, len);
 
-    if (len) {
+    if (len == slot.limiter_len) {
         memcpy(limiter, slot.limiter, len);
     }
 

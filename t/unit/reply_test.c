@@ -436,16 +436,24 @@ test_texts(void)
     test_text(400, NULL,
               "{\"errors\":[{\"title\":\"Invalid input\",\"detail\":"
               "\"The phone number is invalid\"},{\"title\":\"second\"}]}",
-              "400 \"Invalid input\": \"The phone number is invalid\"");
-    test_text(400, NULL, "{\"errors\":[{\"detail\":\"alone\"}]}",
-              "400: \"alone\"");
+              "400 \"Invalid input\"");
+    test_text(400, NULL,
+              "{\"errors\":[{\"title\":\"Invalid input\",\"detail\":"
+              "\"a@b.c is invalid\",\"source\":{\"pointer\":\"/data\"}}]}",
+              "400 \"Invalid input\" at \"/data\"");
+    test_text(401, NULL,
+              "{\"errors\":[{\"title\":\"Bad key\",\"detail\":"
+              "\"Missing or invalid private key.\"}]}",
+              "401 \"Bad key\": \"Missing or invalid private key.\"");
+    test_text(503, NULL, "{\"errors\":[{\"detail\":\"alone\"}]}",
+              "503: \"alone\"");
     test_text(409, NULL, "{\"errors\":[{\"title\":\"alone\",\"detail\":1}]}",
               "409 \"alone\"");
     test_text(400, NULL, "{\"errors\":[\"a\"]}", "400");
-    test_text(400, NULL,
+    test_text(401, NULL,
               "{\"errors\":[{\"title\":\"a\\u0000b\\n\\u001b[0m\\u007f\","
               "\"detail\":\"\\\"\303\274\\\\\"}]}",
-              "400 \"a?b??[0m?\": \"'?\?\\\"");
+              "401 \"a?b??[0m?\": \"'?\?\\\"");
 
     test_answer(&answer, 403, "{\"errors\":[{\"title\":\"x\"}]}", 26);
     answer.challenge = 1;

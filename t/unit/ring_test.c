@@ -370,9 +370,11 @@ test_memory(void)
     klaviyo_ring_detach(ring);
 
     ring = ring_open(RING_SIZE, 0);
-    klaviyo_ring_load(ring, &paused, limiter, 8);
+    klaviyo_ring_load(ring, &paused, limiter, 7);
     ok(paused == INT64_MAX / 2, "the pause outlives the process");
-    is_mem(limiter, 8, "windows\0", 8, "the limiter, too");
+    is_mem(limiter, 7, "windows", 7, "the limiter, too");
+    klaviyo_ring_load(ring, &paused, limiter, 8);
+    is_mem(limiter, 8, "\0\0\0\0\0\0\0\0", 8, "but not of another length");
     ring_equation(ring, "after save and load");
     klaviyo_ring_detach(ring);
 }
