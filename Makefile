@@ -8,7 +8,7 @@ PROVE        ?= prove
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libssl-dev
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
-                openssl curl clang gdb
+                openssl curl clang libclang-rt-dev gdb
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
 
 # Ours alone: nginx's own flags come from its configure.
@@ -26,9 +26,19 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,objs/unit/%,$(wildcard t/unit/*_test.c))
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lpthread
 
+FUZZERS       = $(patsubst t/fuzz/%.c,objs/fuzz/%,$(wildcard t/fuzz/*_fuzz.c))
+FUZZ_TIME    ?= 60
+CC_FUZZ      ?= clang
+CFLAGS_FUZZ   = -g -O1 -Wall -Wextra -Werror -Ingx_klaviyo_module \
+                -fsanitize=fuzzer,address,undefined \
+                -fno-sanitize-recover=undefined
+
+
+$(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
+  which nginx's ./configure does not take))
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps unit test demo install clean
+.PHONY: all help deps unit fuzzers fuzz test demo install clean
 
 all: $(MODULE)
 
@@ -38,6 +48,7 @@ help:
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
 	@echo 'make demo ONCE=1  the same by itself: 0 if every event arrived'
 	@echo 'make test         runs every test'
+	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
 	@echo 'make install      installs the module for nginx to load'
 	@echo 'make clean        removes what was built'
 	@echo
@@ -98,8 +109,30 @@ objs/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN_SOURCES) $(HEADERS)
 	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN_SOURCES) $(LIBS_UNIT)
 
 
+# What a run finds anew stays in objs/fuzz, what broke it in objs/fuzz too.
+
+fuzzers: $(FUZZERS)
+
+objs/fuzz/%: t/fuzz/%.c $(PLAIN_SOURCES) $(HEADERS)
+	@mkdir -p objs/fuzz
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(PLAIN_SOURCES) $(LIBS_UNIT)
+
+fuzz: fuzzers
+	@for f in $(FUZZERS); do \
+	    name=$$(basename $$f _fuzz); \
+	    echo "$$name: $(FUZZ_TIME) s"; \
+	    mkdir -p objs/fuzz/corpus/$$name; \
+	    $$f -max_total_time=$(FUZZ_TIME) -max_len=4096 -timeout=5 \
+	        -print_final_stats=1 -artifact_prefix=objs/fuzz/ \
+	        objs/fuzz/corpus/$$name t/fuzz/seeds/$$name \
+	        > objs/fuzz/$$name.log 2>&1 || { \
+	        cat objs/fuzz/$$name.log >&2; exit 1; }; \
+	    tail -n 6 objs/fuzz/$$name.log; \
+	done
+
+
 test: deps
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory all unit fuzzers
 	@KLAVIYO_NGINX=$(NGINX) $(PROVE) -Q --timer $(or $(T),t/)
 
 demo: deps

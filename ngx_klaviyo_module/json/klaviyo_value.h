@@ -20,7 +20,7 @@
 #define KLAVIYO_PROFILE_MAX      95000      /* bytes of a profile           */
 #define KLAVIYO_METRIC_MAX       127        /* characters of a metric name  */
 #define KLAVIYO_EMAIL_MAX        99         /* characters of an email       */
-#define KLAVIYO_JSON_TEXT_MAX    (1024 * 1024)  /* bytes parsed for `json`  */
+#define KLAVIYO_JSON_TEXT_MAX    (384 * 1024)   /* bytes parsed for `json`  */
 
 
 typedef enum {

@@ -1,0 +1,488 @@
+/*
+ * capture: who a browser says that its visitor is.  Plain C, no nginx, no
+ * allocation.
+ */
+
+
+#include <string.h>
+
+#include "klaviyo_decode.h"
+#include "klaviyo_identity.h"
+#include "json/klaviyo_reader.h"
+#include "json/klaviyo_value.h"
+
+
+#define KLAVIYO_IDENTITY_CID_LEN   48        /* base64 of a UUID             */
+#define KLAVIYO_IDENTITY_UUID_LEN  36
+
+#define KLAVIYO_IDENTITY_COMPANY   (KLAVIYO_IDENTITY_N + 0)
+#define KLAVIYO_IDENTITY_CID       (KLAVIYO_IDENTITY_N + 1)
+
+
+typedef struct {
+    const char  *name;
+    size_t       len;
+    unsigned     field;                      /* klaviyo_identity_e, or above */
+} klaviyo_identity_member_t;
+
+
+static klaviyo_identity_rc_e klaviyo_identity_object(
+    klaviyo_identity_t *identity, uint8_t *p, size_t len,
+    const klaviyo_identity_member_t *members);
+static void klaviyo_identity_member(klaviyo_identity_t *identity,
+    unsigned field, klaviyo_reader_value_t *value);
+static void klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
+    const uint8_t *p, size_t len);
+static void klaviyo_identity_refuse(klaviyo_identity_t *identity,
+    unsigned field);
+static int klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len);
+static int klaviyo_identity_is_absent(const uint8_t *p, size_t len);
+static int klaviyo_identity_is_kx(const uint8_t *p, size_t len);
+static int klaviyo_identity_is_cid(const uint8_t *p, size_t len);
+static int klaviyo_identity_is_plain(const uint8_t *p, size_t len);
+static int klaviyo_identity_is_word(uint8_t ch);
+
+
+#define klaviyo_identity_name(name, field)                                   \
+    { name, sizeof(name) - 1, KLAVIYO_IDENTITY_##field }
+
+static const klaviyo_identity_member_t  klaviyo_identity_cookie_members[] = {
+    klaviyo_identity_name("cid", CID),
+    klaviyo_identity_name("$exchange_id", KX),
+    klaviyo_identity_name("$email", EMAIL),
+    klaviyo_identity_name("$id", EXTERNAL_ID),
+    klaviyo_identity_name("$kid", ID),
+    klaviyo_identity_name("$phone_number", PHONE),
+    klaviyo_identity_name("$anonymous", ANONYMOUS_ID),
+    { NULL, 0, 0 }
+};
+
+static const klaviyo_identity_member_t  klaviyo_identity_ke_members[] = {
+    klaviyo_identity_name("kl_email", EMAIL),
+    klaviyo_identity_name("kl_phone_number", PHONE),
+    klaviyo_identity_name("kl_company_id", COMPANY),
+    { NULL, 0, 0 }
+};
+
+
+klaviyo_identity_rc_e
+klaviyo_identity_cookie(klaviyo_identity_t *identity, const uint8_t *p,
+    size_t len, uint8_t *buf)
+{
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
+        return KLAVIYO_IDENTITY_TOO_LONG;
+    }
+
+    len = klaviyo_decode_percent(buf, p, len);
+
+    if (klaviyo_identity_is_absent(buf, len)) {
+        return KLAVIYO_IDENTITY_OK;
+    }
+
+    if (!klaviyo_decode_base64(buf, buf, &len)) {
+        return KLAVIYO_IDENTITY_MALFORMED;
+    }
+
+    return klaviyo_identity_object(identity, buf, len,
+                                   klaviyo_identity_cookie_members);
+}
+
+
+klaviyo_identity_rc_e
+klaviyo_identity_kx(klaviyo_identity_t *identity, const uint8_t *p,
+    size_t len, uint8_t *buf)
+{
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
+        return KLAVIYO_IDENTITY_TOO_LONG;
+    }
+
+    len = klaviyo_decode_percent(buf, p, len);
+
+    klaviyo_identity_set(identity, KLAVIYO_IDENTITY_KX, buf, len);
+
+    return KLAVIYO_IDENTITY_OK;
+}
+
+
+klaviyo_identity_rc_e
+klaviyo_identity_ke(klaviyo_identity_t *identity, const uint8_t *p,
+    size_t len, uint8_t *buf)
+{
+    size_t          n;
+    const uint8_t  *text;
+
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
+        return KLAVIYO_IDENTITY_TOO_LONG;
+    }
+
+    len = klaviyo_decode_percent(buf, p, len);
+
+    if (klaviyo_identity_is_absent(buf, len)) {
+        return KLAVIYO_IDENTITY_OK;
+    }
+
+    if (!klaviyo_decode_base64(buf, buf, &len)) {
+        return KLAVIYO_IDENTITY_MALFORMED;
+    }
+
+    text = buf;
+    n = klaviyo_value_trim(&text, len);
+
+    if (klaviyo_value_is_email(text, n)) {
+        klaviyo_identity_set(identity, KLAVIYO_IDENTITY_EMAIL, buf, len);
+        return KLAVIYO_IDENTITY_OK;
+    }
+
+    return klaviyo_identity_object(identity, buf, len,
+                                   klaviyo_identity_ke_members);
+}
+
+
+klaviyo_identity_rc_e
+klaviyo_identity_email(klaviyo_identity_t *identity, const uint8_t *p,
+    size_t len, uint8_t *buf)
+{
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
+        return KLAVIYO_IDENTITY_TOO_LONG;
+    }
+
+    len = klaviyo_decode_percent(buf, p, len);
+
+    klaviyo_identity_set(identity, KLAVIYO_IDENTITY_EMAIL, buf, len);
+
+    return KLAVIYO_IDENTITY_OK;
+}
+
+
+/*
+ * An exchange id and an id of Klaviyo's are good in their account only, while
+ * an email is one everywhere.  _ke names an account to be for it alone.
+ */
+
+int
+klaviyo_identity_restrict(klaviyo_identity_t *identity,
+    const uint8_t *company, size_t len)
+{
+    if (len == 0
+        || identity->company.len == 0
+        || (identity->company.len == len
+            && memcmp(identity->company.data, company, len) == 0))
+    {
+        return 0;
+    }
+
+    if (identity->value[KLAVIYO_IDENTITY_KX].len == 0) {
+        memset(identity->value, 0, sizeof(identity->value));
+        return 1;
+    }
+
+    identity->value[KLAVIYO_IDENTITY_ID].len = 0;
+    identity->value[KLAVIYO_IDENTITY_KX].len = 0;
+
+    return 1;
+}
+
+
+int
+klaviyo_identity_any(const klaviyo_identity_t *identity)
+{
+    unsigned  i;
+
+    for (i = 0; i < KLAVIYO_IDENTITY_N; i++) {
+
+        if (identity->value[i].len) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* an object, or the text of one as a JSON string */
+
+static klaviyo_identity_rc_e
+klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
+    const klaviyo_identity_member_t *members)
+{
+    int                               rc;
+    unsigned                          seen;
+    klaviyo_reader_t                  reader;
+    klaviyo_reader_value_t            name, value;
+    const klaviyo_identity_member_t  *member;
+
+    if (klaviyo_identity_is_absent(p, len)) {
+        return KLAVIYO_IDENTITY_OK;
+    }
+
+    if (!klaviyo_reader_init(&reader, p, len)
+        && (!klaviyo_reader_text(p, len, &value)
+            || !klaviyo_reader_init(&reader, value.data, value.len)))
+    {
+        return KLAVIYO_IDENTITY_MALFORMED;
+    }
+
+    seen = 0;
+
+    for ( ;; ) {
+        rc = klaviyo_reader_next(&reader, &name, &value);
+
+        if (rc == 0) {
+            return KLAVIYO_IDENTITY_OK;
+        }
+
+        if (rc < 0) {
+            break;
+        }
+
+        for (member = members; member->name; member++) {
+
+            if (member->len == name.len
+                && memcmp(member->name, name.data, name.len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (member->name == NULL) {
+            continue;
+        }
+
+        /* two of a name are two stories */
+
+        if (seen & 1U << member->field) {
+            break;
+        }
+
+        seen |= 1U << member->field;
+
+        klaviyo_identity_member(identity, member->field, &value);
+    }
+
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    return KLAVIYO_IDENTITY_MALFORMED;
+}
+
+
+static void
+klaviyo_identity_member(klaviyo_identity_t *identity, unsigned field,
+    klaviyo_reader_value_t *value)
+{
+    klaviyo_reader_value_t  text;
+
+    switch (value->type) {
+
+    case KLAVIYO_READER_LITERAL:
+        break;
+
+    case KLAVIYO_READER_NESTED:
+        klaviyo_identity_refuse(identity, field);
+        break;
+
+    case KLAVIYO_READER_NUMBER:
+        klaviyo_identity_set(identity, field, value->data, value->len);
+        break;
+
+    default:
+
+        /* a string in a string; what is none is no longer what it was */
+
+        if (value->len && value->data[0] == '"') {
+
+            if (!klaviyo_reader_text(value->data, value->len, &text)) {
+                klaviyo_identity_refuse(identity, field);
+                break;
+            }
+
+            *value = text;
+        }
+
+        klaviyo_identity_set(identity, field, value->data, value->len);
+    }
+}
+
+
+static void
+klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
+    const uint8_t *p, size_t len)
+{
+    const uint8_t            *dot;
+    klaviyo_identity_text_t  *text;
+
+    len = klaviyo_value_trim(&p, len);
+
+    if (klaviyo_identity_is_absent(p, len)) {
+        return;
+    }
+
+    if (!klaviyo_identity_is(field, p, len)) {
+        klaviyo_identity_refuse(identity, field);
+        return;
+    }
+
+    if (field == KLAVIYO_IDENTITY_COMPANY) {
+        text = &identity->company;
+
+    } else if (field == KLAVIYO_IDENTITY_CID) {
+        text = &identity->cid;
+
+    } else {
+        text = &identity->value[field];
+    }
+
+    text->data = p;
+    text->len = len;
+
+    if (field == KLAVIYO_IDENTITY_KX) {
+        dot = memchr(p, '.', len);
+
+        identity->company.data = dot + 1;
+        identity->company.len = p + len - (dot + 1);
+    }
+}
+
+
+static void
+klaviyo_identity_refuse(klaviyo_identity_t *identity, unsigned field)
+{
+    if (field < KLAVIYO_IDENTITY_N) {
+        identity->bad |= 1U << field;
+    }
+}
+
+
+static int
+klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len)
+{
+    if (len > KLAVIYO_IDENTITY_MAX) {
+        return 0;
+    }
+
+    switch (field) {
+
+    case KLAVIYO_IDENTITY_KX:
+        return klaviyo_identity_is_kx(p, len);
+
+    case KLAVIYO_IDENTITY_EMAIL:
+        return klaviyo_value_is_email(p, len);
+
+    case KLAVIYO_IDENTITY_PHONE:
+        return klaviyo_value_is_phone(p, len);
+
+    case KLAVIYO_IDENTITY_CID:
+        return klaviyo_identity_is_cid(p, len);
+
+    default:
+        return klaviyo_identity_is_plain(p, len);
+    }
+}
+
+
+static int
+klaviyo_identity_is_absent(const uint8_t *p, size_t len)
+{
+    return len == 0
+           || (len == sizeof("null") - 1 && memcmp(p, "null", len) == 0)
+           || (len == sizeof("undefined") - 1
+               && memcmp(p, "undefined", len) == 0);
+}
+
+
+/* ^([\w\-_=]+)\.(\w+)$ */
+
+static int
+klaviyo_identity_is_kx(const uint8_t *p, size_t len)
+{
+    size_t  i, dot;
+
+    for (dot = 0; dot < len; dot++) {
+
+        if (!klaviyo_identity_is_word(p[dot])
+            && p[dot] != '-' && p[dot] != '=')
+        {
+            break;
+        }
+    }
+
+    if (dot == 0 || dot + 1 >= len || p[dot] != '.') {
+        return 0;
+    }
+
+    for (i = dot + 1; i < len; i++) {
+
+        if (!klaviyo_identity_is_word(p[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+klaviyo_identity_is_cid(const uint8_t *p, size_t len)
+{
+    size_t   i;
+    uint8_t  uuid[KLAVIYO_IDENTITY_CID_LEN];
+
+    if (len != KLAVIYO_IDENTITY_CID_LEN
+        || !klaviyo_decode_base64(uuid, p, &len)
+        || len != KLAVIYO_IDENTITY_UUID_LEN)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+
+            if (uuid[i] != '-') {
+                return 0;
+            }
+
+        } else if (klaviyo_decode_hex(uuid[i]) < 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* the reader made sure of UTF-8; JSON as an identifier is somebody's bug */
+
+static int
+klaviyo_identity_is_plain(const uint8_t *p, size_t len)
+{
+    size_t  i;
+
+    if (p[0] == '{' || p[0] == '[') {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+
+        if (p[i] < 0x20 || p[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+klaviyo_identity_is_word(uint8_t ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+           || (ch >= '0' && ch <= '9') || ch == '_';
+}

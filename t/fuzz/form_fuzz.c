@@ -1,0 +1,46 @@
+/*
+ * A form: one line, the name of a field, then the form.
+ *
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ingx_klaviyo_module \
+ *         -o fuzz t/fuzz/form_fuzz.c ngx_klaviyo_module/json/klaviyo_*.c \
+ *         -ljansson && ./fuzz t/fuzz/seeds/form
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json/klaviyo_form.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t          *buf;
+    const uint8_t    *line;
+    klaviyo_slice_t   form, value;
+
+    line = size ? memchr(data, '\n', size) : NULL;
+
+    if (line == NULL) {
+        return 0;
+    }
+
+    form.data = line + 1;
+    form.len = data + size - form.data;
+
+    if (klaviyo_form_find(&form, data, line - data, &value)) {
+        buf = malloc(value.len ? value.len : 1);
+
+        if (klaviyo_form_decode(&value, buf) > value.len) {
+            abort();
+        }
+
+        free(buf);
+    }
+
+    return 0;
+}

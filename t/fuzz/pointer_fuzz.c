@@ -1,0 +1,150 @@
+/*
+ * A pointer into JSON text: one line, the pointer, then the text.  A find in
+ * valid text must agree with jansson's own tree; in any other text it must
+ * stay inside.
+ *
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ingx_klaviyo_module \
+ *         -o fuzz t/fuzz/pointer_fuzz.c ngx_klaviyo_module/json/klaviyo_*.c \
+ *         -ljansson && ./fuzz t/fuzz/seeds/pointer
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "json/klaviyo_pointer.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static json_t *tree_find(json_t *node, const uint8_t *p, const uint8_t *last);
+static int same(json_t *node, const klaviyo_slice_t *value);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int               found;
+    json_t           *root, *node;
+    uint8_t          *buf;
+    const uint8_t    *line;
+    klaviyo_slice_t   text, value;
+
+    line = size ? memchr(data, '\n', size) : NULL;
+
+    if (line == NULL || !klaviyo_pointer_valid(data, line - data)) {
+        return 0;
+    }
+
+    text.data = line + 1;
+    text.len = data + size - text.data;
+
+    if (!klaviyo_walk_check(&text)) {
+
+        /* a caller never does this; inside it stays all the same */
+
+        if (text.len
+            && klaviyo_pointer_find(&text, data, line - data, &value)
+            && value.len)
+        {
+            buf = malloc(value.len);
+
+            if (*value.data == '"'
+                && klaviyo_walk_string(&value, buf) > value.len)
+            {
+                abort();
+            }
+
+            free(buf);
+        }
+
+        return 0;
+    }
+
+    root = json_loadb((const char *) text.data, text.len, JSON_DECODE_ANY,
+                      NULL);
+    node = tree_find(root, data, line);
+    found = klaviyo_pointer_find(&text, data, line - data, &value);
+
+    if (found != (node != NULL) || (found && !same(node, &value))) {
+        abort();
+    }
+
+    json_decref(root);
+
+    return 0;
+}
+
+
+static json_t *
+tree_find(json_t *node, const uint8_t *p, const uint8_t *last)
+{
+    char            *token;
+    size_t           len, i;
+    json_t          *next;
+    const uint8_t   *end;
+
+    while (p < last && node) {
+
+        end = memchr(p + 1, '/', last - p - 1);
+        end = end ? end : last;
+
+        token = malloc(end - p);
+        len = 0;
+
+        for (p++; p < end; p++) {
+            token[len++] = (*p != '~') ? *p : (*++p == '0') ? '~' : '/';
+        }
+
+        token[len] = '\0';
+        next = NULL;
+
+        if (json_is_object(node) && strlen(token) == len) {
+            next = json_object_get(node, token);
+
+        } else if (json_is_array(node) && len && len < 10
+                   && strspn(token, "0123456789") == len
+                   && (len == 1 || token[0] != '0'))
+        {
+            i = strtoul(token, NULL, 10);
+            next = json_array_get(node, i);
+        }
+
+        free(token);
+        node = next;
+    }
+
+    return node;
+}
+
+
+static int
+same(json_t *node, const klaviyo_slice_t *value)
+{
+    int       rc;
+    json_t   *again;
+    size_t    len;
+    uint8_t  *buf;
+
+    again = json_loadb((const char *) value->data, value->len,
+                       JSON_DECODE_ANY, NULL);
+
+    rc = again && json_equal(node, again);
+
+    json_decref(again);
+
+    if (rc && json_is_string(node)) {
+        buf = malloc(value->len);
+        len = klaviyo_walk_string(value, buf);
+
+        rc = len == json_string_length(node)
+             && memcmp(buf, json_string_value(node), len) == 0
+             && klaviyo_walk_is(value, json_string_value(node), len);
+
+        free(buf);
+    }
+
+    return rc;
+}
