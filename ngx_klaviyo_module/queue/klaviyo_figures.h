@@ -69,7 +69,26 @@
     X(REPLIES_PASSING,      "replies",      "passing")                       \
     X(REPLIES_NONE,         "replies",      "none")                          \
     X(DELIVERY_RETRIED,     "delivery",     "events_retried")                \
-    X(DELIVERY_ELECTIONS,   "delivery",     "elections")
+    X(DELIVERY_ELECTIONS,   "delivery",     "elections")                     \
+    X(SKIPPED_HEAD,         "skipped",      "head")                          \
+    X(SKIPPED_PREFETCH,     "skipped",      "prefetch")                      \
+    X(SKIPPED_SUBRESOURCE,  "skipped",      "subresource")                   \
+    X(SKIPPED_BOT,          "skipped",      "bot")                           \
+    X(SKIPPED_KLA_OFF,      "skipped",      "kla_off")                       \
+    X(SKIPPED_GPC,          "skipped",      "gpc")                           \
+    X(SKIPPED_DNT,          "skipped",      "dnt")                           \
+    X(SKIPPED_CONSENT,      "skipped",      "consent")                       \
+    X(VALUE_COOKIE,         "left_out",     "cookie")                        \
+    X(VALUE_COOKIE_LONG,    "left_out",     "cookie_too_long")               \
+    X(VALUE_KX,             "left_out",     "_kx")                           \
+    X(VALUE_KE,             "left_out",     "_ke")                           \
+    X(VALUE_IDENTIFIER,     "left_out",     "identifier")                    \
+    X(VALUE_COMPANY,        "left_out",     "other_company")                 \
+    X(SKIPPED_HEADER,       "skipped",      "header")                        \
+    X(SKIPPED_CACHED,       "skipped",      "cached")                        \
+    X(VALUE_HEADER,         "left_out",     "header")                        \
+    X(VALUE_BODY,           "left_out",     "request_body")                  \
+    X(SKIPPED_SCANNER,      "skipped",      "scanner")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -159,6 +159,13 @@ size_t klaviyo_ring_event_max(const klaviyo_ring_t *ring);
 klaviyo_ring_rc_e klaviyo_ring_append(klaviyo_ring_t *ring,
     const klaviyo_event_t *event);
 
+/*
+ * The same for who has the event elsewhere and can come again: nothing is
+ * counted, and nothing else is dropped to make room.
+ */
+klaviyo_ring_rc_e klaviyo_ring_put(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
 
 /* the first event without an outcome: where a new deliverer begins */
 klaviyo_ring_rc_e klaviyo_ring_first(klaviyo_ring_t *ring,
@@ -188,6 +195,10 @@ uint64_t klaviyo_ring_ahead(klaviyo_ring_t *ring,
  */
 klaviyo_ring_rc_e klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
     const klaviyo_ack_t *ack);
+
+/* the same, with `moved` more of them that are another ring's by now */
+klaviyo_ring_rc_e klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_ack_t *ack, uint64_t moved);
 
 
 /*

@@ -31,6 +31,10 @@ typedef struct {
 } klaviyo_ring_fs_t;
 
 
+static int klaviyo_ring_is_other(const klaviyo_ring_t *ring,
+    const char *name, const struct stat *st);
+
+
 /* where two machines, or the kernel and a server, may see two files */
 
 static const klaviyo_ring_fs_t  klaviyo_ring_network_fs[] = {
@@ -200,6 +204,11 @@ klaviyo_ring_check_stat(const klaviyo_ring_t *ring, const char *name,
         {
             what = "belongs to another user";
 
+        } else if (klaviyo_ring_is_other(ring, name, st)) {
+            return klaviyo_ring_error(error, "\"%s/%s\" is not a queue but "
+                                      "some other file: choose another path",
+                                      ring->dir, name);
+
         } else {
             return KLAVIYO_RING_OK;
         }
@@ -217,6 +226,42 @@ klaviyo_ring_check_stat(const klaviyo_ring_t *ring, const char *name,
     return klaviyo_ring_error(error, "\"%s/%s\" %s, which a queue may not "
                               "be: remove it or choose another path",
                               ring->dir, name, what);
+}
+
+
+/*
+ * A file that never was a ring is not ours to move aside: neither its size
+ * nor its beginning is a ring's.  Damage spares one of them.
+ */
+
+static int
+klaviyo_ring_is_other(const klaviyo_ring_t *ring, const char *name,
+    const struct stat *st)
+{
+    int      fd;
+    char     magic[sizeof(KLAVIYO_RING_MAGIC) - 1];
+    ssize_t  n;
+
+    if (strcmp(name, ring->name) != 0
+        || st->st_size == 0
+        || (st->st_size >= KLAVIYO_RING_RECORDS + KLAVIYO_RING_MIN_SIZE
+            && st->st_size % KLAVIYO_RING_PAGE == 0))
+    {
+        return 0;
+    }
+
+    fd = openat(ring->dir_fd, name,
+                O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = pread(fd, magic, sizeof(magic), 0);
+
+    (void) close(fd);
+
+    return n != (ssize_t) sizeof(magic)
+           || memcmp(magic, KLAVIYO_RING_MAGIC, sizeof(magic)) != 0;
 }
 
 

@@ -82,10 +82,6 @@ int klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
 
 size_t klaviyo_ring_payload_len(const klaviyo_ring_header_t *header);
 
-/* append without counting what is dropped, and never by dropping others */
-klaviyo_ring_rc_e klaviyo_ring_put(klaviyo_ring_t *ring,
-    const klaviyo_event_t *event);
-
 
 /* klaviyo_ring_ack.c */
 
@@ -97,10 +93,6 @@ void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
 
 /* position and sequence of the standing slot; the lock is not needed */
 void klaviyo_ring_acked(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
-
-/* klaviyo_ring_ack(), of which `moved` went to another ring */
-klaviyo_ring_rc_e klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
-    const klaviyo_ack_t *ack, uint64_t moved);
 
 static inline int
 klaviyo_ring_detached(const klaviyo_ring_t *ring)
