@@ -78,6 +78,69 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       offsetof(ngx_http_klaviyo_loc_conf_t, defaults),
       NULL },
 
+    { ngx_string("klaviyo_identity"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_identity,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_kx_cookie"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_kx_cookie,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_consent"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_consent,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_skip"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_1MORE,
+      ngx_http_klaviyo_skip,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_bots"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_bots,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_response_header"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_response_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_json"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      ngx_http_klaviyo_part,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_form"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      ngx_http_klaviyo_part,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_request_body"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_FLAG,
+      ngx_http_klaviyo_request_body,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, request_body),
+      NULL },
+
     { ngx_string("klaviyo_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_klaviyo_status,
@@ -142,7 +205,15 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
 
-    if (ngx_http_klaviyo_capture_init(cf) != NGX_OK) {
+    ngx_http_klaviyo_header_init();
+
+    ngx_http_klaviyo_kx_cookie_init(kmcf);
+
+    if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
+        || ngx_http_klaviyo_body_init(cf) != NGX_OK
+        || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
+        || ngx_http_klaviyo_bots_init(cf, kmcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -95,6 +95,10 @@ refused "$_->[0]", $_->[1], account => "$_->[0];"
         ['queue %%QUEUE%% full=never', qr/"full" is "drop_newest" or "drop_o/],
         ['queue %%QUEUE%% colour=red', qr/invalid parameter "colour=red"/],
         ['queue ""', qr/"queue" of klaviyo_account must name a path/],
+        ['queue size=32m', qr/"queue" of klaviyo_account must name a path fi/],
+        ['queue %%KEY_FILE%%', qr/shop.key" is not a queue but some other fil/],
+        ['ssl_trusted_certificate %%DIR%%', qr/is not a file of certificates/],
+        ['ssl_trusted_certificate %%KEY_FILE%%', qr/is not a file of certifi/],
         ['batch events=0', qr/"events=0": Klaviyo takes 1 to 1000 events/],
         ['batch events=1001', qr/Klaviyo takes 1 to 1000 events/],
         ['batch bytes=5m', qr/"bytes=5m": it must be 1024 to 4500000 bytes/],
@@ -192,6 +196,15 @@ refused 'the same queue',
     qr/"two" in \S+ has the same queue ".*" as account "shop"/,
     http => q{
         klaviyo_account two { api_key_file %%KEY_FILE%%; queue %%QUEUE%%; }
+    };
+
+refused 'the same queue by another spelling',
+    qr/"two" in \S+ has the same queue ".*" as account "shop"/,
+    http => q{
+        klaviyo_account two {
+            api_key_file %%KEY_FILE%%;
+            queue %%QUEUE_DIR%%/../queue/shop.ring;
+        }
     };
 
 

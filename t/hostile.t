@@ -22,6 +22,9 @@ my $t = Klaviyo::Test->new(
     },
     account => 'batch linger=20ms;',
     server  => <<'END');
+        # all but bots, as most of what follows names no browser
+        klaviyo_skip head prefetch subresource kla_off gpc dnt;
+
         klaviyo_profile external_id bad;
         klaviyo_track "Bad" status=400;
 

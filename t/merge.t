@@ -138,7 +138,8 @@ ok !$events->{Inherited}, 'tracks do not merge';
 
 is_deeply events('/defaults')->{Inherited}{properties}, {a => 'http',
     c => '/defaults', Method => 'GET', Path => '/defaults', Status => 200,
-    URL => 'http://127.0.0.1/defaults'}, 'defaults on';
+    URL => 'http://127.0.0.1/defaults',
+    UserAgent => Klaviyo::Test::Client::AGENT}, 'defaults on';
 is_deeply events('/defaults/off')->{Inherited}{properties}, {a => 'http',
     c => '/defaults/off'}, 'and off again';
 

@@ -156,7 +156,7 @@ subtest 'keep-alive and pipelining' => sub {
     $client->close;
     is_deeply metrics(20), [('Plain') x 20], 'an event each';
 
-    my $request = "GET /plain HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\n";
+    my $request = "GET /plain HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\nUser-Agent: Firefox\r\n";
     my $answers = $t->raw("$request\r\n" x 9
                           . "${request}Connection: close\r\n\r\n");
 
@@ -168,7 +168,7 @@ subtest 'keep-alive and pipelining' => sub {
 subtest 'a client that goes away' => sub {
     my $client = $t->client;
 
-    $client->send("GET /slow HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\n\r\n");
+    $client->send("GET /slow HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\nUser-Agent: Firefox\r\n\r\n");
     sleep 0.5;
     $client->close;
     ok wait_for(10, sub { $t->account->{reasons}{skipped}{status} >= 1 }),
@@ -179,7 +179,7 @@ subtest 'a client that goes away' => sub {
     # before there is an answer
 
     $client = $t->client;
-    $client->send("GET /slow/none HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\n"
+    $client->send("GET /slow/none HTTP/1.1\r\nHost: x\r\nX-Who: ada\r\nUser-Agent: Firefox\r\n"
                   . "Content-Length: 10\r\n\r\n12345");
     sleep 0.2;
     $client->reset;

@@ -286,6 +286,9 @@ for my $case (
 $event = events('/variable', 'X-Email' => 'ada%2Bnews%40shop.com');
 is $event->{profile}{email}, 'ada+news@shop.com', 'an encoded email';
 
+$event = events('/variable', 'X-Email' => 'ada%2Bnews@shop.com');
+is $event->{profile}{email}, 'ada+news@shop.com', 'encoded in part';
+
 $event = events('/variable', 'X-Phone' => '%2B15005550006');
 is $event->{profile}{phone_number}, '+15005550006', 'an encoded phone number';
 

@@ -75,6 +75,12 @@ my $t = Klaviyo::Test->new(
             proxy_pass http://127.0.0.1:%%PORT_BACKEND%%;
         }
 
+        location /early {
+            klaviyo_track "Early" { unique_id $upstream_http_x_order; }
+            proxy_set_header X-Event-Id $klaviyo_event_id;
+            proxy_pass http://127.0.0.1:%%PORT_BACKEND%%;
+        }
+
         location /redirect {
             klaviyo_track "Before";
             set $early $klaviyo_event_id;
@@ -231,6 +237,10 @@ is $events->{Proxy}{unique_id}, $response->header('X-Seen'), 'and the event';
 ($response, $events) = ask('/order?who=x');
 is $response->header('X-Event-Id'), 'order-7', 'from an upstream';
 is $events->{Order}{unique_id}, 'order-7', 'and the event';
+
+($response, $events) = ask('/early?who=x');
+is $response->header('X-Seen') // '', '', 'not told before it is known';
+is $events->{Early}{unique_id}, 'order-7', 'nor replaced';
 
 ($response, $events) = ask('/redirect?who=x');
 like $response->header('X-Early'), qr/\A$uuid\z/, 'before a redirect';

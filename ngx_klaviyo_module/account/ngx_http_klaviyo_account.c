@@ -16,7 +16,12 @@ static void ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account);
 static char *ngx_http_klaviyo_account_init(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account);
 static ngx_int_t ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account);
+    ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf,
+    klaviyo_ring_t **ring);
+static void ngx_http_klaviyo_account_owner(ngx_conf_t *cf,
+    klaviyo_ring_conf_t *conf);
+static ngx_uint_t ngx_http_klaviyo_account_same(ngx_str_t *path,
+    ngx_str_t *other);
 static void ngx_http_klaviyo_account_detach(void *data);
 
 
@@ -121,9 +126,10 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
     /*
      * set by ngx_pcalloc():
      *
-     *     account->authorization, endpoint, revision, queue,
+     *     account->authorization, company, endpoint, revision, queue,
      *     ssl_trusted_certificate, proxy = { 0, NULL };
-     *     account->ring = NULL;
+     *     account->hold_path = { 0, NULL };
+     *     account->ring, hold_ring, hold_zone = NULL;
      */
 
     account->queue_size = NGX_CONF_UNSET_SIZE;
@@ -132,6 +138,8 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
     account->batch_bytes = NGX_CONF_UNSET_SIZE;
     account->batch_linger = NGX_CONF_UNSET_MSEC;
     account->rate_share = NGX_CONF_UNSET_UINT;
+    account->hold = NGX_CONF_UNSET_MSEC;
+    account->hold_size = NGX_CONF_UNSET_SIZE;
     account->retry_min = NGX_CONF_UNSET_MSEC;
     account->retry_max = NGX_CONF_UNSET_MSEC;
     account->retry_max_age = NGX_CONF_UNSET;
@@ -178,12 +186,27 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
                            &account->name);
     }
 
+    if (account->hold != NGX_CONF_UNSET_MSEC && account->hold) {
+        account->hold_path.len = account->queue.len + sizeof(".hold") - 1;
+
+        p = ngx_pnalloc(cf->pool, account->hold_path.len + 1);
+        if (p == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        account->hold_path.data = p;
+
+        (void) ngx_sprintf(p, "%V.hold%Z", &account->queue);
+    }
+
     ngx_conf_init_size_value(account->queue_size, 64 * 1024 * 1024);
     ngx_conf_init_uint_value(account->queue_full, 0);
     ngx_conf_init_uint_value(account->batch_events, 1000);
     ngx_conf_init_size_value(account->batch_bytes, 4 * 1024 * 1024);
     ngx_conf_init_msec_value(account->batch_linger, 1000);
     ngx_conf_init_uint_value(account->rate_share, 100);
+    ngx_conf_init_msec_value(account->hold, 0);
+    ngx_conf_init_size_value(account->hold_size, 8 * 1024 * 1024);
     ngx_conf_init_msec_value(account->retry_min, 1000);
     ngx_conf_init_msec_value(account->retry_max, 5 * 60 * 1000);
     ngx_conf_init_value(account->retry_max_age, 72 * 60 * 60);
@@ -230,6 +253,7 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
     ngx_uint_t                    i, n;
+    klaviyo_ring_conf_t           conf;
     ngx_http_klaviyo_account_t  **account;
 
     account = kmcf->accounts.elts;
@@ -237,10 +261,12 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
     for (i = 0; i < kmcf->accounts.nelts; i++) {
 
         for (n = 0; n < i; n++) {
-            if (account[i]->queue.len == account[n]->queue.len
-                && ngx_strncmp(account[i]->queue.data, account[n]->queue.data,
-                               account[i]->queue.len)
-                   == 0)
+            if (ngx_http_klaviyo_account_same(&account[i]->queue,
+                                              &account[n]->queue)
+                || ngx_http_klaviyo_account_same(&account[i]->hold_path,
+                                                 &account[n]->queue)
+                || ngx_http_klaviyo_account_same(&account[i]->queue,
+                                                 &account[n]->hold_path))
             {
                 ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                               "klaviyo_account \"%V\" in %s:%ui has the same "
@@ -252,7 +278,35 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
             }
         }
 
-        if (ngx_http_klaviyo_account_attach_one(cf, account[i]) != NGX_OK) {
+        /* `nginx -s` reads the configuration too, only to find the pid */
+
+        if (ngx_process == NGX_PROCESS_SIGNALLER) {
+            continue;
+        }
+
+        conf.path = (const char *) account[i]->queue.data;
+        conf.size = account[i]->queue_size;
+        conf.drop_oldest = account[i]->queue_full;
+
+        if (ngx_http_klaviyo_account_attach_one(cf, account[i], &conf,
+                                                &account[i]->ring)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (account[i]->hold == 0) {
+            continue;
+        }
+
+        conf.path = (const char *) account[i]->hold_path.data;
+        conf.size = account[i]->hold_size;
+        conf.drop_oldest = 1;
+
+        if (ngx_http_klaviyo_account_attach_one(cf, account[i], &conf,
+                                                &account[i]->hold_ring)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -261,42 +315,61 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
 }
 
 
+static ngx_uint_t
+ngx_http_klaviyo_account_same(ngx_str_t *path, ngx_str_t *other)
+{
+    char         dir[PATH_MAX], *name, *other_name;
+    struct stat  st, other_st;
+
+    if (path->len == 0 || other->len == 0) {
+        return 0;
+    }
+
+    name = strrchr((char *) path->data, '/') + 1;
+    other_name = strrchr((char *) other->data, '/') + 1;
+
+    if (ngx_strcmp(name, other_name) != 0) {
+        return 0;
+    }
+
+    if (path->len == other->len
+        && ngx_strncmp(path->data, other->data, path->len) == 0)
+    {
+        return 1;
+    }
+
+    /* one folder may have many spellings */
+
+    (void) ngx_cpystrn((u_char *) dir, path->data,
+                       name - (char *) path->data + 1);
+
+    if (stat(dir, &st) == -1) {
+        return 0;
+    }
+
+    (void) ngx_cpystrn((u_char *) dir, other->data,
+                       other_name - (char *) other->data + 1);
+
+    return stat(dir, &other_st) == 0
+           && st.st_dev == other_st.st_dev
+           && st.st_ino == other_st.st_ino;
+}
+
+
 static ngx_int_t
 ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account)
+    ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf,
+    klaviyo_ring_t **ring)
 {
-    char                  error[KLAVIYO_RING_ERROR_MAX];
-    char                  note[KLAVIYO_RING_ERROR_MAX];
-    klaviyo_ring_rc_e     rc;
-    struct passwd        *pwd;
-    ngx_core_conf_t      *ccf;
-    ngx_pool_cleanup_t   *cln;
-    klaviyo_ring_conf_t   conf;
+    char                 error[KLAVIYO_RING_ERROR_MAX];
+    char                 note[KLAVIYO_RING_ERROR_MAX];
+    klaviyo_ring_rc_e    rc;
+    ngx_pool_cleanup_t  *cln;
 
-    /* `nginx -s` reads the configuration too, only to find the pid */
-
-    if (ngx_process == NGX_PROCESS_SIGNALLER) {
-        return NGX_OK;
-    }
-
-    conf.path = (const char *) account->queue.data;
-    conf.size = account->queue_size;
-    conf.drop_oldest = account->queue_full;
-    conf.owner = geteuid();
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
-        conf.owner = ccf->user;
-
-    } else if (geteuid() == 0) {
-        pwd = getpwnam(NGX_USER);
-        conf.owner = pwd ? pwd->pw_uid : 0;
-    }
+    ngx_http_klaviyo_account_owner(cf, conf);
 
     if (ngx_test_config) {
-        rc = klaviyo_ring_probe(&conf, error);
+        rc = klaviyo_ring_probe(conf, error);
 
     } else {
         cln = ngx_pool_cleanup_add(cf->cycle->pool, 0);
@@ -304,11 +377,11 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
             return NGX_ERROR;
         }
 
-        rc = klaviyo_ring_attach(&account->ring, &conf, error, note);
+        rc = klaviyo_ring_attach(ring, conf, error, note);
 
         if (rc == KLAVIYO_RING_OK) {
             cln->handler = ngx_http_klaviyo_account_detach;
-            cln->data = account->ring;
+            cln->data = *ring;
 
             if (note[0]) {
                 ngx_log_error(NGX_LOG_WARN, cf->log, 0,
@@ -327,6 +400,29 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     }
 
     return NGX_OK;
+}
+
+
+/* who may own the file: the user of the workers */
+
+static void
+ngx_http_klaviyo_account_owner(ngx_conf_t *cf, klaviyo_ring_conf_t *conf)
+{
+    struct passwd    *pwd;
+    ngx_core_conf_t  *ccf;
+
+    conf->owner = geteuid();
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+        conf->owner = ccf->user;
+
+    } else if (geteuid() == 0) {
+        pwd = getpwnam(NGX_USER);
+        conf->owner = pwd ? pwd->pw_uid : 0;
+    }
 }
 
 
@@ -367,6 +463,11 @@ ngx_http_klaviyo_account_chown(ngx_cycle_t *cycle,
         }
 
         err = klaviyo_ring_chown(account[i]->ring, ccf->user, ccf->group);
+
+        if (err == 0 && account[i]->hold_ring) {
+            err = klaviyo_ring_chown(account[i]->hold_ring, ccf->user,
+                                     ccf->group);
+        }
 
         if (err) {
             ngx_log_error(NGX_LOG_EMERG, cycle->log, err,

@@ -23,6 +23,7 @@ typedef struct {
     ngx_str_t        name;
     ngx_str_t        authorization;  /* the header line with the key, ends in
                                         NUL, in pages that no core file has  */
+    ngx_str_t        company;        /* the public key; empty: not known     */
     ngx_str_t        endpoint;       /* without a slash at the end           */
     ngx_str_t        revision;
 
@@ -35,6 +36,10 @@ typedef struct {
     ngx_msec_t       batch_linger;
 
     ngx_uint_t       rate_share;     /* per cent                             */
+
+    ngx_msec_t       hold;           /* 0: no event waits for its visitor    */
+    size_t           hold_size;
+    ngx_str_t        hold_path;      /* of the ring of those that wait       */
 
     ngx_msec_t       retry_min;
     ngx_msec_t       retry_max;
@@ -49,6 +54,8 @@ typedef struct {
     ngx_flag_t       dry_run;
 
     klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`    */
+    klaviyo_ring_t  *hold_ring;      /* and without hold                     */
+    ngx_shm_zone_t  *hold_zone;      /* capture's: when somebody waited      */
 
     u_char          *conf_file;      /* where the block stands               */
     ngx_uint_t       conf_line;
@@ -57,6 +64,13 @@ typedef struct {
 
 typedef struct {
     ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
+    ngx_flag_t       kx_cookie;      /* there is a klaviyo_kx_cookie         */
+
+    ngx_array_t     *bot_patterns;   /* of klaviyo_bots, while it is read    */
+    struct klaviyo_bots_s  *bots;    /* NULL without an account              */
+
+    ngx_array_t     *sources;        /* of klaviyo_json and klaviyo_form     */
+    ngx_uint_t       reads_body;     /* klaviyo_request_body is on somewhere */
 } ngx_http_klaviyo_main_conf_t;
 
 

@@ -1,6 +1,7 @@
 /*
  * The private key: read once by the master, kept in pages of its own that
- * core files leave out, wiped when the configuration goes.
+ * core files leave out, wiped when the configuration goes.  And the public
+ * one, which is the name that Klaviyo gave to the account.
  */
 
 
@@ -12,6 +13,7 @@
 #define NGX_HTTP_KLAVIYO_KEY_MAX     512
 #define NGX_HTTP_KLAVIYO_KEY_PREFIX  "pk_"
 #define NGX_HTTP_KLAVIYO_KEY_HEADER  "Authorization: Klaviyo-API-Key "
+#define NGX_HTTP_KLAVIYO_COMPANY     6
 
 
 static char *ngx_http_klaviyo_key_store(ngx_conf_t *cf,
@@ -203,6 +205,45 @@ ngx_http_klaviyo_key_store(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     *p = '\0';
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_klaviyo_company(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    (void) n;
+
+    if (account->company.data) {
+        return "is duplicate";
+    }
+
+    if (value->len != NGX_HTTP_KLAVIYO_COMPANY) {
+        goto invalid;
+    }
+
+    for (i = 0; i < value->len; i++) {
+        ch = ngx_tolower(value->data[i]);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9')) {
+            goto invalid;
+        }
+    }
+
+    account->company = *value;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid company \"%V\": expected the account's public "
+                       "key, 6 letters and digits like \"ABC123\"", value);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -43,24 +43,19 @@ static char *ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
 
 static char *ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value,
     ngx_flag_t *flag);
-static ngx_uint_t ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name,
-    ngx_str_t *value);
-static char *ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg,
-    ngx_str_t *value, ngx_msec_t *msec);
-static char *ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
-    ngx_str_t *value, size_t min, size_t max, size_t *size);
-static char *ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg);
 
 
 static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
 
     { ngx_string("api_key_file"), 1, 1, ngx_http_klaviyo_set_key_file },
     { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key },
+    { ngx_string("company"), 1, 1, ngx_http_klaviyo_company },
     { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint },
     { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision },
     { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue },
     { ngx_string("batch"), 1, 3, ngx_http_klaviyo_set_batch },
     { ngx_string("rate"), 1, 1, ngx_http_klaviyo_set_rate },
+    { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold },
     { ngx_string("retry"), 1, 3, ngx_http_klaviyo_set_retry },
     { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_set_timeout },
     { ngx_string("ssl_trusted_certificate"), 1, 1,
@@ -78,7 +73,7 @@ ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_klaviyo_account_t  *account = conf;
 
     char                        *rv;
-    ngx_str_t                   *value;
+    ngx_str_t                    s, *value;
     ngx_uint_t                   n;
     ngx_http_klaviyo_setting_t  *setting;
 
@@ -86,6 +81,11 @@ ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
     n = cf->args->nelts - 1;
+
+    if (n < 2 && ngx_http_klaviyo_arg(&value[0], "hold=", &s)) {
+        value[0] = s;
+        return ngx_http_klaviyo_hold(cf, account, value, n + 1);
+    }
 
     for (setting = ngx_http_klaviyo_settings; setting->set; setting++) {
 
@@ -242,8 +242,11 @@ ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
         return "is duplicate";
     }
 
-    if (value[0].len == 0) {
-        return "must name a path";
+    if (value[0].len == 0
+        || ngx_http_klaviyo_arg(&value[0], "size=", &s)
+        || ngx_http_klaviyo_arg(&value[0], "full=", &s))
+    {
+        return "must name a path first";
     }
 
     if (ngx_conf_full_name(cf->cycle, &value[0], 0) != NGX_OK) {
@@ -261,7 +264,7 @@ ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
         if (ngx_http_klaviyo_arg(&value[i], "size=", &s)) {
             rv = ngx_http_klaviyo_arg_size(cf, &value[i], &s,
                                            KLAVIYO_RING_MIN_SIZE,
-                                           (size_t) 64 << 30,
+                                           NGX_MAX_SIZE_T_VALUE / 4,
                                            &account->queue_size);
             if (rv != NGX_CONF_OK) {
                 return rv;
@@ -450,7 +453,10 @@ static char *
 ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
 {
-    ngx_fd_t  fd;
+    u_char           *p, buf[4096];
+    ssize_t           size;
+    ngx_fd_t          fd;
+    ngx_file_info_t   fi;
 
     (void) n;
 
@@ -471,7 +477,26 @@ ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    size = -1;
+
+    if (ngx_fd_info(fd, &fi) != NGX_FILE_ERROR && ngx_is_file(&fi)) {
+        size = ngx_read_fd(fd, buf, sizeof(buf));
+    }
+
     (void) ngx_close_file(fd);
+
+    /* comments may stand before the first certificate, though not for long */
+
+    p = size > 0 ? ngx_strlcasestrn(buf, buf + size,
+                                    (u_char *) "-----BEGIN", 10 - 1)
+                 : NULL;
+
+    if (p == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a file of certificates in PEM",
+                           value);
+        return NGX_CONF_ERROR;
+    }
 
     account->ssl_trusted_certificate = *value;
 
@@ -520,76 +545,4 @@ ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value, ngx_flag_t *flag)
     }
 
     return NGX_CONF_OK;
-}
-
-
-/* `name` ends in "=" */
-
-static ngx_uint_t
-ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
-{
-    size_t  len;
-
-    len = ngx_strlen(name);
-
-    if (arg->len < len || ngx_strncmp(arg->data, name, len) != 0) {
-        return 0;
-    }
-
-    value->data = arg->data + len;
-    value->len = arg->len - len;
-
-    return 1;
-}
-
-
-static char *
-ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
-    ngx_msec_t *msec)
-{
-    ngx_int_t  n;
-
-    n = ngx_parse_time(value, 0);
-
-    if (n == NGX_ERROR || n == 0) {
-        return ngx_http_klaviyo_arg_invalid(cf, arg);
-    }
-
-    *msec = n;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
-    size_t min, size_t max, size_t *size)
-{
-    off_t  n;
-
-    n = ngx_parse_offset(value);
-
-    if (n == NGX_ERROR) {
-        return ngx_http_klaviyo_arg_invalid(cf, arg);
-    }
-
-    if ((size_t) n < min || (size_t) n > max) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\": it must be %uz to %uz bytes",
-                           arg, min, max);
-        return NGX_CONF_ERROR;
-    }
-
-    *size = n;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", arg);
-
-    return NGX_CONF_ERROR;
 }

@@ -21,11 +21,29 @@ char *ngx_http_klaviyo_key_file(ngx_conf_t *cf,
 char *ngx_http_klaviyo_key(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value);
 
-/* endpoint and proxy, set as lines of the block are */
+/* company, endpoint and proxy, set as lines of the block are */
+char *ngx_http_klaviyo_company(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 char *ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 char *ngx_http_klaviyo_proxy(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+/* hold, as a line of the block */
+char *ngx_http_klaviyo_hold(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+
+/* 1: the argument begins with `name`, which ends in "="; the value behind it */
+ngx_uint_t ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name,
+    ngx_str_t *value);
+
+/* NGX_CONF_ERROR is already logged */
+char *ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, ngx_msec_t *msec);
+char *ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, size_t min, size_t max, size_t *size);
+char *ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg);
 
 
 #endif /* NGX_HTTP_KLAVIYO_SETTING_H */

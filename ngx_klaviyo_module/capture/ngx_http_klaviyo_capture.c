@@ -4,17 +4,21 @@
  */
 
 
-#include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_wait.h"
 
 
 static char *ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf);
+static char *ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
+    ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule);
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
-static const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 static ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason);
@@ -38,10 +42,17 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
      *     conf->profile = NULL;
      *     conf->properties = NULL;
      *     conf->account = { 0, NULL };
+     *     conf->identity = 0;
+     *     conf->skip = 0;
+     *     conf->named = NULL;
      */
 
     conf->tracks = NGX_CONF_UNSET_PTR;
     conf->defaults = NGX_CONF_UNSET;
+    conf->header = NGX_CONF_UNSET_PTR;
+    conf->request_body = NGX_CONF_UNSET;
+    conf->kx_cookie = NGX_CONF_UNSET_PTR;
+    conf->consent = NGX_CONF_UNSET_PTR;
     conf->rules = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -62,7 +73,8 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->profile == NULL
             && conf->properties == NULL
             && conf->account.data == NULL
-            && conf->defaults == NGX_CONF_UNSET);
+            && conf->defaults == NGX_CONF_UNSET
+            && conf->header == NGX_CONF_UNSET_PTR);
 
     ngx_conf_merge_ptr_value(conf->tracks, prev->tracks, NULL);
 
@@ -80,10 +92,21 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     ngx_conf_merge_str_value(conf->account, prev->account, "");
     ngx_conf_merge_value(conf->defaults, prev->defaults, 1);
+    ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
+    ngx_conf_merge_value(conf->request_body, prev->request_body, 0);
+    ngx_conf_merge_bitmask_value(conf->identity, prev->identity,
+                                 NGX_HTTP_KLAVIYO_IDENTITY_DEFAULT);
+    ngx_conf_merge_ptr_value(conf->kx_cookie, prev->kx_cookie, NULL);
+    ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
+    ngx_conf_merge_bitmask_value(conf->skip, prev->skip,
+                                 NGX_HTTP_KLAVIYO_SKIP_DEFAULT);
 
     if (same) {
         conf->rules = prev->rules;
-        return NGX_CONF_OK;
+        conf->named = prev->named;
+
+        return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
+               ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
     if (conf->account.len
@@ -98,11 +121,28 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     conf->rules = NULL;
 
-    if (conf->tracks == NULL) {
-        return NGX_CONF_OK;
+    if (conf->header) {
+        conf->named = ngx_palloc(cf->pool, sizeof(ngx_http_klaviyo_rule_t));
+        if (conf->named == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_http_klaviyo_capture_compile(cf, kmcf, conf, conf->header,
+                                             conf->named)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
     }
 
-    return ngx_http_klaviyo_capture_rules(cf, kmcf, conf);
+    if (conf->tracks
+        && ngx_http_klaviyo_capture_rules(cf, kmcf, conf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -129,18 +169,32 @@ ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
             return NGX_CONF_ERROR;
         }
 
-        rule->track = &track[i];
-
-        rule->account = ngx_http_klaviyo_capture_account(cf, kmcf, conf,
-                                                         &track[i]);
-        if (rule->account == NULL) {
+        if (ngx_http_klaviyo_capture_compile(cf, kmcf, conf, &track[i], rule)
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
+    }
 
-        rule->template = ngx_http_klaviyo_template(cf, conf, &track[i]);
-        if (rule->template == NULL) {
-            return NGX_CONF_ERROR;
-        }
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
+    ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule)
+{
+    rule->track = track;
+
+    rule->account = ngx_http_klaviyo_capture_account(cf, kmcf, conf, track);
+    if (rule->account == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rule->template = ngx_http_klaviyo_template(cf, conf, track);
+    if (rule->template == NULL) {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -157,10 +211,10 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
 
     if (kmcf->accounts.nelts == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no account for klaviyo_track \"%V\" in %s:%ui: add "
+                      "no account for %V \"%V\" in %s:%ui: add "
                       "\"klaviyo_account shop { api_key_file <path>; }\" to "
                       "the http block",
-                      &track->metric.value, track->conf_file,
+                      &track->directive, &track->metric.value, track->conf_file,
                       track->conf_line);
         return NULL;
     }
@@ -172,10 +226,10 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
 
         if (found == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown account \"%V\" for klaviyo_track \"%V\" in "
-                          "%s:%ui, there is no klaviyo_account of this name",
-                          name, &track->metric.value, track->conf_file,
-                          track->conf_line);
+                          "unknown account \"%V\" for %V \"%V\" in %s:%ui, "
+                          "there is no klaviyo_account of this name",
+                          name, &track->directive, &track->metric.value,
+                          track->conf_file, track->conf_line);
         }
 
         return found;
@@ -185,11 +239,14 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
 
     if (kmcf->accounts.nelts > 1) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no account chosen for klaviyo_track \"%V\" in %s:%ui, "
-                      "and there are %ui: add \"account=<name>\" to it or "
-                      "\"klaviyo_account_default <name>;\" to its level",
-                      &track->metric.value, track->conf_file,
-                      track->conf_line, kmcf->accounts.nelts);
+                      "no account chosen for %V \"%V\" in %s:%ui, and there "
+                      "are %ui: add %s\"klaviyo_account_default <name>;\" to "
+                      "its level",
+                      &track->directive, &track->metric.value,
+                      track->conf_file, track->conf_line,
+                      kmcf->accounts.nelts,
+                      track == conf->header
+                      ? "" : "\"account=<name>\" to it or ");
         return NULL;
     }
 
@@ -228,7 +285,7 @@ ngx_http_klaviyo_capture_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 {
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, n;
     const char                   *reason;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_rule_t      *rule;
@@ -236,21 +293,22 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
-    if (klcf->rules == NULL) {
+    if (klcf->rules == NULL && klcf->named == NULL) {
         return NGX_OK;
     }
 
-    rule = klcf->rules->elts;
+    n = klcf->rules ? klcf->rules->nelts : 0;
+    rule = n ? klcf->rules->elts : klcf->named;
 
     ctx = ngx_http_klaviyo_context(r, 1);
 
     if (ctx == NULL) {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
-                           klcf->rules->nelts);
+                           ngx_max(n, 1));
         return NGX_ERROR;
     }
 
-    for (i = 0; i < klcf->rules->nelts; i++) {
+    for (i = 0; i < n; i++) {
 
         reason = ngx_http_klaviyo_capture_rule(r, ctx, &rule[i]);
 
@@ -259,27 +317,47 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         }
     }
 
+    if (klcf->named) {
+        ngx_http_klaviyo_header_capture(r, ctx, klcf->named);
+    }
+
+    if (ctx->captured && ngx_http_klaviyo_body_missing(r, ctx)) {
+        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_VALUE_BODY, 1);
+    }
+
     ctx->logged = 1;
 
     return NGX_OK;
 }
 
 
-/* NULL: captured */
-
-static const char *
+const char *
 ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
     ngx_int_t          rc;
+    const char        *held;
     klaviyo_event_t    event;
     klaviyo_counter_e  reason;
+
+    ctx->wait.len = 0;
 
     rc = ngx_http_klaviyo_capture_event(r, ctx, rule, &event, &reason);
 
     if (rc == NGX_DECLINED) {
         klaviyo_ring_count(rule->account->ring, reason, 1);
         return klaviyo_counter_names[reason].name;
+    }
+
+    if (ctx->wait.len) {
+        held = ngx_http_klaviyo_wait_event(r, ctx, rule->account, &event);
+
+        if (ctx->captured == 0 && ctx->held++ == 0) {
+            ctx->id.len = event.unique_id_len;
+            ctx->id.data = (u_char *) event.unique_id;
+        }
+
+        return held;
     }
 
     switch (klaviyo_ring_append(rule->account->ring, &event)) {
@@ -302,7 +380,7 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
         return "detached";
     }
 
-    if (ctx->captured++ == 0) {
+    if (ctx->captured++ == 0 && ctx->held == 0) {
         ctx->id.len = event.unique_id_len;
         ctx->id.data = (u_char *) event.unique_id;
     }
@@ -316,10 +394,19 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason)
 {
-    ngx_str_t  value;
+    ngx_str_t   value;
+    ngx_uint_t  except;
 
     if (!ngx_http_klaviyo_capture_status(r, rule->track->statuses)) {
         *reason = KLAVIYO_COUNT_SKIPPED_STATUS;
+        return NGX_DECLINED;
+    }
+
+    /* an application that names an event knows what it answers to */
+
+    except = rule->template->named ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0;
+
+    if (ngx_http_klaviyo_skipped(r, ctx, except, reason) != NGX_OK) {
         return NGX_DECLINED;
     }
 

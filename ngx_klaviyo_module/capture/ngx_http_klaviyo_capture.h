@@ -30,6 +30,7 @@ typedef struct {
 /* one klaviyo_track */
 
 typedef struct {
+    ngx_str_t                  directive;
     ngx_http_complex_value_t   metric;
     ngx_http_complex_value_t  *filter;     /* if=                            */
     ngx_array_t               *statuses;   /* NULL: 2xx and 3xx              */
@@ -46,6 +47,14 @@ typedef struct {
     u_char                    *conf_file;  /* where it stands, for messages  */
     ngx_uint_t                 conf_line;
 } ngx_http_klaviyo_track_t;
+
+
+/* klaviyo_kx_cookie */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_str_t                  attributes; /* all that follows the value     */
+} ngx_http_klaviyo_kx_cookie_t;
 
 
 /* a track as it applies in one location: account chosen, template compiled */
@@ -65,8 +74,22 @@ typedef struct {
     ngx_str_t                  account;    /* klaviyo_account_default        */
     ngx_flag_t                 defaults;
 
+    ngx_uint_t                 identity;   /* NGX_HTTP_KLAVIYO_IDENTITY_*    */
+    ngx_http_klaviyo_kx_cookie_t
+                              *kx_cookie;  /* UNSET_PTR: inherit, NULL: off  */
+
+    ngx_http_klaviyo_track_t  *header;     /* klaviyo_response_header, whose
+                                              name stands as the metric;
+                                              UNSET_PTR: inherit, NULL: off  */
+    ngx_flag_t                 request_body;
+
+    ngx_http_complex_value_t  *consent;    /* UNSET_PTR: inherit, NULL: off  */
+    ngx_uint_t                 skip;       /* NGX_HTTP_KLAVIYO_SKIP_*        */
+
     ngx_array_t               *rules;      /* ngx_http_klaviyo_rule_t, made by
                                               merging; NULL: nothing to do   */
+    ngx_http_klaviyo_rule_t   *named;      /* of the header's events, made by
+                                              merging; NULL: there is none   */
 } ngx_http_klaviyo_loc_conf_t;
 
 
@@ -81,8 +104,46 @@ char *ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 char *ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* $klaviyo_event_id, $klaviyo_captured; in preconfiguration */
+/* directives: klaviyo_identity, klaviyo_kx_cookie */
+char *ngx_http_klaviyo_identity(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_klaviyo_kx_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* the filter that sets the cookie, if there is one; in postconfiguration */
+void ngx_http_klaviyo_kx_cookie_init(ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* directives: klaviyo_consent, klaviyo_skip, klaviyo_bots */
+char *ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_klaviyo_skip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_klaviyo_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* makes kmcf->bots of the built-in list and the file; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_bots_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* directives: klaviyo_response_header, klaviyo_request_body */
+char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_klaviyo_request_body(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* directives: klaviyo_json, klaviyo_form */
+char *ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* the header filter; in postconfiguration */
+void ngx_http_klaviyo_header_init(void);
+
+/* the handler that reads bodies, if one is to be; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_body_init(ngx_conf_t *cf);
+
+/* the variables $klaviyo_*; in preconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);
+
+/* the zones of accounts that hold events; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_wait_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* the log-phase handler, first of its phase; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);

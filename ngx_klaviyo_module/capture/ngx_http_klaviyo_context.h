@@ -14,16 +14,37 @@
 #define NGX_HTTP_KLAVIYO_ID_LEN  36
 
 
+typedef struct ngx_http_klaviyo_claims_s  ngx_http_klaviyo_claims_t;
+
+
+typedef struct ngx_http_klaviyo_source_state_s
+    ngx_http_klaviyo_source_state_t;
+
+
 typedef struct {
     ngx_http_request_t  *request;
     ngx_str_t            id;         /* of the first event; empty: not yet   */
     ngx_uint_t           captured;
+    ngx_uint_t           held;       /* events that wait for their visitor   */
+    ngx_str_t            wait;       /* the key of the one just written      */
     const char          *reason;     /* why the first rule gave no event     */
+
+    ngx_http_klaviyo_claims_t
+                        *claims;     /* of identity, see _identity.h         */
+
+    void                *judge;      /* the location that set `skip`         */
+    ngx_uint_t           skip;       /* why no event may be captured         */
+
+    ngx_array_t         *named;      /* ngx_str_t, of the answer: values of
+                                        klaviyo_response_header; or NULL     */
+    ngx_http_klaviyo_source_state_t
+                        *sources;    /* of klaviyo_json; NULL: not yet       */
 
     u_char               minted[NGX_HTTP_KLAVIYO_ID_LEN];
     unsigned             told:1;     /* the minted id was handed out         */
     unsigned             asking:1;   /* unique_id is being evaluated         */
     unsigned             logged:1;   /* the rules have been gone through     */
+    unsigned             large:1;    /* klaviyo_request_body left it unread  */
 } ngx_http_klaviyo_ctx_t;
 
 
@@ -41,6 +62,14 @@ ngx_http_klaviyo_ctx_t *ngx_http_klaviyo_context(ngx_http_request_t *r,
 ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
     ngx_str_t *id, ngx_uint_t *bad);
+
+/* captures the event of a rule: NULL, or why there is none, and counts it */
+const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+
+/* 1: klaviyo_request_body is on here, and the body is not in memory */
+ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx);
 
 /*
  * Writes the event of a rule: NGX_OK, or NGX_DECLINED with the reason.  What

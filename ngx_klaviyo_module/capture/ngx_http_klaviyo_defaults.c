@@ -3,14 +3,12 @@
  * where, how and whence, and the campaign's arguments.
  *
  * All of it is the visitor's own text.  URLs lose the arguments that carry
- * an identity, under each way to write their names.
+ * an identity.
  */
 
 
 #include "ngx_http_klaviyo_template.h"
-
-
-#define NGX_HTTP_KLAVIYO_ARG_MAX  (sizeof("utm_email") - 1)
+#include "ngx_http_klaviyo_url.h"
 
 
 static ngx_int_t ngx_http_klaviyo_default_url(ngx_http_request_t *r,
@@ -27,17 +25,10 @@ static ngx_int_t ngx_http_klaviyo_default_agent(ngx_http_request_t *r,
     ngx_str_t *value);
 static void ngx_http_klaviyo_default_host(ngx_http_request_t *r,
     ngx_str_t *host, ngx_str_t *port);
-static u_char *ngx_http_klaviyo_strip(u_char *dst, ngx_str_t *uri);
-static ngx_uint_t ngx_http_klaviyo_is_identity(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_klaviyo_split(ngx_str_t *uri, ngx_str_t *path,
-    ngx_str_t *args);
-static u_char *ngx_http_klaviyo_next_arg(u_char *p, u_char *last,
-    u_char **equal);
 static ngx_uint_t ngx_http_klaviyo_utm_name(u_char *p, u_char *last,
     u_char *name);
 static ngx_int_t ngx_http_klaviyo_utm_value(ngx_http_request_t *r, u_char *p,
     u_char *last, ngx_str_t *value);
-static u_char *ngx_http_klaviyo_decode(u_char *p, u_char *last, u_char *ch);
 
 
 ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[] = {
@@ -53,14 +44,6 @@ ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[] = {
     { ngx_string("UserAgent"), ngx_http_klaviyo_default_agent,
       KLAVIYO_VALUE_STRING },
     { ngx_null_string, NULL, 0 }
-};
-
-
-static ngx_str_t  ngx_http_klaviyo_identities[] = {
-    ngx_string("_kx"),
-    ngx_string("_ke"),
-    ngx_string("utm_email"),
-    ngx_null_string
 };
 
 
@@ -99,7 +82,7 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
     p = ngx_cpymem(p, scheme.data, scheme.len);
     p = ngx_cpymem(p, host.data, host.len);
     p = ngx_cpymem(p, port.data, port.len);
-    p = ngx_http_klaviyo_strip(p, &r->unparsed_uri);
+    p = ngx_http_klaviyo_url_strip(p, &r->unparsed_uri);
 
     value->len = p - value->data;
 
@@ -147,7 +130,7 @@ ngx_http_klaviyo_default_path(ngx_http_request_t *r, ngx_str_t *value)
 {
     ngx_str_t  args;
 
-    (void) ngx_http_klaviyo_split(&r->unparsed_uri, value, &args);
+    (void) ngx_http_klaviyo_url_split(&r->unparsed_uri, value, &args);
 
     return NGX_OK;
 }
@@ -204,7 +187,7 @@ ngx_http_klaviyo_default_referrer(ngx_http_request_t *r, ngx_str_t *value)
         return NGX_ERROR;
     }
 
-    value->len = ngx_http_klaviyo_strip(value->data, &referer->value)
+    value->len = ngx_http_klaviyo_url_strip(value->data, &referer->value)
                  - value->data;
 
     return NGX_OK;
@@ -224,124 +207,6 @@ ngx_http_klaviyo_default_agent(ngx_http_request_t *r, ngx_str_t *value)
 }
 
 
-/* copies a URL without its identities and without a fragment */
-
-static u_char *
-ngx_http_klaviyo_strip(u_char *dst, ngx_str_t *uri)
-{
-    u_char      mark, *p, *end, *last, *equal;
-    ngx_str_t   path, args;
-
-    if (!ngx_http_klaviyo_split(uri, &path, &args)) {
-        return ngx_cpymem(dst, path.data, path.len);
-    }
-
-    dst = ngx_cpymem(dst, path.data, path.len);
-
-    mark = '?';
-    last = args.data + args.len;
-
-    for (p = args.data; p < last; p = end + 1) {
-
-        end = ngx_http_klaviyo_next_arg(p, last, &equal);
-
-        if (ngx_http_klaviyo_is_identity(p, equal)) {
-            continue;
-        }
-
-        *dst++ = mark;
-        mark = '&';
-
-        dst = ngx_cpymem(dst, p, end - p);
-    }
-
-    return dst;
-}
-
-
-static ngx_uint_t
-ngx_http_klaviyo_is_identity(u_char *p, u_char *last)
-{
-    u_char      ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
-    size_t      len;
-    ngx_str_t  *identity;
-
-    for (len = 0; p < last; len++) {
-
-        if (len == NGX_HTTP_KLAVIYO_ARG_MAX) {
-            return 0;
-        }
-
-        p = ngx_http_klaviyo_decode(p, last, &ch);
-        name[len] = ngx_tolower(ch);
-    }
-
-    for (identity = ngx_http_klaviyo_identities; identity->len; identity++) {
-
-        if (len == identity->len
-            && ngx_memcmp(name, identity->data, len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* without a fragment; 0: there is no `?` */
-
-static ngx_uint_t
-ngx_http_klaviyo_split(ngx_str_t *uri, ngx_str_t *path, ngx_str_t *args)
-{
-    u_char  *p, *last;
-
-    last = uri->data + uri->len;
-
-    p = ngx_strlchr(uri->data, last, '#');
-    if (p) {
-        last = p;
-    }
-
-    *path = *uri;
-
-    p = ngx_strlchr(uri->data, last, '?');
-
-    if (p == NULL) {
-        path->len = last - uri->data;
-        return 0;
-    }
-
-    path->len = p - uri->data;
-
-    args->data = p + 1;
-    args->len = last - args->data;
-
-    return 1;
-}
-
-
-/* the end of the argument at p, and of its name */
-
-static u_char *
-ngx_http_klaviyo_next_arg(u_char *p, u_char *last, u_char **equal)
-{
-    u_char  *end;
-
-    end = ngx_strlchr(p, last, '&');
-    if (end == NULL) {
-        end = last;
-    }
-
-    *equal = ngx_strlchr(p, end, '=');
-    if (*equal == NULL) {
-        *equal = end;
-    }
-
-    return end;
-}
-
-
 ngx_int_t
 ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
     ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n)
@@ -354,7 +219,7 @@ ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
 
     *n = 0;
 
-    if (!ngx_http_klaviyo_split(&r->unparsed_uri, &path, &args)) {
+    if (!ngx_http_klaviyo_url_split(&r->unparsed_uri, &path, &args)) {
         return NGX_OK;
     }
 
@@ -364,7 +229,7 @@ ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
 
     for (p = args.data; p < last; p = end + 1) {
 
-        end = ngx_http_klaviyo_next_arg(p, last, &equal);
+        end = ngx_http_klaviyo_url_arg(p, last, &equal);
 
         name.len = ngx_http_klaviyo_utm_name(p, equal, buf);
 
@@ -435,7 +300,7 @@ ngx_http_klaviyo_utm_name(u_char *p, u_char *last, u_char *name)
             return 0;
         }
 
-        p = ngx_http_klaviyo_decode(p, last, &ch);
+        p = ngx_http_klaviyo_url_decode(p, last, &ch);
 
         if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9') && ch != '_') {
             return 0;
@@ -477,32 +342,10 @@ ngx_http_klaviyo_utm_value(ngx_http_request_t *r, u_char *p, u_char *last,
             continue;
         }
 
-        p = ngx_http_klaviyo_decode(p, last, dst++);
+        p = ngx_http_klaviyo_url_decode(p, last, dst++);
     }
 
     value->len = dst - value->data;
 
     return NGX_OK;
-}
-
-
-/* one byte of percent-encoded text; what is no encoding is itself */
-
-static u_char *
-ngx_http_klaviyo_decode(u_char *p, u_char *last, u_char *ch)
-{
-    ngx_int_t  n;
-
-    if (*p == '%' && last - p > 2) {
-        n = ngx_hextoi(p + 1, 2);
-
-        if (n != NGX_ERROR) {
-            *ch = (u_char) n;
-            return p + 3;
-        }
-    }
-
-    *ch = *p;
-
-    return p + 1;
 }

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_values.h"
+#include "ngx_http_klaviyo_wait.h"
 
 
 static ngx_int_t ngx_http_klaviyo_evaluate_ops(
@@ -13,8 +13,10 @@ static void ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op,
     ngx_str_t *value);
-static ngx_uint_t ngx_http_klaviyo_unescape(ngx_http_request_t *r,
-    ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_decoded(ngx_http_request_t *r,
+    ngx_str_t *value, ngx_str_t *decoded);
+static ngx_int_t ngx_http_klaviyo_evaluate_identity(
+    ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_evaluate_rest(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_evaluate_amount(
@@ -49,11 +51,19 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
         return NGX_ERROR;
     }
 
-    if (ngx_http_klaviyo_evaluate_ops(values, 0, profile) != NGX_OK) {
+    if (ngx_http_klaviyo_evaluate_ops(values, 0, profile) != NGX_OK
+        || ngx_http_klaviyo_evaluate_identity(values, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    if (!values->identified) {
+    if (values->account->hold
+        && ngx_http_klaviyo_wait(values, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!values->identified && ctx->wait.len == 0) {
         *reason = KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
         return NGX_DECLINED;
     }
@@ -138,14 +148,15 @@ ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
 
 /*
  * A value that does not pass becomes empty.  Cookies are not decoded by
- * nginx, and most applications encode the `@` and the `+` in theirs: what is
- * none as it stands may be one when it is decoded.
+ * nginx, and most applications encode the `@` and the `+` in theirs: what
+ * passes when it is decoded is meant so.
  */
 
 static void
 ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value)
 {
+    ngx_str_t       decoded;
     const uint8_t  *p;
 
     p = value->data;
@@ -157,19 +168,22 @@ ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
         return;
     }
 
-    if (ngx_http_klaviyo_passes(op, value)
-        || (ngx_http_klaviyo_unescape(values->request, value)
-            && ngx_http_klaviyo_passes(op, value)))
+    if (op->check != NGX_HTTP_KLAVIYO_CHECK_NONE
+        && ngx_http_klaviyo_decoded(values->request, value, &decoded)
+        && ngx_http_klaviyo_passes(op, &decoded))
     {
-        values->identified = 1;
+        *value = decoded;
+
+    } else if (!ngx_http_klaviyo_passes(op, value)) {
+        klaviyo_ring_count(values->ring,
+                           op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
+                           ? KLAVIYO_COUNT_VALUE_EMAIL
+                           : KLAVIYO_COUNT_VALUE_PHONE, 1);
+        value->len = 0;
         return;
     }
 
-    klaviyo_ring_count(values->ring,
-                       op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
-                       ? KLAVIYO_COUNT_VALUE_EMAIL
-                       : KLAVIYO_COUNT_VALUE_PHONE, 1);
-    value->len = 0;
+    values->identified |= op->identifier;
 }
 
 
@@ -193,28 +207,69 @@ ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op, ngx_str_t *value)
 /* 0: nothing is encoded in it */
 
 static ngx_uint_t
-ngx_http_klaviyo_unescape(ngx_http_request_t *r, ngx_str_t *value)
+ngx_http_klaviyo_decoded(ngx_http_request_t *r, ngx_str_t *value,
+    ngx_str_t *decoded)
 {
-    u_char  *src, *dst, *p;
+    u_char  *src, *dst;
 
     if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
         return 0;
     }
 
-    p = ngx_pnalloc(r->pool, value->len);
-    if (p == NULL) {
+    decoded->data = ngx_pnalloc(r->pool, value->len);
+    if (decoded->data == NULL) {
         return 0;
     }
 
     src = value->data;
-    dst = p;
+    dst = decoded->data;
 
     ngx_unescape_uri(&dst, &src, value->len, 0);
 
-    value->data = p;
-    value->len = dst - p;
+    decoded->len = dst - decoded->data;
 
     return 1;
+}
+
+
+/*
+ * What the configuration names is the application's word.  A visitor's own
+ * claim beside it could turn the one's event into a change of the other.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_evaluate_identity(ngx_http_klaviyo_values_t *values,
+    ngx_http_klaviyo_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    klaviyo_identity_text_t  *value;
+
+    if (values->identified & NGX_HTTP_KLAVIYO_IS_KNOWN) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_klaviyo_identify(values->request, ctx, values->account,
+                                   values->ring, &values->identity);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
+    }
+
+    value = values->identity.value;
+
+    if (values->identified & NGX_HTTP_KLAVIYO_IS_ANONYMOUS) {
+        value[KLAVIYO_IDENTITY_ANONYMOUS_ID].len = 0;
+    }
+
+    values->identified |= NGX_HTTP_KLAVIYO_IS_KNOWN;
+
+    for (i = 0; i < KLAVIYO_IDENTITY_N; i++) {
+        values->size += sizeof(",\"anonymous_id\":") - 1
+                        + klaviyo_json_string_size(value[i].len);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -40,7 +40,7 @@ static ngx_http_klaviyo_known_t  ngx_http_klaviyo_knowns[] = {
     ngx_http_klaviyo_known("email", ATTRIBUTES, EMAIL, 1, 0),
     ngx_http_klaviyo_known("phone_number", ATTRIBUTES, PHONE, 1, 0),
     ngx_http_klaviyo_known("external_id", ATTRIBUTES, NONE, 1, 0),
-    ngx_http_klaviyo_known("anonymous_id", ATTRIBUTES, NONE, 1, 0),
+    ngx_http_klaviyo_known("anonymous_id", ATTRIBUTES, NONE, 2, 0),
     ngx_http_klaviyo_known("_kx", ATTRIBUTES, NONE, 1, 0),
     ngx_http_klaviyo_known("first_name", ATTRIBUTES, NONE, 0, 0),
     ngx_http_klaviyo_known("last_name", ATTRIBUTES, NONE, 0, 0),

@@ -12,6 +12,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_FORMS_DEPTH  32
+#define NGX_HTTP_KLAVIYO_FORMS_FILES  10000
 #define NGX_HTTP_KLAVIYO_FORMS_FILE   (16 * 1024 * 1024)
 
 
@@ -65,12 +66,14 @@ static void ngx_http_klaviyo_forms_set(ngx_command_t *cmd);
 
 static ngx_array_t  *ngx_http_klaviyo_forms;
 static ngx_uint_t    ngx_http_klaviyo_forms_at;
+static ngx_uint_t    ngx_http_klaviyo_forms_files;
 
 
 void
 ngx_http_klaviyo_forms_scan(ngx_conf_t *cf, ngx_command_t *cmd)
 {
     ngx_http_klaviyo_forms_at = 0;
+    ngx_http_klaviyo_forms_files = 0;
     ngx_http_klaviyo_forms = ngx_array_create(cf->pool, 16,
                                              sizeof(ngx_http_klaviyo_form_t));
 
@@ -140,7 +143,9 @@ ngx_http_klaviyo_forms_file(ngx_conf_t *cf, ngx_str_t *file, ngx_uint_t depth)
     ngx_file_t                 f;
     ngx_http_klaviyo_reader_t  reader;
 
-    if (depth > NGX_HTTP_KLAVIYO_FORMS_DEPTH) {
+    if (depth > NGX_HTTP_KLAVIYO_FORMS_DEPTH
+        || ++ngx_http_klaviyo_forms_files > NGX_HTTP_KLAVIYO_FORMS_FILES)
+    {
         return;
     }
 

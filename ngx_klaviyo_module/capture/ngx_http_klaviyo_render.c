@@ -22,11 +22,23 @@ static void ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
 static void ngx_http_klaviyo_write_group(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json, ngx_http_klaviyo_section_e section,
     const char *name, size_t len);
+static void ngx_http_klaviyo_write_identity(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, klaviyo_identity_e from, klaviyo_identity_e to);
 static ngx_uint_t ngx_http_klaviyo_write_member(
     ngx_http_klaviyo_values_t *values, klaviyo_json_t *json, ngx_str_t *name,
     ngx_uint_t type, ngx_str_t *value);
 static void ngx_http_klaviyo_write_text(klaviyo_json_t *json,
     ngx_str_t *text);
+
+
+ngx_str_t  ngx_http_klaviyo_identity_names[] = {
+    ngx_string("\"id\":"),
+    ngx_string("\"_kx\":"),
+    ngx_string("\"email\":"),
+    ngx_string("\"phone_number\":"),
+    ngx_string("\"external_id\":"),
+    ngx_string("\"anonymous_id\":")
+};
 
 
 static u_char  ngx_http_klaviyo_scratch[NGX_HTTP_KLAVIYO_SCRATCH];
@@ -48,6 +60,7 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 
     values.request = r;
     values.template = rule->template;
+    values.account = rule->account;
     values.ring = rule->account->ring;
 
     rc = ngx_http_klaviyo_evaluate(&values, ctx, reason);
@@ -130,10 +143,14 @@ ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
     klaviyo_json_literal(json, "{\"type\":\"profile\"");
 
     ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_ID);
+    ngx_http_klaviyo_write_identity(values, json, KLAVIYO_IDENTITY_ID,
+                                    KLAVIYO_IDENTITY_KX);
 
     klaviyo_json_literal(json, ",\"attributes\":{");
 
     ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_ATTRIBUTES);
+    ngx_http_klaviyo_write_identity(values, json, KLAVIYO_IDENTITY_KX,
+                                    KLAVIYO_IDENTITY_N);
 
     ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_LOCATION,
                                  "\"location\":{",
@@ -300,6 +317,27 @@ ngx_http_klaviyo_write_group(ngx_http_klaviyo_values_t *values,
     }
 
     klaviyo_json_literal(json, "}");
+}
+
+
+static void
+ngx_http_klaviyo_write_identity(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, klaviyo_identity_e from, klaviyo_identity_e to)
+{
+    klaviyo_identity_e        i;
+    klaviyo_identity_text_t  *value;
+
+    value = values->identity.value;
+
+    for (i = from; i < to; i++) {
+
+        if (value[i].len) {
+            ngx_http_klaviyo_write_text(json,
+                                        &ngx_http_klaviyo_identity_names[i]);
+            klaviyo_json_string(json, value[i].data, value[i].len,
+                                KLAVIYO_IDENTITY_MAX);
+        }
+    }
 }
 
 

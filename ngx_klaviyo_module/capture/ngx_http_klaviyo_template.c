@@ -66,6 +66,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     }
 
     template->defaults = conf->defaults;
+    template->named = (track == conf->header);
     template->size = NGX_HTTP_KLAVIYO_FRAME;
 
     n = profile ? profile->nelts : 0;
@@ -173,10 +174,10 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
         }
 
         if (op->identifier) {
-            template->identified = 1;
+            template->identified |= op->identifier;
         }
 
-        if (*n == first || op[-1].value || op[-1].get) {
+        if (*n == first || op[-1].value || op[-1].get || template->named) {
             (*n)++;
             continue;
         }
@@ -211,6 +212,7 @@ ngx_http_klaviyo_template_defaults(ngx_conf_t *cf,
 
         op = &template->ops[(*n)++];
 
+        op->name = dflt->name;
         op->get = dflt->get;
         op->type = dflt->type;
 
@@ -311,6 +313,7 @@ ngx_http_klaviyo_template_op(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
         return NGX_OK;
     }
 
+    op->name = *name;
     op->type = type;
 
     if (value->lengths == NULL) {

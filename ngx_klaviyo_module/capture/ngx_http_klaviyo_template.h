@@ -40,13 +40,19 @@ typedef enum {
 } ngx_http_klaviyo_check_e;
 
 
+/* an anonymous_id says that it is the same visitor, not who that is */
+
+#define NGX_HTTP_KLAVIYO_IS_KNOWN      1
+#define NGX_HTTP_KLAVIYO_IS_ANONYMOUS  2
+
+
 /* a profile field that has its own place in Klaviyo's schema */
 
 typedef struct {
     ngx_str_t                    name;
     ngx_http_klaviyo_section_e   section;
     ngx_http_klaviyo_check_e     check;
-    unsigned                     identifier:1;
+    unsigned                     identifier:2; /* NGX_HTTP_KLAVIYO_IS_*     */
     unsigned                     number:1;     /* may be a number too       */
 } ngx_http_klaviyo_known_t;
 
@@ -64,6 +70,7 @@ typedef struct {
 
 
 typedef struct {
+    ngx_str_t                    name;
     ngx_str_t                    text;         /* `"name":`, or, without a
                                                   value, finished members   */
     ngx_http_complex_value_t    *value;
@@ -73,7 +80,7 @@ typedef struct {
     ngx_uint_t                   type;         /* klaviyo_value_type_e      */
     ngx_uint_t                   members;      /* in finished text          */
     ngx_http_klaviyo_check_e     check;
-    unsigned                     identifier:1;
+    unsigned                     identifier:2;
 } ngx_http_klaviyo_op_t;
 
 
@@ -90,8 +97,11 @@ struct ngx_http_klaviyo_template_s {
     ngx_http_klaviyo_op_t        backfill;
 
     size_t                       size;         /* of all that is no value   */
-    unsigned                     identified:1; /* by a constant             */
+    unsigned                     identified:2; /* by a constant             */
     unsigned                     defaults:1;
+    unsigned                     named:1;      /* for events that the
+                                                  application names: each
+                                                  constant an operation     */
 };
 
 

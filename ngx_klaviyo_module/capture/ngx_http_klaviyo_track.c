@@ -96,6 +96,7 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
 
+    track->directive = cmd->name;
     track->conf_file = cf->conf_file->file.name.data;
     track->conf_line = cf->conf_file->line;
 

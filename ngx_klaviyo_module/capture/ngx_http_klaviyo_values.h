@@ -8,7 +8,7 @@
 #define NGX_HTTP_KLAVIYO_VALUES_H
 
 
-#include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_identity.h"
 
 
 /* what the operations, the utm_* arguments and the rest evaluate to */
@@ -16,7 +16,8 @@
 typedef struct {
     ngx_http_request_t            *request;
     ngx_http_klaviyo_template_t   *template;
-    klaviyo_ring_t                *ring;
+    ngx_http_klaviyo_account_t    *account;
+    klaviyo_ring_t                *ring;        /* the account's            */
 
     ngx_str_t                     *ops;
     ngx_http_klaviyo_utm_t        *utm;
@@ -29,12 +30,18 @@ typedef struct {
     ngx_str_t                      unique_id;
     int64_t                        time;
 
+    klaviyo_identity_t             identity;    /* beside the operations    */
+
     size_t                         size;
 
-    unsigned                       identified:1;
+    unsigned                       identified:2;
     unsigned                       backfill:1;
     unsigned                       list_cut:1;
 } ngx_http_klaviyo_values_t;
+
+
+/* `"name":`, as klaviyo_identity_e; all but the id are attributes */
+extern ngx_str_t  ngx_http_klaviyo_identity_names[];
 
 
 /*

@@ -3,7 +3,8 @@
  */
 
 
-#include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_url.h"
 
 #include <sys/random.h>
 
@@ -37,6 +38,18 @@ static ngx_http_variable_t  ngx_http_klaviyo_variables[] = {
 
     { ngx_string("klaviyo_captured"), NULL,
       ngx_http_klaviyo_variable_captured, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("klaviyo_exchange_id"), NULL,
+      ngx_http_klaviyo_exchange_id_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("klaviyo_visitor_id"), NULL,
+      ngx_http_klaviyo_visitor_id_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("klaviyo_uri"), NULL,
+      ngx_http_klaviyo_url_variable, 0, 0, 0 },
+
+    { ngx_string("klaviyo_args"), NULL,
+      ngx_http_klaviyo_url_variable, 1, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -160,20 +173,21 @@ ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
-    ctx = ngx_http_klaviyo_context(r, klcf->rules != NULL);
+    rule = klcf->rules ? klcf->rules->elts : klcf->named;
+
+    ctx = ngx_http_klaviyo_context(r, rule != NULL);
 
     if (ctx == NULL
-        || (ctx->id.len == 0 && (klcf->rules == NULL || ctx->logged)))
+        || (ctx->id.len == 0 && (rule == NULL || ctx->logged)))
     {
         v->not_found = 1;
         return NGX_OK;
     }
 
     id = ctx->id;
+    bad = 0;
 
     if (id.len == 0) {
-        rule = klcf->rules->elts;
-
         if (ngx_http_klaviyo_own_id(r, ctx, rule->template, &id, &bad)
             != NGX_OK)
         {
@@ -182,6 +196,13 @@ ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
     }
 
     if (id.len == 0) {
+
+        /* its own may be known later: nothing is told that it could not be */
+
+        if (rule->template->unique_id.value && !bad) {
+            v->not_found = 1;
+            return NGX_OK;
+        }
 
         if (ngx_http_klaviyo_mint(ctx->minted) != NGX_OK) {
             return NGX_ERROR;
@@ -219,7 +240,7 @@ ngx_http_klaviyo_variable_captured(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ctx->captured == 0) {
+    if (ctx->captured == 0 && ctx->reason) {
         v->len = ngx_strlen(ctx->reason);
         v->data = (u_char *) ctx->reason;
 
@@ -242,16 +263,21 @@ ngx_http_klaviyo_variable_captured(ngx_http_request_t *r,
 
 /*
  * Until the first event is captured, ctx->id is only set when it was told;
- * from then on it is that event's.
+ * from then on it is that event's.  What the application names was not known
+ * when the id was told.
  */
 
 ngx_int_t
 ngx_http_klaviyo_unique_id(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_template_t *template, ngx_str_t *id, ngx_uint_t *bad)
 {
+    ngx_uint_t  told;
+
     *bad = 0;
 
-    if (ctx->captured == 0 && ctx->told) {
+    told = (ctx->captured == 0 && ctx->held == 0 && ctx->told);
+
+    if (told && !template->named) {
         *id = ctx->id;
         return NGX_OK;
     }
@@ -261,6 +287,11 @@ ngx_http_klaviyo_unique_id(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     }
 
     if (id->len) {
+        return NGX_OK;
+    }
+
+    if (told) {
+        *id = ctx->id;
         return NGX_OK;
     }
 

@@ -8,11 +8,13 @@
 
 #include "ngx_http_klaviyo_deliverer.h"
 
+#include "ngx_http_klaviyo_holder.h"
 #include "ngx_http_klaviyo_sender.h"
 #include "ngx_http_klaviyo_transport.h"
 
 
 #define NGX_HTTP_KLAVIYO_TICK   1000   /* ms between tries for the lease     */
+#define NGX_HTTP_KLAVIYO_SOON   20     /* ms, when events are to be let go   */
 #define NGX_HTTP_KLAVIYO_DRAIN  1000   /* events taken over in a tick        */
 
 
@@ -20,6 +22,7 @@ typedef struct {
     ngx_http_klaviyo_account_t  *account;
     ngx_http_klaviyo_sender_t   *sender;     /* while the lease is held      */
     klaviyo_lease_t              lease;
+    ngx_http_klaviyo_holder_t    holder;
     ngx_msec_t                   next_tick;  /* ngx_current_msec             */
     ngx_event_t                  event;
     ngx_connection_t             dummy;      /* debug logs of timers read it */
@@ -81,6 +84,9 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
         deliverer->dummy.data = deliverer;
         deliverer->next_tick = ngx_current_msec;
 
+        ngx_http_klaviyo_holder_init(&deliverer->holder, account[i],
+                                     cycle->log);
+
         err = klaviyo_lease_open(&deliverer->lease, account[i]->ring);
 
         if (err) {
@@ -137,6 +143,8 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
         ngx_http_klaviyo_deliverer_stop(deliverer);
         return;
     }
+
+    ngx_http_klaviyo_holder_verify(&deliverer->holder);
 
     if (deliverer->stopped) {
 
@@ -210,6 +218,10 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
     (void) klaviyo_ring_drain(account->ring, deliverer->lease.epoch,
                               NGX_HTTP_KLAVIYO_DRAIN);
 
+    if (ngx_http_klaviyo_holder_run(&deliverer->holder)) {
+        deliverer->next_tick = ngx_current_msec + NGX_HTTP_KLAVIYO_SOON;
+    }
+
     if (deliverer->sender) {
         return;
     }
@@ -233,6 +245,8 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
 static void
 ngx_http_klaviyo_deliverer_stand_back(ngx_http_klaviyo_deliverer_t *deliverer)
 {
+    ngx_http_klaviyo_holder_close(&deliverer->holder);
+
     if (deliverer->sender == NULL) {
         return;
     }
@@ -260,6 +274,7 @@ ngx_http_klaviyo_deliverer_stop(ngx_http_klaviyo_deliverer_t *deliverer)
         deliverer->sender = NULL;
     }
 
+    ngx_http_klaviyo_holder_close(&deliverer->holder);
     klaviyo_lease_close(&deliverer->lease);
 
     if (deliverer->event.timer_set) {

@@ -237,7 +237,12 @@ ngx_http_klaviyo_transport_string(ngx_pool_t *pool, const char *prefix,
         return NULL;
     }
 
-    ngx_sprintf(p, "%s%V%Z", prefix, value);
+    if (value->len) {
+        ngx_sprintf(p, "%s%V%Z", prefix, value);
+
+    } else {
+        ngx_sprintf(p, "%s%Z", prefix);
+    }
 
     return (char *) p;
 }

@@ -8,15 +8,20 @@
  *                     "left_out": {...}, "changed": {...}},
  *         "requests": {...}, "replies": {...},
  *         "delivery": {"deliverer": pid, "paused_for": s, ...},
- *         "queue": {"size": bytes, "used": bytes, "attached": bool}}}}
+ *         "queue": {"size": bytes, "used": bytes, "attached": bool},
+ *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
+ *                  "lost": n, "size": bytes, ...}}}}
  *
- * captured = delivered + dry_run + dead + lost + queued in every answer.
+ * captured = delivered + dry_run + dead + lost + queued in every answer, and
+ * held = waiting + released + expired + lost.  What waits is not captured
+ * before it is released.  Without `hold` there is no "hold".
  */
 
 
 #include "ngx_http_klaviyo_status.h"
 
 #include "json/klaviyo_json.h"
+#include "queue/klaviyo_hold.h"
 
 
 #define NGX_HTTP_KLAVIYO_STATUS_HEAD     256
@@ -25,6 +30,8 @@
 
 static ngx_int_t ngx_http_klaviyo_status_handler(ngx_http_request_t *r);
 static void ngx_http_klaviyo_status_account(klaviyo_json_t *json,
+    ngx_http_klaviyo_account_t *account);
+static void ngx_http_klaviyo_status_hold(klaviyo_json_t *json,
     ngx_http_klaviyo_account_t *account);
 static void ngx_http_klaviyo_status_group(klaviyo_json_t *json,
     klaviyo_figures_t *figures, const char *group);
@@ -210,10 +217,48 @@ ngx_http_klaviyo_status_account(klaviyo_json_t *json,
     ngx_http_klaviyo_status_number(json, "used", figures.used);
 
     if (figures.attached) {
-        klaviyo_json_literal(json, ",\"attached\":true}}");
+        klaviyo_json_literal(json, ",\"attached\":true}");
 
     } else {
-        klaviyo_json_literal(json, ",\"attached\":false}}");
+        klaviyo_json_literal(json, ",\"attached\":false}");
+    }
+
+    if (account->hold) {
+        ngx_http_klaviyo_status_hold(json, account);
+    }
+
+    klaviyo_json_literal(json, "}");
+}
+
+
+static void
+ngx_http_klaviyo_status_hold(klaviyo_json_t *json,
+    ngx_http_klaviyo_account_t *account)
+{
+    klaviyo_hold_figures_t  figures;
+
+    klaviyo_hold_figures(account->hold_ring, &figures);
+
+    klaviyo_json_literal(json, ",\"hold\":{");
+    ngx_http_klaviyo_status_number(json, "held", figures.held);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "waiting", figures.waiting);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "released", figures.released);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "expired", figures.expired);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "lost", figures.lost);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "size", figures.size);
+    klaviyo_json_literal(json, ",");
+    ngx_http_klaviyo_status_number(json, "used", figures.used);
+
+    if (figures.attached) {
+        klaviyo_json_literal(json, ",\"attached\":true}");
+
+    } else {
+        klaviyo_json_literal(json, ",\"attached\":false}");
     }
 }
 

@@ -608,7 +608,7 @@ sub raw {
 sub h2 {
     my ($self, $path, @headers) = @_;
 
-    my @arguments;
+    my @arguments = ('-A', Klaviyo::Test::Client::AGENT);
 
     while (my ($name, $value) = splice @headers, 0, 2) {
         push @arguments, '-H', "$name: $value";

@@ -8,6 +8,9 @@ package Klaviyo::Test::Client;
 #   $client->send("GET / HTTP/1.1\r\n..."); $client->response;
 #   $client->close; $client->reset;
 #
+# It says that it is a browser (agent => 'another', undef: says nothing), as
+# klaviyo_skip asks for one, unless a request has its own User-Agent.
+#
 # A response has status, headers (name => value, lower case; repeated ones
 # joined by ", "), body, and `header(name)`.  No answer: status 0 and `error`.
 
@@ -20,12 +23,15 @@ use Mojo::JSON       ();
 use Socket           qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes      qw(time);
 
+use constant AGENT => 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) '
+    . 'Gecko/20100101 Firefox/128.0';
+
 
 sub new {
     my ($class, %option) = @_;
 
-    return bless {host => '127.0.0.1', timeout => 10, buffer => '', %option},
-        $class;
+    return bless {host => '127.0.0.1', timeout => 10, buffer => '',
+        agent => AGENT, %option}, $class;
 }
 
 
@@ -53,6 +59,8 @@ sub request {
     }
 
     $text .= "Host: $self->{host}\r\n" if !$given{host};
+    $text .= "User-Agent: $self->{agent}\r\n"
+        if !$given{'user-agent'} && defined $self->{agent};
 
     if (defined $body) {
         utf8::encode($body) if utf8::is_utf8($body);

@@ -1,0 +1,344 @@
+/*
+ * klaviyo_response_header: takes the header out of each answer before it
+ * leaves, whatever its status, and makes events of it in the log phase.
+ *
+ * The filter stands right behind that of add_header, see `config`.
+ */
+
+
+#include "ngx_http_klaviyo_header.h"
+
+
+static ngx_int_t ngx_http_klaviyo_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_klaviyo_header_take(ngx_http_request_t *r,
+    ngx_list_t *headers, ngx_str_t *name);
+static void ngx_http_klaviyo_header_remember(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_header_cached(ngx_http_request_t *r);
+static void ngx_http_klaviyo_header_skip(ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason, ngx_uint_t n);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+char *
+ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    size_t                     i;
+    ngx_str_t                 *value;
+    ngx_http_klaviyo_track_t  *track;
+
+    if (klcf->header != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        klcf->header = NULL;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; i < value[1].len; i++) {
+
+        if (value[1].data[i] <= ' '
+            || value[1].data[i] >= 0x7f
+            || ngx_strchr("\"$(),/:;<=>?@[\\]{}", value[1].data[i]))
+        {
+            break;
+        }
+    }
+
+    if (value[1].len == 0 || i < value[1].len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name of a header \"%V\": write it as in "
+                           "X-Klaviyo-Event", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    track = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_track_t));
+    if (track == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    track->directive = cmd->name;
+    track->metric.value = value[1];
+    track->conf_file = cf->conf_file->file.name.data;
+    track->conf_line = cf->conf_file->line;
+
+    klcf->header = track;
+
+    return NGX_CONF_OK;
+}
+
+
+#if (nginx_version >= 1029000)
+
+static ngx_http_output_header_filter_pt  ngx_http_next_early_hints_filter;
+
+
+/* what is said early is for browsers: no event, and nothing for them */
+
+static ngx_int_t
+ngx_http_klaviyo_early_hints_filter(ngx_http_request_t *r)
+{
+    ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (klcf->header) {
+        (void) ngx_http_klaviyo_header_take(r, &r->headers_out.headers,
+                                            &klcf->header->metric.value);
+    }
+
+    return ngx_http_next_early_hints_filter(r);
+}
+
+#endif
+
+
+void
+ngx_http_klaviyo_header_init(void)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_klaviyo_header_filter;
+
+#if (nginx_version >= 1029000)
+    ngx_http_next_early_hints_filter = ngx_http_top_early_hints_filter;
+    ngx_http_top_early_hints_filter = ngx_http_klaviyo_early_hints_filter;
+#endif
+}
+
+
+/*
+ * A header that proxy_hide_header hides, or that stood beside
+ * X-Accel-Redirect, is only in what the upstream sent.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_header_filter(ngx_http_request_t *r)
+{
+    ngx_uint_t                    status;
+    ngx_http_upstream_t          *u;
+    ngx_http_klaviyo_ctx_t       *ctx;
+    ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (klcf->header == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_klaviyo_context(r, 0);
+
+    if (ctx) {
+        ctx->named = NULL;
+    }
+
+    if (!ngx_http_klaviyo_header_take(r, &r->headers_out.headers,
+                                      &klcf->header->metric.value)
+        && r->upstream)
+    {
+        u = r->upstream;
+        status = u->headers_in.status_n;
+
+        if (status >= 200 && status < 400) {
+            (void) ngx_http_klaviyo_header_take(r, &u->headers_in.headers,
+                                                &klcf->header->metric.value);
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* how many there were; those of the upstream stay where they are */
+
+static ngx_uint_t
+ngx_http_klaviyo_header_take(ngx_http_request_t *r, ngx_list_t *headers,
+    ngx_str_t *name)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    n = 0;
+    part = &headers->part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].hash == 0
+            || h[i].key.len != name->len
+            || ngx_strncasecmp(h[i].key.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (headers == &r->headers_out.headers) {
+            h[i].hash = 0;
+        }
+
+        n++;
+
+        if (h[i].value.len) {
+            ngx_http_klaviyo_header_remember(r, &h[i].value);
+        }
+    }
+
+    return n;
+}
+
+
+/* without memory, the visitor's answer matters more than the event */
+
+static void
+ngx_http_klaviyo_header_remember(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_str_t               *named;
+    ngx_http_klaviyo_ctx_t  *ctx;
+
+    ctx = ngx_http_klaviyo_context(r, 1);
+    if (ctx == NULL) {
+        return;
+    }
+
+    if (ctx->named == NULL) {
+        ctx->named = ngx_array_create(r->pool, 4, sizeof(ngx_str_t));
+        if (ctx->named == NULL) {
+            return;
+        }
+    }
+
+    named = ngx_array_push(ctx->named);
+
+    if (named) {
+        *named = *value;
+    }
+}
+
+
+void
+ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
+{
+    size_t                    size;
+    ngx_str_t                *header;
+    ngx_uint_t                i, n;
+    const char               *reason;
+    klaviyo_named_t           named;
+    klaviyo_value_rc_e        rc;
+    klaviyo_named_list_t      list;
+    ngx_http_klaviyo_rule_t   own;
+
+    if (ctx->named == NULL) {
+        return;
+    }
+
+    header = ctx->named->elts;
+
+    if (ngx_http_klaviyo_header_cached(r)) {
+        ngx_http_klaviyo_header_skip(ctx, rule, KLAVIYO_COUNT_SKIPPED_CACHED,
+                                     ctx->named->nelts);
+        return;
+    }
+
+    n = 0;
+    size = 0;
+
+    for (i = 0; i < ctx->named->nelts; i++) {
+
+        size += header[i].len;
+
+        if (size > KLAVIYO_NAMED_TEXT_MAX
+            || !klaviyo_named_open(&list, header[i].data, header[i].len))
+        {
+            ngx_http_klaviyo_header_skip(ctx, rule,
+                                         KLAVIYO_COUNT_SKIPPED_HEADER, 1);
+            continue;
+        }
+
+        for ( ;; ) {
+
+            rc = klaviyo_named_next(&list, &named);
+
+            if (rc == KLAVIYO_VALUE_EMPTY) {
+                break;
+            }
+
+            if (rc == KLAVIYO_VALUE_BAD || n++ >= NGX_HTTP_KLAVIYO_NAMED_MAX) {
+                ngx_http_klaviyo_header_skip(ctx, rule,
+                                             KLAVIYO_COUNT_SKIPPED_HEADER, 1);
+                continue;
+            }
+
+            if (ngx_http_klaviyo_named_rule(r, rule, &named, &own) != NGX_OK) {
+                ngx_http_klaviyo_header_skip(ctx, rule,
+                                             KLAVIYO_COUNT_SKIPPED_MEMORY, 1);
+                return;
+            }
+
+            reason = ngx_http_klaviyo_capture_rule(r, ctx, &own);
+
+            if (ctx->reason == NULL) {
+                ctx->reason = reason;
+            }
+        }
+    }
+}
+
+
+/* what was said to the visitor who filled the cache is said to nobody else */
+
+static ngx_uint_t
+ngx_http_klaviyo_header_cached(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_CACHE)
+
+    if (r->upstream == NULL) {
+        return 0;
+    }
+
+    switch (r->upstream->cache_status) {
+
+    case NGX_HTTP_CACHE_HIT:
+    case NGX_HTTP_CACHE_STALE:
+    case NGX_HTTP_CACHE_UPDATING:
+    case NGX_HTTP_CACHE_REVALIDATED:
+        return 1;
+    }
+
+#else
+
+    (void) r;
+
+#endif
+
+    return 0;
+}
+
+
+static void
+ngx_http_klaviyo_header_skip(ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason, ngx_uint_t n)
+{
+    klaviyo_ring_count(rule->account->ring, reason, n);
+
+    if (ctx->reason == NULL) {
+        ctx->reason = klaviyo_counter_names[reason].name;
+    }
+}

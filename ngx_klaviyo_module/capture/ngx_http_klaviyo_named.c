@@ -1,0 +1,502 @@
+/*
+ * An event that the application names, as a template: that of its location
+ * is copied without what the event names anew, and what it names is added as
+ * operations whose values are constant.  From there on it is an event as any
+ * other, with the same checks.
+ */
+
+
+#include "ngx_http_klaviyo_header.h"
+
+
+/* what is known of a member of `profile` or `properties` */
+
+typedef struct {
+    ngx_str_t                    name;        /* decoded                    */
+    klaviyo_slice_t              json;        /* the name, with its quotes  */
+    klaviyo_slice_t              value;
+    ngx_http_klaviyo_known_t    *known;
+    ngx_http_klaviyo_section_e   section;
+} ngx_http_klaviyo_named_t;
+
+
+static ngx_int_t ngx_http_klaviyo_named_fields(ngx_http_request_t *r,
+    klaviyo_named_t *named, ngx_array_t *fields);
+static ngx_int_t ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
+    ngx_array_t *fields);
+static ngx_int_t ngx_http_klaviyo_named_who(ngx_http_request_t *r,
+    ngx_array_t *fields);
+static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
+    ngx_http_klaviyo_section_e section, ngx_str_t *name);
+static ngx_int_t ngx_http_klaviyo_named_field(ngx_http_request_t *r,
+    ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_named_t *field);
+static ngx_int_t ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
+    ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
+    ngx_array_t *fields);
+static ngx_int_t ngx_http_klaviyo_named_rest(ngx_http_request_t *r,
+    klaviyo_named_t *named, ngx_http_klaviyo_template_t *template);
+static ngx_int_t ngx_http_klaviyo_named_op(ngx_http_request_t *r,
+    ngx_http_klaviyo_op_t *op, ngx_uint_t type, klaviyo_slice_t *value);
+static ngx_int_t ngx_http_klaviyo_named_text(ngx_http_request_t *r,
+    klaviyo_slice_t *json, ngx_str_t *text);
+
+
+ngx_int_t
+ngx_http_klaviyo_named_rule(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
+    ngx_http_klaviyo_rule_t *result)
+{
+    ngx_array_t                   fields;
+    ngx_http_klaviyo_template_t  *template;
+
+    template = ngx_palloc(r->pool, sizeof(ngx_http_klaviyo_template_t));
+    if (template == NULL) {
+        return NGX_ERROR;
+    }
+
+    *template = *rule->template;
+    template->named = 1;
+
+    if (ngx_array_init(&fields, r->pool, 8, sizeof(ngx_http_klaviyo_named_t))
+        != NGX_OK
+        || ngx_http_klaviyo_named_fields(r, named, &fields) != NGX_OK
+        || ngx_http_klaviyo_named_ops(r, rule, template, &fields) != NGX_OK
+        || ngx_http_klaviyo_named_properties(r, rule->template, template,
+                                             &fields)
+           != NGX_OK
+        || ngx_http_klaviyo_named_rest(r, named, template) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (named->left_out) {
+        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_VALUE_HEADER,
+                           named->left_out);
+    }
+
+    *result = *rule;
+    result->template = template;
+
+    return NGX_OK;
+}
+
+
+/* the members of both objects, each with the place that it will have */
+
+static ngx_int_t
+ngx_http_klaviyo_named_fields(ngx_http_request_t *r, klaviyo_named_t *named,
+    ngx_array_t *fields)
+{
+    ngx_uint_t                 i;
+    klaviyo_walk_t             walk;
+    klaviyo_slice_t           *object, name;
+    ngx_http_klaviyo_named_t  *field;
+
+    for (i = KLAVIYO_NAMED_PROFILE; i <= KLAVIYO_NAMED_PROPERTIES; i++) {
+
+        object = &named->member[i];
+
+        if (object->len == 0) {
+            continue;
+        }
+
+        klaviyo_walk_enter(&walk, object->data, object->data + object->len);
+
+        while (klaviyo_walk_next(&walk, &name)) {
+
+            if (name.len == sizeof("\"\"") - 1) {
+                named->left_out++;
+                continue;
+            }
+
+            field = ngx_array_push(fields);
+            if (field == NULL) {
+                return NGX_ERROR;
+            }
+
+            field->json = name;
+            klaviyo_walk_value(&walk, &field->value);
+
+            if (ngx_http_klaviyo_named_text(r, &name, &field->name) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            field->known = NULL;
+            field->section = NGX_HTTP_KLAVIYO_PROPERTIES;
+
+            if (i == KLAVIYO_NAMED_PROPERTIES) {
+                continue;
+            }
+
+            field->known = ngx_http_klaviyo_field_known(&field->name);
+            field->section = field->known ? field->known->section
+                                          : NGX_HTTP_KLAVIYO_CUSTOM;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
+    ngx_array_t *fields)
+{
+    ngx_int_t                     rc, who;
+    ngx_uint_t                    i, j, n;
+    ngx_http_klaviyo_op_t        *op, *from;
+    ngx_http_klaviyo_named_t     *field;
+    ngx_http_klaviyo_template_t  *base;
+
+    base = rule->template;
+    field = fields->elts;
+
+    n = base->end[NGX_HTTP_KLAVIYO_PROPERTIES] + fields->nelts;
+
+    op = ngx_pcalloc(r->pool, n * sizeof(ngx_http_klaviyo_op_t));
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    template->ops = op;
+    template->identified = 0;
+
+    j = 0;
+
+    who = ngx_http_klaviyo_named_who(r, fields);
+    if (who == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_HTTP_KLAVIYO_SECTIONS; i++) {
+
+        for ( /* void */ ; j < base->end[i]; j++) {
+
+            from = &base->ops[j];
+
+            if (ngx_http_klaviyo_named_has(fields, i, &from->name)
+                || (who == NGX_OK
+                    && from->identifier == NGX_HTTP_KLAVIYO_IS_KNOWN))
+            {
+                continue;
+            }
+
+            if (from->value == NULL && from->get == NULL) {
+                template->identified |= from->identifier;
+            }
+
+            *op++ = *from;
+        }
+
+        for (n = 0; n < fields->nelts; n++) {
+
+            if (field[n].section != i) {
+                continue;
+            }
+
+            rc = ngx_http_klaviyo_named_field(r, op, &field[n]);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (rc == NGX_DECLINED) {
+                klaviyo_ring_count(rule->account->ring,
+                                   KLAVIYO_COUNT_VALUE_HEADER, 1);
+                continue;
+            }
+
+            template->size += op->text.len + 1;
+            op++;
+        }
+
+        template->end[i] = op - template->ops;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_OK: the event names who it is of; or NGX_DECLINED.  The location's
+ * identifiers beside it may be a visitor's claim, and Klaviyo would make one
+ * profile of both.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields)
+{
+    size_t                     len;
+    ngx_str_t                  text;
+    ngx_uint_t                 i;
+    const uint8_t             *p;
+    klaviyo_walk_type_e        type;
+    ngx_http_klaviyo_named_t  *field;
+
+    field = fields->elts;
+
+    for (i = 0; i < fields->nelts; i++) {
+
+        if (field[i].known == NULL
+            || field[i].known->identifier != NGX_HTTP_KLAVIYO_IS_KNOWN)
+        {
+            continue;
+        }
+
+        type = klaviyo_walk_type(field[i].value.data);
+
+        text.len = field[i].value.len;
+        text.data = (u_char *) field[i].value.data;
+
+        if (type == KLAVIYO_WALK_STRING) {
+
+            if (ngx_http_klaviyo_named_text(r, &field[i].value, &text)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+        } else if (type != KLAVIYO_WALK_NUMBER) {
+            continue;
+        }
+
+        p = text.data;
+        len = klaviyo_value_trim(&p, text.len);
+
+        if (len
+            && (field[i].known->check != NGX_HTTP_KLAVIYO_CHECK_EMAIL
+                || klaviyo_value_is_email(p, len))
+            && (field[i].known->check != NGX_HTTP_KLAVIYO_CHECK_PHONE
+                || klaviyo_value_is_phone(p, len)))
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_named_has(ngx_array_t *fields,
+    ngx_http_klaviyo_section_e section, ngx_str_t *name)
+{
+    ngx_uint_t                 i;
+    ngx_http_klaviyo_named_t  *field;
+
+    field = fields->elts;
+
+    for (i = 0; i < fields->nelts; i++) {
+
+        if (field[i].section == section
+            && field[i].name.len == name->len
+            && ngx_memcmp(field[i].name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* NGX_DECLINED: the field is of a type that its place does not take */
+
+static ngx_int_t
+ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
+    ngx_http_klaviyo_named_t *field)
+{
+    u_char                    *p;
+    ngx_uint_t                 type;
+    klaviyo_walk_type_e        json;
+    ngx_http_klaviyo_known_t  *known;
+
+    known = field->known;
+    json = klaviyo_walk_type(field->value.data);
+
+    type = KLAVIYO_VALUE_JSON;
+
+    if (known && json != KLAVIYO_WALK_NULL) {
+
+        if (json != KLAVIYO_WALK_STRING && json != KLAVIYO_WALK_NUMBER) {
+            return NGX_DECLINED;
+        }
+
+        type = KLAVIYO_VALUE_STRING;
+
+        if (known->number && json == KLAVIYO_WALK_NUMBER) {
+            type = KLAVIYO_VALUE_NUMBER;
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, field->json.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    op->text.data = p;
+    p = ngx_cpymem(p, field->json.data, field->json.len);
+    *p++ = ':';
+    op->text.len = p - op->text.data;
+
+    op->name = field->name;
+
+    if (known && json != KLAVIYO_WALK_NULL) {
+        op->check = known->check;
+        op->identifier = known->identifier;
+    }
+
+    return ngx_http_klaviyo_named_op(r, op, type, &field->value);
+}
+
+
+/* the names that the arguments utm_* give way to */
+
+static ngx_int_t
+ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
+    ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
+    ngx_array_t *fields)
+{
+    ngx_uint_t                 i, n;
+    ngx_array_t               *properties;
+    ngx_http_klaviyo_field_t  *property;
+    ngx_http_klaviyo_named_t  *field;
+
+    n = base->properties ? base->properties->nelts : 0;
+
+    properties = ngx_array_create(r->pool, n + fields->nelts + 1,
+                                  sizeof(ngx_http_klaviyo_field_t));
+    if (properties == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (n) {
+        ngx_memcpy(properties->elts, base->properties->elts,
+                   n * sizeof(ngx_http_klaviyo_field_t));
+        properties->nelts = n;
+    }
+
+    field = fields->elts;
+
+    for (i = 0; i < fields->nelts; i++) {
+
+        if (field[i].section != NGX_HTTP_KLAVIYO_PROPERTIES) {
+            continue;
+        }
+
+        property = ngx_array_push(properties);
+        if (property == NULL) {
+            return NGX_ERROR;
+        }
+
+        property->name = field[i].name;
+    }
+
+    template->properties = properties;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_named_rest(ngx_http_request_t *r, klaviyo_named_t *named,
+    ngx_http_klaviyo_template_t *template)
+{
+    ngx_uint_t              i;
+    ngx_http_klaviyo_op_t  *op;
+
+    /* in the order of klaviyo_named_member_e */
+
+    struct {
+        ngx_http_klaviyo_op_t  *op;
+        ngx_str_t               text;
+        ngx_uint_t              type;
+    } rest[] = {
+        { &template->metric, ngx_string("\"name\":"),
+          KLAVIYO_VALUE_STRING },
+        { &template->value, ngx_string("\"value\":"),
+          KLAVIYO_VALUE_NUMBER },
+        { &template->currency, ngx_string("\"value_currency\":"),
+          KLAVIYO_VALUE_STRING },
+        { &template->unique_id, ngx_null_string, KLAVIYO_VALUE_STRING },
+        { &template->time, ngx_null_string, KLAVIYO_VALUE_STRING },
+        { &template->backfill, ngx_null_string, KLAVIYO_VALUE_BOOL }
+    };
+
+    for (i = KLAVIYO_NAMED_METRIC; i <= KLAVIYO_NAMED_BACKFILL; i++) {
+
+        op = rest[i].op;
+
+        ngx_memzero(op, sizeof(ngx_http_klaviyo_op_t));
+
+        /* an event without a metric fails the check that it must have one */
+
+        if (named->member[i].len == 0 && i != KLAVIYO_NAMED_METRIC) {
+            continue;
+        }
+
+        op->text = rest[i].text;
+
+        if (ngx_http_klaviyo_named_op(r, op, rest[i].type, &named->member[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* of the type `json`, the value is the JSON; of others, what it says */
+
+static ngx_int_t
+ngx_http_klaviyo_named_op(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
+    ngx_uint_t type, klaviyo_slice_t *value)
+{
+    op->type = type;
+    op->index = NGX_ERROR;
+
+    op->value = ngx_pcalloc(r->pool, sizeof(ngx_http_complex_value_t));
+    if (op->value == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (type != KLAVIYO_VALUE_JSON
+        && value->len
+        && klaviyo_walk_type(value->data) == KLAVIYO_WALK_STRING)
+    {
+        return ngx_http_klaviyo_named_text(r, value, &op->value->value);
+    }
+
+    op->value->value.len = value->len;
+    op->value->value.data = (u_char *) value->data;
+
+    return NGX_OK;
+}
+
+
+/* of a string with its quotes */
+
+static ngx_int_t
+ngx_http_klaviyo_named_text(ngx_http_request_t *r, klaviyo_slice_t *json,
+    ngx_str_t *text)
+{
+    if (klaviyo_walk_is_plain(json)) {
+        text->len = json->len - 2;
+        text->data = (u_char *) json->data + 1;
+        return NGX_OK;
+    }
+
+    text->data = ngx_pnalloc(r->pool, json->len);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->len = klaviyo_walk_string(json, text->data);
+
+    return NGX_OK;
+}

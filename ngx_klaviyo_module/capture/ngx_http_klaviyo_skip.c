@@ -1,0 +1,457 @@
+/*
+ * klaviyo_skip and klaviyo_consent: requests that give no event, whatever
+ * the location tracks.
+ *
+ * The headers are gone through once, and only where something is tracked.
+ * Nothing is allocated.
+ */
+
+
+#include "ngx_http_klaviyo_skip.h"
+
+#include "klaviyo_bots.h"
+
+
+/* found beside what klaviyo_skip names */
+#define NGX_HTTP_KLAVIYO_SKIP_CONSENT  0x1000
+#define NGX_HTTP_KLAVIYO_SKIP_MEMORY   0x2000
+
+
+typedef ngx_uint_t (*ngx_http_klaviyo_skip_pt)(ngx_str_t *value);
+
+
+/* in the order in which a request is asked, should several hold */
+
+typedef struct {
+    ngx_str_t                 name;
+    ngx_uint_t                mask;
+    klaviyo_counter_e         reason;
+} ngx_http_klaviyo_skip_word_t;
+
+
+typedef struct {
+    ngx_str_t                 name;        /* lower case                     */
+    ngx_uint_t                mask;
+    ngx_http_klaviyo_skip_pt  match;
+} ngx_http_klaviyo_skip_header_t;
+
+
+static void ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word);
+static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
+    ngx_uint_t wanted);
+static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_is_part(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_is_one(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_is_off(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_token(ngx_str_t *value,
+    const char *token, size_t len);
+static ngx_uint_t ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
+    ngx_http_complex_value_t *consent);
+
+
+static ngx_http_klaviyo_skip_word_t  ngx_http_klaviyo_skip_words[] = {
+
+    { ngx_string("head"), NGX_HTTP_KLAVIYO_SKIP_HEAD,
+      KLAVIYO_COUNT_SKIPPED_HEAD },
+
+    { ngx_string("prefetch"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      KLAVIYO_COUNT_SKIPPED_PREFETCH },
+
+    { ngx_string("subresource"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
+      KLAVIYO_COUNT_SKIPPED_SUBRESOURCE },
+
+    { ngx_string("bot"), NGX_HTTP_KLAVIYO_SKIP_BOT,
+      KLAVIYO_COUNT_SKIPPED_BOT },
+
+    { ngx_string("kla_off"), NGX_HTTP_KLAVIYO_SKIP_KLA_OFF,
+      KLAVIYO_COUNT_SKIPPED_KLA_OFF },
+
+    { ngx_string("gpc"), NGX_HTTP_KLAVIYO_SKIP_GPC,
+      KLAVIYO_COUNT_SKIPPED_GPC },
+
+    { ngx_string("dnt"), NGX_HTTP_KLAVIYO_SKIP_DNT,
+      KLAVIYO_COUNT_SKIPPED_DNT },
+
+    /* never found here: such an event waits */
+
+    { ngx_string("scanner"), NGX_HTTP_KLAVIYO_SKIP_SCANNER,
+      KLAVIYO_COUNT_SKIPPED_SCANNER },
+
+    /* no words, but reasons */
+
+    { ngx_null_string, NGX_HTTP_KLAVIYO_SKIP_CONSENT,
+      KLAVIYO_COUNT_SKIPPED_CONSENT },
+
+    { ngx_null_string, NGX_HTTP_KLAVIYO_SKIP_MEMORY,
+      KLAVIYO_COUNT_SKIPPED_MEMORY },
+
+    { ngx_null_string, 0, 0 }
+};
+
+
+static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
+
+    { ngx_string("sec-purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("x-purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("x-moz"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
+      ngx_http_klaviyo_skip_is_part },
+
+    { ngx_string("cookie"), NGX_HTTP_KLAVIYO_SKIP_KLA_OFF,
+      ngx_http_klaviyo_skip_is_off },
+
+    { ngx_string("sec-gpc"), NGX_HTTP_KLAVIYO_SKIP_GPC,
+      ngx_http_klaviyo_skip_is_one },
+
+    { ngx_string("dnt"), NGX_HTTP_KLAVIYO_SKIP_DNT,
+      ngx_http_klaviyo_skip_is_one },
+
+    { ngx_null_string, 0, NULL }
+};
+
+
+char *
+ngx_http_klaviyo_skip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    ngx_str_t                     *value;
+    ngx_uint_t                     i;
+    ngx_http_klaviyo_skip_word_t  *word;
+
+    (void) cmd;
+
+    if (klcf->skip) {
+        return "is duplicate";
+    }
+
+    klcf->skip = NGX_CONF_BITMASK_SET;
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+
+        if (cf->args->nelts == 2) {
+            return NGX_CONF_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\": "
+                           "\"off\" stands alone", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (word = ngx_http_klaviyo_skip_words; word->name.len; word++) {
+
+            if (word->name.len == value[i].len
+                && ngx_strncmp(word->name.data, value[i].data, value[i].len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (word->name.len == 0) {
+            ngx_http_klaviyo_skip_unknown(cf, &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (klcf->skip & word->mask) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        klcf->skip |= word->mask;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word)
+{
+    u_char                        *p, *last;
+    u_char                         known[NGX_MAX_CONF_ERRSTR / 2];
+    ngx_http_klaviyo_skip_word_t  *w;
+
+    p = known;
+    last = known + sizeof(known);
+
+    for (w = ngx_http_klaviyo_skip_words; w->name.len; w++) {
+        p = ngx_slprintf(p, last, "\"%V\", ", &w->name);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": it must be of %*s"
+                       "or \"off\" alone", word, (size_t) (p - known), known);
+}
+
+
+char *
+ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    (void) cmd;
+
+    if (klcf->consent != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        klcf->consent = NULL;
+        return NGX_CONF_OK;
+    }
+
+    klcf->consent = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (klcf->consent == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = klcf->consent;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_skipped(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
+    ngx_uint_t except, klaviyo_counter_e *reason)
+{
+    ngx_uint_t                     found;
+    ngx_http_klaviyo_loc_conf_t   *klcf;
+    ngx_http_klaviyo_skip_word_t  *word;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (ctx->judge != klcf) {
+        ctx->judge = klcf;
+        ctx->skip = ngx_http_klaviyo_skip_headers(r->main, klcf->skip)
+                    | ngx_http_klaviyo_skip_consent(r, klcf->consent);
+    }
+
+    found = ctx->skip & ~except;
+
+    for (word = ngx_http_klaviyo_skip_words; word->mask; word++) {
+
+        if (found & word->mask) {
+            *reason = word->reason;
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* what of the wanted holds for this request */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
+{
+    ngx_str_t                        agent;
+    ngx_uint_t                       i, found;
+    ngx_list_part_t                 *part;
+    ngx_table_elt_t                 *h;
+    ngx_http_klaviyo_main_conf_t    *kmcf;
+    ngx_http_klaviyo_skip_header_t  *known;
+
+    found = 0;
+
+    if (r->method == NGX_HTTP_HEAD) {
+        found |= wanted & NGX_HTTP_KLAVIYO_SKIP_HEAD;
+    }
+
+    wanted &= ~(NGX_CONF_BITMASK_SET|NGX_HTTP_KLAVIYO_SKIP_HEAD);
+
+    if (wanted == 0 || found) {
+        return found;
+    }
+
+    ngx_str_null(&agent);
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
+
+            if (h[i].key.len == known->name.len
+                && (wanted & known->mask)
+                && ngx_memcmp(h[i].lowcase_key, known->name.data,
+                              known->name.len)
+                   == 0)
+            {
+                if (known->match(&h[i].value)) {
+                    found |= known->mask;
+                }
+
+                break;
+            }
+        }
+    }
+
+    if (wanted & NGX_HTTP_KLAVIYO_SKIP_BOT) {
+
+        if (r->headers_in.user_agent) {
+            agent = r->headers_in.user_agent->value;
+        }
+
+        kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+        if (kmcf->bots
+            && klaviyo_bots_match(kmcf->bots, agent.data, agent.len))
+        {
+            found |= NGX_HTTP_KLAVIYO_SKIP_BOT;
+        }
+    }
+
+    return found;
+}
+
+
+/* Sec-Purpose: prefetch;prerender, Purpose: prefetch, X-Purpose: preview */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value)
+{
+    return ngx_http_klaviyo_skip_token(value, "prefetch", 8)
+           || ngx_http_klaviyo_skip_token(value, "preview", 7);
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_part(ngx_str_t *value)
+{
+    return value->len && !ngx_http_klaviyo_skip_token(value, "document", 8);
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_one(ngx_str_t *value)
+{
+    return ngx_http_klaviyo_skip_token(value, "1", 1);
+}
+
+
+/* the token, alone or with parameters behind it */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_token(ngx_str_t *value, const char *token, size_t len)
+{
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) token, len) != 0)
+    {
+        return 0;
+    }
+
+    return value->len == len || value->data[len] == ';'
+           || value->data[len] == ',' || value->data[len] == ' ';
+}
+
+
+/* __kla_off=true among the cookies */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_off(ngx_str_t *value)
+{
+    size_t   len;
+    u_char  *p, *last, *end;
+
+    static const u_char  off[] = "__kla_off=true";
+
+    len = sizeof(off) - 1;
+
+    p = value->data;
+    last = p + value->len;
+
+    for ( ;; ) {
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if ((size_t) (last - p) < len) {
+            return 0;
+        }
+
+        end = memchr(p, ';', last - p);
+
+        if (ngx_memcmp(p, off, len) == 0) {
+
+            p += len;
+
+            while (p < last && (*p == ' ' || *p == '\t')) {
+                p++;
+            }
+
+            if (p == last || *p == ';') {
+                return 1;
+            }
+        }
+
+        if (end == NULL) {
+            return 0;
+        }
+
+        p = end + 1;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
+    ngx_http_complex_value_t *consent)
+{
+    ngx_str_t  value;
+
+    if (consent == NULL) {
+        return 0;
+    }
+
+    if (ngx_http_complex_value(r, consent, &value) != NGX_OK) {
+        return NGX_HTTP_KLAVIYO_SKIP_MEMORY;
+    }
+
+    if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+        return NGX_HTTP_KLAVIYO_SKIP_CONSENT;
+    }
+
+    return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * What is no visitor's page view, or no visitor's wish: the directives
+ * klaviyo_skip, klaviyo_bots and klaviyo_consent, and the one question they
+ * answer for a request.  It is the visitor's request that is asked about, so
+ * a subrequest looks at the method and the headers of the main one.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_SKIP_H
+#define NGX_HTTP_KLAVIYO_SKIP_H
+
+
+#include "ngx_http_klaviyo_context.h"
+
+
+/* the words of klaviyo_skip; NGX_CONF_BITMASK_SET alone is `off` */
+
+#define NGX_HTTP_KLAVIYO_SKIP_HEAD         0x0002
+#define NGX_HTTP_KLAVIYO_SKIP_PREFETCH     0x0004
+#define NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE  0x0008
+#define NGX_HTTP_KLAVIYO_SKIP_BOT          0x0010
+#define NGX_HTTP_KLAVIYO_SKIP_KLA_OFF      0x0020
+#define NGX_HTTP_KLAVIYO_SKIP_GPC          0x0040
+#define NGX_HTTP_KLAVIYO_SKIP_DNT          0x0080
+#define NGX_HTTP_KLAVIYO_SKIP_SCANNER      0x0100   /* see _wait.h          */
+
+#define NGX_HTTP_KLAVIYO_SKIP_DEFAULT                                        \
+    (NGX_CONF_BITMASK_SET                                                    \
+     |NGX_HTTP_KLAVIYO_SKIP_HEAD                                             \
+     |NGX_HTTP_KLAVIYO_SKIP_PREFETCH                                         \
+     |NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE                                      \
+     |NGX_HTTP_KLAVIYO_SKIP_BOT                                              \
+     |NGX_HTTP_KLAVIYO_SKIP_KLA_OFF)
+
+
+/*
+ * NGX_OK, or NGX_DECLINED and the reason: no event of this request may be
+ * captured.  The words in `except` do not count for the event in question.
+ * All is found out once for a request and its location; to ask again is free.
+ */
+ngx_int_t ngx_http_klaviyo_skipped(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_uint_t except,
+    klaviyo_counter_e *reason);
+
+
+#endif /* NGX_HTTP_KLAVIYO_SKIP_H */
