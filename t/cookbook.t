@@ -1,0 +1,878 @@
+#!/usr/bin/perl
+
+# The cookbook: every configuration of docs/cookbook.md is run as it stands
+# there, and its events are compared in full.
+#
+# What a recipe shows is what is used: the parts of its ```nginx block, the
+# headers of its ```http block as the application's answer, the ```json block
+# as the body of its request.  Only what belongs to a machine is put in: the
+# folders of the key files and of the cache, the port of the application, and
+# in an account's block where the sandbox is.
+
+use lib 't/lib';
+use Klaviyo::Test;
+
+use Cwd            qw(abs_path);
+use File::Basename qw(dirname);
+use MIME::Base64   qw(encode_base64);
+use Mojo::JSON     qw(decode_json encode_json);
+
+my $root = dirname(abs_path(__FILE__)) . '/..';
+my $text = text("$root/docs/cookbook.md");
+my $kx   = 'aZ-0_9=.ABC123';
+
+my (%recipe, %run, $t, $seen);
+
+
+sub text {
+    my ($path) = @_;
+
+    open my $in, '<:encoding(UTF-8)', $path or die "$path: $!";
+    local $/;
+
+    return scalar <$in>;
+}
+
+
+# the file: heading => the fenced blocks below it, by their language
+
+{
+    my ($heading, $language, $block) = ('', undef, '');
+
+    for my $line (split /^/, $text) {
+        if (defined $language) {
+            if ($line =~ /^```$/) {
+                push @{ $recipe{$heading}{$language} }, $block;
+                undef $language;
+                next;
+            }
+
+            $block .= $line;
+            next;
+        }
+
+        if ($line =~ /^#+ (.*)$/) {
+            $heading = $1;
+            ok !exists $recipe{$heading}, "one \"$heading\"";
+            $recipe{$heading} = {};
+
+        } elsif ($line =~ /^```(\w*)$/) {
+            ($language, $block) = ($1 || 'text', '');
+        }
+    }
+
+    is $language, undef, 'every block ends';
+}
+
+
+# the two parts of a block
+
+sub parts {
+    my ($block) = @_;
+
+    my %part = (http => '', server => '');
+    my $name;
+
+    for my $line (split /^/, $block) {
+        if ($line =~ /^# in (http|server) \{ \}$/) {
+            $name = $1;
+
+        } elsif (defined $name) {
+            $part{$name} .= $line;
+
+        } else {
+            die "a line belongs nowhere: $line";
+        }
+    }
+
+    return %part;
+}
+
+
+# an ```http block: a line that begins with a space goes on
+
+sub headers {
+    my ($block) = @_;
+
+    $block =~ s/\n\s+/ /g;
+
+    return map { /^([\w-]+): (.*)$/ or die "no header: $_"; [$1, $2] }
+        split /\n/, $block;
+}
+
+
+# recipe('Heading', sub { ... }): starts an nginx with it, and calls the code
+
+sub recipe {
+    my ($heading, $code) = @_;
+
+    my $blocks = $recipe{$heading};
+    my ($block) = @{ $blocks->{nginx} // [] };
+
+    $run{$heading}++;
+
+    return subtest $heading => sub {
+        ok defined $block, 'is in the cookbook' or return;
+        is scalar @{ $blocks->{nginx} }, 1, 'has one configuration';
+
+        my %part = parts($block);
+        my $own  = $part{http} =~ /^klaviyo_account \w+ \{/m;
+
+        $part{http} =~ s{^klaviyo_account (\w+) \{\n\K}
+            {    endpoint %%ENDPOINT%%;
+    queue %%QUEUE_DIR%%/$1.ring size=8m;
+    batch linger=20ms;
+    retry min=50ms max=1s;
+}gm;
+        $part{http} =~ s{/etc/nginx/klaviyo/}{%%DIR%%/klaviyo/}g;
+        $part{http} =~ s{/var/cache/nginx/}{%%DIR%%/}g;
+        $part{http} =~ s{127\.0\.0\.1:8080}{127.0.0.1:%%PORT_APP%%}g;
+        $part{http} .= "upstream app { server 127.0.0.1:%%PORT_APP%%; }\n"
+            if $part{http} !~ /^upstream app /m;
+
+        my $say = join '', map {
+            my ($name, $value) = @$_;
+            $value =~ s/(['\\])/\\$1/g;
+            "        add_header $name '$value' always;\n";
+        } headers(join '', @{ $blocks->{http} // [] });
+
+        $t = Klaviyo::Test->new(
+            name    => $heading,
+            sandbox => {keys => [map { "pk_test_0123456789abcdef$_->[0]:"
+                . "$_->[1]" } ['', 'shop'], ['_n', 'north'],
+                ['_s', 'south']]},
+            account => $own ? undef : 'batch linger=20ms;',
+            http    => $part{http} . application($say),
+            server  => $part{server},
+        );
+
+        for (['shop', ''], ['north', '_n'], ['south', '_s']) {
+            $t->file("klaviyo/$_->[0].key",
+                "pk_test_0123456789abcdef$_->[1]\n", 0600);
+        }
+
+        $seen = 0;
+        $t->start;
+        $code->($blocks);
+        $t->stop;
+    };
+}
+
+
+# The application: says what the recipe shows, in answers of 200 or what
+# X-Answer of the request asks for; nothing of it when that is "bare", and a
+# redirect back when it is "form".
+
+sub application {
+    my ($say) = @_;
+
+    return <<"END";
+
+server {
+    listen 127.0.0.1:%%PORT_APP%%;
+    klaviyo_track off;
+    klaviyo_response_header off;
+    klaviyo_kx_cookie off;
+    default_type text/plain;
+
+    location / {
+        error_page 418 = \@bare;
+
+        if (\$http_x_answer = bare) {
+            return 418;
+        }
+
+        if (\$http_x_answer = 302) {
+            return 302 /thanks;
+        }
+
+        if (\$http_x_answer = form) {
+            return 302 /customer/account/create/;
+        }
+
+        if (\$http_x_answer = 401) {
+            return 401;
+        }
+
+        if (\$http_x_answer = 404) {
+            return 404;
+        }
+
+        return 200 "\$request_uri \$http_x_klaviyo_event_id\\n";
+$say    }
+
+    location \@bare {
+        return 200 "bare\\n";
+    }
+}
+END
+}
+
+
+# what Klaviyo's script keeps in its cookie
+
+sub kla {
+    my (%member) = @_;
+
+    return '__kla_id=' . encode_base64(encode_json(\%member), '')
+        =~ s/=/%3D/gr;
+}
+
+
+sub cid {
+    my ($n) = @_;
+
+    return encode_base64(sprintf('%08x-0000-4000-8000-000000000000', $n), '');
+}
+
+
+my @known = (Cookie => kla(cid => cid(1), '$exchange_id' => $kx));
+
+
+# the properties that every event has
+
+sub page {
+    my ($method, $uri, $status, %more) = @_;
+
+    my ($path) = $uri =~ /^([^?]*)/;
+
+    return (
+        URL => "http://shop.com$uri", Path => $path, Method => $method,
+        Status => $status, UserAgent => Klaviyo::Test::Client::AGENT, %more,
+    );
+}
+
+
+# the events that came since the last time, in their order
+
+sub events {
+    $t->wait_idle;
+
+    my @all = @{ $t->sandbox->events };
+    my @new = splice @all, $seen;
+
+    $seen += @new;
+
+    return @new;
+}
+
+
+# A pattern stands for a value that matches it.  Everything else of an event
+# is as it is expected, and nothing is there that is not expected.
+
+sub like_event {
+    my ($got, $expected, $what) = @_;
+
+    my %seen = %$got;
+    my %want = (
+        unique_id => qr/^[\w.:-]{16,}$/,
+        time      => qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d/,
+        account   => 'shop',
+        %$expected,
+    );
+
+    delete @seen{qw(n times via key received request)};
+    delete $seen{dropped} if !$seen{dropped};
+
+    for my $name (keys %want) {
+        next if ref $want{$name} ne 'Regexp';
+
+        like $seen{$name}, delete $want{$name}, "$what: $name";
+        delete $seen{$name};
+    }
+
+    return is_deeply(\%seen, \%want, "$what: all of it")
+        || diag explain \%seen;
+}
+
+
+# one request and its events -> the answer
+
+sub sends {
+    my ($what, $request, @expected) = @_;
+
+    my ($method, $uri, $headers, $body) = @$request;
+    my $answer = $t->request($method, $uri,
+        [Host => 'shop.com', @{ $headers // [] }], $body);
+
+    $t->wait_events($seen + @expected) if @expected;
+
+    my @events = events();
+
+    is scalar @events, scalar @expected, "$what: " . @expected . ' events'
+        or diag explain [@events, $t->status->{accounts}];
+
+    for my $i (0 .. $#expected) {
+        like_event($events[$i], $expected[$i], $what) if $events[$i];
+    }
+
+    return $answer;
+}
+
+
+sub skipped {
+    my ($reason, $account) = @_;
+
+    return $t->account($account)->{reasons}{skipped}{$reason};
+}
+
+
+recipe 'Before you begin' => sub {
+    sends 'a page', [GET => '/x?a=1', \@known], {
+        metric     => 'Viewed Page',
+        profile    => {_kx => $kx},
+        properties => {page(GET => '/x?a=1', 200)},
+    };
+};
+
+
+recipe 'Viewed Product' => sub {
+    my %product = (
+        ProductID   => '1042',
+        SKU         => 'LAMP-BRASS',
+        ProductName => 'Brass Desk Lamp',
+        Brand       => 'Lumen & Loom',
+        Categories  => ['Home', 'Lighting'],
+        ImageURL    => 'https://shop.com/media/lamp.jpg',
+        Price          => 49,
+        CompareAtPrice => 59,
+    );
+
+    for my $uri ('/product/lamp/', '/products/lamp',
+        '/collections/light/products/lamp')
+    {
+        my $answer = sends $uri, [GET => $uri, \@known], {
+            metric     => 'Viewed Product',
+            profile    => {_kx => $kx},
+            properties => {%product, page(GET => $uri, 200)},
+        };
+
+        is $answer->header('X-Product-Price-Before'), undef, 'hidden';
+        is $answer->header('X-Product-Price'), '49.00', 'not hidden';
+    }
+
+    sends 'from a mail',
+        [GET => "/products/lamp?utm_source=mail&_kx=$kx",
+            [Referer => 'https://mail.com/']],
+        {metric => 'Viewed Product', profile => {_kx => $kx},
+         properties => {%product, utm_source => 'mail',
+            page(GET => '/products/lamp?utm_source=mail', 200,
+                 Referrer => 'https://mail.com/')}};
+
+    sends 'nobody', [GET => '/products/lamp'];
+    sends 'no product', [GET => '/products/', [@known, 'X-Answer' => 'bare']];
+    sends 'not there', [GET => '/products/x', [@known, 'X-Answer' => 404]];
+    sends 'elsewhere', [GET => '/other', \@known];
+
+    is skipped('anonymous'), 1, 'one anonymous';
+    is skipped('condition'), 1, 'one without a product';
+};
+
+
+recipe 'Viewed Collection' => sub {
+    for my $uri ('/collections/light', '/product-category/light/') {
+        sends $uri, [GET => "$uri?page=2", \@known], {
+            metric     => 'Viewed Collection',
+            profile    => {_kx => $kx},
+            properties => {Collection => 'light', Page => 2,
+                page(GET => "$uri?page=2", 200)},
+        };
+    }
+
+    sends 'no page', [GET => '/collections/light?page=x', \@known], {
+        metric     => 'Viewed Collection',
+        profile    => {_kx => $kx},
+        properties => {Collection => 'light',
+            page(GET => '/collections/light?page=x', 200)},
+    };
+};
+
+
+recipe 'Added to Cart' => sub {
+    my %event = (
+        metric  => 'Added to Cart', profile => {_kx => $kx},
+        value   => 78, value_currency => 'EUR',
+    );
+    my %cart = (
+        AddedItemProductID   => '1077',
+        AddedItemProductName => 'Stoneware Mug',
+        AddedItemSKU         => 'MUG-1',
+        AddedItemPrice       => 14.5,
+        ItemNames            => ['Brass Desk Lamp', 'Stoneware Mug'],
+        CheckoutURL          => 'http://shop.com/checkout',
+        Items => [
+            {ProductID => '1042', SKU => 'LAMP-BRASS',
+             ProductName => 'Brass Desk Lamp', Quantity => 1,
+             ItemPrice => 49, RowTotal => 49},
+            {ProductID => '1077', SKU => 'MUG-1',
+             ProductName => 'Stoneware Mug', Quantity => 2,
+             ItemPrice => 14.5, RowTotal => 29},
+        ],
+    );
+
+    for my $uri ('/cart/add', '/cart/add.js', '/checkout/cart/add/') {
+        my $answer = sends $uri,
+            [POST => $uri, [@known, 'Sec-Fetch-Dest' => 'empty'],
+             'id=1077&quantity=2'],
+            {%event, properties => {%cart, AddedItemQuantity => 2,
+                page(POST => $uri, 200)}};
+
+        is $answer->header('X-Cart-Items'), undef, 'hidden';
+    }
+
+    sends 'a redirect',
+        [POST => '/cart/add', [@known, 'X-Answer' => 302],
+         'quantity=2","x":"y&id=1077'],
+        {%event, properties => {%cart, page(POST => '/cart/add', 302)}};
+    sends 'nothing added',
+        [POST => '/cart/add', [@known, 'X-Answer' => 'bare'], 'id=1077'];
+};
+
+
+recipe 'Added to Cart by a link' => sub {
+    my %event = (metric => 'Added to Cart', profile => {_kx => $kx});
+    my $uri   = '/shop/?add-to-cart=1042&quantity=2';
+    my %more  = (AddedItemProductID => '1042',
+        CheckoutURL => 'http://shop.com/checkout/');
+
+    sends 'two', [GET => $uri, \@known],
+        {%event, properties => {%more, AddedItemQuantity => 2,
+            page(GET => $uri, 200)}};
+
+    $uri = '/shop/?add-to-cart=1042';
+
+    sends 'one', [GET => $uri, [@known, 'X-Answer' => 302]],
+        {%event, properties => {%more, AddedItemQuantity => 1,
+            page(GET => $uri, 302)}};
+    sends 'none', [GET => '/shop/?quantity=2', \@known];
+};
+
+
+recipe 'Started Checkout' => sub {
+    my @woo = (Cookie => "$known[1]; woocommerce_cart_hash=0f1e2d");
+
+    for my $uri ('/checkout/', '/checkout', '/checkouts/c1') {
+        my @event = {
+            metric     => 'Started Checkout',
+            profile    => {_kx => $kx},
+            unique_id  => qr/^0f1e2d_20\d\d-\d\d-\d\d$/,
+            value      => 49, value_currency => 'EUR',
+            properties => {
+                ItemNames   => ['Brass Desk Lamp'],
+                Items       => [{ProductID => '1042', Quantity => 1,
+                                 ItemPrice => 49}],
+                CheckoutURL => "http://shop.com$uri",
+                page(GET => $uri, 200),
+            },
+        };
+
+        # once: the day may have changed since
+
+        @event = () if $uri ne '/checkout/'
+            && $t->sandbox->stats->{recorded} == 1;
+
+        sends $uri, [GET => $uri, \@woo], @event;
+    }
+
+    ok $t->sandbox->stats->{repeats} >= 1, 'sent again, recorded once';
+    sends 'no cart', [GET => '/checkout/', \@known];
+    is skipped('condition'), 1, 'counted';
+};
+
+
+recipe 'Placed Order and Ordered Product' => sub {
+    my ($blocks) = @_;
+
+    my ($header) = headers($blocks->{http}[0]);
+    my @named    = @{ decode_json($header->[1]) };
+    my $uri      = '/checkout/order-received/1001/';
+    my @expected = map {
+        {%$_, properties => {%{ $_->{properties} }, page(GET => $uri, 200)}}
+    } @named;
+
+    is_deeply [map { $_->{metric} } @named],
+        ['Placed Order', ('Ordered Product') x 2], 'an order of two lines';
+
+    my $answer = sends 'an order', [GET => $uri, \@known], @expected;
+
+    is $answer->header('X-Klaviyo-Event'), undef, 'hidden';
+    is $answer->status, 200, 'served';
+
+    sends 'once more', [GET => $uri, [Cookie => 'other=1']];
+    is $t->sandbox->stats->{repeats}, 3, 'recorded once';
+    sends 'another page', [GET => '/', [@known, 'X-Answer' => 'bare']];
+};
+
+
+recipe 'Refunded Order' => sub {
+    for my $uri ('/admin/sales/order_creditmemo/save/order_id/1001/',
+        '/wp-admin/admin-ajax.php')
+    {
+        my @event = {
+            metric         => 'Refunded Order',
+            profile        => {email => 'ann@shop.com'},
+            unique_id      => '1001',
+            value          => 29,
+            value_currency => 'EUR',
+            properties     => {
+                OrderId   => '1001',
+                Reason    => 'Arrived broken',
+                ItemNames => ['Stoneware Mug'],
+            },
+        };
+
+        @event = () if $uri =~ /^.wp-admin/;
+
+        my $answer = sends $uri,
+            [POST => $uri, [@known, 'Sec-Fetch-Dest' => 'empty'], 'x=y'],
+            @event;
+
+        is $answer->header('X-Refund-Email'), undef, 'hidden';
+    }
+
+    is $t->sandbox->stats->{repeats}, 1, 'both, recorded once';
+    sends 'something else', [POST => '/wp-admin/admin-ajax.php',
+        [@known, 'X-Answer' => 'bare'], 'action=heartbeat'];
+};
+
+
+recipe 'Search page' => sub {
+    for my $uri ('/?s=desk+lamp&post_type=product', '/search?q=desk%20lamp',
+        '/catalogsearch/result/?q=desk%20lamp')
+    {
+        sends $uri, [GET => $uri, \@known], {
+            metric     => 'Searched Site',
+            profile    => {_kx => $kx},
+            properties => {SearchTerm => 'desk lamp', ResultCount => 12,
+                page(GET => $uri, 200)},
+        };
+    }
+
+    sends 'quotes', [GET => '/search?q=%22,%22x%22:%221', \@known], {
+        metric     => 'Searched Site',
+        profile    => {_kx => $kx},
+        properties => {SearchTerm => '","x":"1', ResultCount => 12,
+            page(GET => '/search?q=%22,%22x%22:%221', 200)},
+    };
+
+    sends 'nothing', [GET => '/search?q=', \@known];
+    sends 'another page', [GET => '/about?q=x', \@known];
+};
+
+
+recipe 'Form registration' => sub {
+    my %body = (
+        '/my-account/' => 'email=ann%40shop.com&register=Register',
+        '/customer/account/createpost/' =>
+            'firstname=Ann&email=ann%40shop.com&password=secret',
+        '/account' => 'customer%5Bemail%5D=ann%40shop.com'
+            . '&customer[first_name]=Ann',
+    );
+
+    for my $uri (sort keys %body) {
+        sends $uri,
+            [POST => $uri, [@known, 'X-Answer' => 302], $body{$uri}],
+            {metric  => 'Created Account',
+             profile => {email => 'ann@shop.com',
+                $uri =~ /my/ ? () : (first_name => 'Ann')},
+             properties => {Form => $uri, page(POST => $uri, 302)}};
+    }
+
+    sends 'a login', [POST => '/my-account/', [@known, 'X-Answer' => 302],
+        'username=ann&login=1'];
+    sends 'refused', [POST => '/account', \@known, $body{'/account'}];
+    sends 'no address', [POST => '/account', [@known, 'X-Answer' => 302],
+        'customer[email]=none'];
+
+    sends 'refused by a redirect', [POST => '/customer/account/createpost/',
+        [@known, 'X-Answer' => 'form'], $body{'/customer/account/createpost/'}];
+
+    is skipped('condition'), 2, 'two by the condition';
+    is skipped($_), 1, "one $_" for qw(status anonymous);
+};
+
+
+recipe 'Order webhook' => sub {
+    my ($blocks) = @_;
+
+    my $body   = $blocks->{json}[0];
+    my $order  = decode_json($body);
+    my @hook   = ('X-WC-Webhook-Topic' => 'order.created',
+        'Content-Type' => 'application/json',
+        'User-Agent' => 'WooCommerce/9.0 Hookshot (WordPress/6.5)');
+
+    sends 'not signed',
+        [POST => '/wc-hooks/orders', [@hook, 'X-Answer' => 401], $body];
+    sends 'another topic', [POST => '/wc-hooks/orders',
+        ['X-WC-Webhook-Topic' => 'order.updated'], $body];
+    sends 'no JSON', [POST => '/wc-hooks/orders', \@hook, "$body}"];
+
+    sends 'an order', [POST => '/wc-hooks/orders', \@hook, $body], {
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com', first_name => 'Ann'},
+        unique_id      => '727',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {
+            OrderId         => '727',
+            DiscountCode    => 'SPRING',
+            Items           => $order->{line_items},
+            ShippingAddress => $order->{shipping},
+        },
+    };
+};
+
+
+recipe 'Values that a visitor writes' => sub {
+    my $evil = '/shop?color=red%22,%22Discount%22:%2290';
+
+    sends 'a value', [GET => $evil,
+        [Cookie => "$known[1]; " . 'wishlist=[{"sku":"A\u0022}"}]']],
+        {metric     => 'Filtered Products',
+         profile    => {_kx => $kx},
+         properties => {Color => 'red","Discount":"90', WishedSKU => 'A"}',
+            page(GET => $evil, 200)}};
+
+    sends 'no JSON', [GET => '/shop?color=red',
+        [Cookie => "$known[1]; wishlist=[{"]],
+        {metric     => 'Filtered Products',
+         profile    => {_kx => $kx},
+         properties => {Color => 'red', page(GET => '/shop?color=red', 200)}};
+};
+
+
+recipe 'Two brands, two accounts' => sub {
+    my %profile = (north => 'aZ.NRTH01', south => 'aZ.SUTH01');
+    my $event   = sub {
+        my ($brand, $uri, $metric) = @_;
+
+        return {
+            metric     => $metric // 'Viewed Page',
+            account    => $brand,
+            profile    => {email => 'ann@shop.com'},
+            properties => {Brand => ucfirst($brand), page(GET => $uri, 200)},
+        };
+    };
+    my @both = (Cookie => kla('$email' => 'ann@shop.com'));
+
+    sends 'north', [GET => '/x', \@both], $event->(north => '/x');
+    sends 'south', [GET => '/south/x', \@both], $event->(south => '/south/x');
+
+    $t->get('/newsletter/', Host => 'shop.com', @both);
+    $t->wait_events(4);
+
+    my @events = sort { $a->{account} cmp $b->{account} } events();
+
+    is scalar @events, 2, 'both';
+    like_event($events[0],
+        $event->(north => '/newsletter/', 'Viewed Newsletter'), 'to north');
+
+    my $south = $event->(south => '/newsletter/', 'Viewed Newsletter');
+    $south->{properties}{Brand} = 'North';
+    like_event($events[1], $south, 'to south');
+
+    sends 'its own link', [GET => "/south/x?_kx=$profile{south}"],
+        {%{ $event->(south => '/south/x') },
+         profile => {_kx => $profile{south}}};
+    sends 'a link of the other brand',
+        [GET => "/south/x?_kx=$profile{north}"];
+    is $t->account('south')->{reasons}{left_out}{other_company}, 1, 'counted';
+};
+
+
+recipe 'Consent by cookie' => sub {
+    my $cookiebot = 'CookieConsent={stamp:%27x%27%2Cnecessary:true%2C'
+        . 'preferences:false%2Cstatistics:false%2Cmarketing:true%2Cver:1}';
+    my %event = (metric => 'Viewed Page', profile => {_kx => $kx},
+        properties => {page(GET => '/x', 200)});
+
+    for my $yes ('cmplz_marketing=allow', $cookiebot) {
+        my $answer = sends $yes,
+            [GET => "/x?_kx=$kx", [Cookie => $yes]], \%event;
+
+        like $answer->header('Set-Cookie'),
+            qr/^shop_kx=\Q$kx\E; .*Max-Age=15552000; Secure; HttpOnly/,
+            'kept for 180 days';
+
+        sends 'later', [GET => '/x', [Cookie => "$yes; shop_kx=$kx"]],
+            \%event;
+    }
+
+    for my $no ('x=y', 'cmplz_marketing=deny', 'cmplz_marketing=allowed',
+        $cookiebot =~ s/marketing:true/marketing:false/r,
+        'CookieConsent=xmarketing:true')
+    {
+        my $answer = sends $no, [GET => "/x?_kx=$kx",
+            [Cookie => "$no; shop_kx=$kx"]];
+
+        is $answer->header('Set-Cookie'), undef, 'no cookie';
+        is $answer->status, 200, 'served';
+    }
+
+    is skipped('consent'), 5, 'counted';
+
+    sends 'Sec-GPC', [GET => '/x',
+        [Cookie => "$cookiebot; shop_kx=$kx", 'Sec-GPC' => 1]];
+    is skipped('gpc'), 1, 'counted';
+};
+
+
+recipe 'Sampling' => sub {
+    my ($client, %n) = ($t->client);
+
+    for my $visitor ((1 .. 100) x 2) {
+        $client->get("/$visitor", Host => 'shop.com',
+            Cookie => kla(cid => cid($visitor), '$exchange_id' => $kx));
+    }
+
+    $client->close;
+
+    my @events = events();
+
+    $n{ $_->{properties}{Path} }++ for @events;
+
+    cmp_ok scalar keys %n, '>', 0, 'some visitors';
+    cmp_ok scalar keys %n, '<', 35, 'few of them';
+    is_deeply [grep { $_ != 2 } values %n], [], 'always the same';
+    is skipped('condition'), 200 - @events, 'the others are counted';
+
+    for my $event (@events) {
+        my $path = $event->{properties}{Path};
+
+        is_deeply $event->{properties},
+            {SampleRate => 0.1, page(GET => $path, 200)}, "$path: all of it";
+    }
+};
+
+
+recipe 'Klaviyo\'s script in the page' => sub {
+    my $answer = $t->get('/products/lamp', Host => 'shop.com', @known);
+    my ($told) = $answer->body =~ / (\S+)$/m;
+
+    ok $told, 'the application is told an id';
+    $t->wait_events(1);
+
+    my @events = events();
+
+    is scalar @events, 1, 'one event';
+    like_event($events[0], {
+        metric     => 'Viewed Product',
+        profile    => {_kx => $kx},
+        unique_id  => $told,
+        properties => {ProductID => '1042',
+            page(GET => '/products/lamp', 200)},
+    }, 'with the id of the page');
+};
+
+
+recipe 'A cache without identities' => sub {
+    my @headers = (Cookie => 'a=b');
+
+    for my $case (['/x', 'Viewed Page', '/x?a=1'],
+        ['/lists/new', 'Viewed List', '/index.php?list=new&a=1'])
+    {
+        my ($path, $metric, $upstream) = @$case;
+
+        for my $n (1 .. 3) {
+            my $answer = sends "$path, visitor $n",
+                [GET => "$path?a=1&_kx=v$n.ABC123", \@headers],
+                {metric     => $metric,
+                 profile    => {_kx => "v$n.ABC123"},
+                 properties => {page(GET => "$path?a=1", 200)}};
+
+            is $answer->header('X-Cache'), $n == 1 ? 'MISS' : 'HIT',
+                'one page for all';
+            is $answer->body, "$upstream \n", 'made without an identity';
+        }
+
+        my $answer = sends "$path, other arguments",
+            [GET => "$path?a=2&utm_email=v\@shop.com", \@headers],
+            {metric     => $metric,
+             profile    => {email => 'v@shop.com'},
+             properties => {page(GET => "$path?a=2", 200)}};
+
+        is $answer->header('X-Cache'), 'MISS', 'another page';
+    }
+};
+
+
+recipe 'Late identity' => sub {
+    my @browser = (Cookie => kla(cid => cid(7)));
+    my @early   = (@browser, 'X-Answer' => 'bare');
+
+    sends 'not known', [GET => $_, \@early] for '/1', '/2';
+    sends 'another browser', [GET => '/3',
+        [Cookie => kla(cid => cid(8)), 'X-Answer' => 'bare']];
+    wait_for(5, sub { $t->account->{hold}{waiting} == 3 });
+    is $t->account->{hold}{waiting}, 3, 'they wait';
+
+    my $answer = $t->get('/login', Host => 'shop.com', @browser);
+    is $answer->header('X-Customer-Email'), undef, 'hidden';
+
+    my $all = $t->wait_events(3, 10);
+    my @got = sort { $a->{properties}{Path} cmp $b->{properties}{Path} }
+        @{ $all || [] };
+
+    is scalar @got, 3, 'three events of one visitor';
+
+    for my $uri ('/1', '/2', '/login') {
+        like_event(shift @got // {}, {
+            metric     => 'Viewed Page',
+            profile    => {email => 'ann@shop.com'},
+            properties => {page(GET => $uri, 200)},
+        }, $uri);
+    }
+
+    wait_for(5, sub { $t->account->{hold}{waiting} == 1 });
+    is $t->account->{hold}{waiting}, 1, 'the other browser waits';
+};
+
+
+recipe 'Mail scanners' => sub {
+    my %event = (metric => 'Viewed Page', profile => {_kx => $kx});
+
+    sends 'a scanner', [GET => '/sale?_kx=scan.ABC123'];
+    sends 'a visitor', [GET => "/sale?_kx=$kx"];
+    wait_for(5, sub { $t->account->{hold}{waiting} == 2 });
+    is $t->account->{hold}{waiting}, 2, 'both wait';
+
+    $t->get('/next', Host => 'shop.com', Cookie => "shop_kx=$kx");
+
+    my $all = $t->wait_events(2, 10);
+    my @got = sort { $b->{properties}{Path} cmp $a->{properties}{Path} }
+        @{ $all || [] };
+
+    is scalar @got, 2, 'two events of the visitor';
+
+    for my $uri ('/sale', '/next') {
+        like_event(shift @got // {},
+            {%event, properties => {page(GET => $uri, 200)}}, $uri);
+    }
+
+    wait_for(5, sub { $t->account->{hold}{waiting} == 1 });
+    is $t->account->{hold}{waiting}, 1, 'the scanner does not come again';
+
+    my $answer = $t->get("/sale?_kx=$kx", Host => 'shop.com');
+    like $answer->header('Set-Cookie'), qr/^shop_kx=\Q$kx\E;/, 'kept';
+};
+
+
+# nothing of the cookbook is left out, and its links lead somewhere
+
+is_deeply [grep { $recipe{$_}{nginx} && !$run{$_} } sort keys %recipe], [],
+    'every configuration was run';
+is scalar(() = $text =~ /^\s*[`~]{3,}\s*nginx/mgi), scalar keys %run,
+    'however it is fenced';
+
+my %anchor = map { lc($_) =~ s/[^\w -]//gr =~ tr/ /-/r => 1 } keys %recipe;
+my %other  = map { lc($_) =~ s/[^\w -]//gr =~ tr/ /-/r => 1 }
+    text("$root/README.md") =~ /^#+ (.*)$/mg;
+
+like text("$root/README.md"), qr{\]\(docs/cookbook\.md\)},
+    'the README leads here';
+ok $anchor{$_}, "#$_" for $text =~ /\]\(#([^)]+)\)/g;
+ok $other{$_}, "README.md#$_" for $text =~ /\]\(\.\.\/README\.md#([^)]+)\)/g;
+
+is_deeply [grep { length > 80 } split /\n/, $text], [], '80 columns';
+
+done_testing;
