@@ -224,8 +224,7 @@ my @noise = (
     [subresource => GET  => ['Sec-Fetch-Dest' => 'iframe']],
     [subresource => GET  => ['SEC-FETCH-DEST' => 'script']],
     [subresource => GET  => ['Sec-Fetch-Dest' => 'documents']],
-    [bot         => GET  => ['User-Agent' => '']],
-    [bot         => GET  => ['User-Agent' => 'curl/8.5.0']],
+    [bot         => GET  => ['User-Agent' => 'sqlmap/1.8']],
     [bot         => GET  => ['User-Agent' => 'Mozilla/5.0 (compatible; '
                              . 'Googlebot/2.1; +http://www.google.com)']],
     [bot         => GET  => ['User-Agent' => "$agent ShopWatch/2"]],
@@ -314,7 +313,7 @@ my $bare = $t->client(agent => undef);
 
 $bare->get('/all');
 $bare->close;
-is_deeply counted(), {bot => 1}, 'no User-Agent at all';
+is_deeply counted(), {}, 'no User-Agent at all is nobody\'s';
 
 
 # real browsers
@@ -420,7 +419,7 @@ my $captured = $t->account('shop')->{captured};
 is_deeply h2('/all'), {}, 'a visitor';
 is_deeply h2('/all', 'Cookie' => 'a=b; c=d'), {}, 'with cookies';
 is $t->account('shop')->{captured} - $captured, 2, 'captured';
-is_deeply h2('/', 'User-Agent' => 'curl/8.5.0'), {bot => 1}, 'a bot';
+is_deeply h2('/', 'User-Agent' => 'sqlmap/1.8'), {bot => 1}, 'a bot';
 is_deeply h2('/', 'Sec-Purpose' => 'prefetch;prerender'), {prefetch => 1},
     'a prefetch';
 is_deeply h2('/', 'Sec-Fetch-Dest' => 'style'), {subresource => 1},
@@ -442,14 +441,14 @@ is_deeply counted(), {kla_off => 1}, 'HTTP/2: a cookie of several';
 
 # another list after a reload; the workers of the old one keep theirs
 
-$t->file('bots.txt', "!curl/\n!our-check\r\n\n#x\nvisitor");
+$t->file('bots.txt', "!sqlmap\n!our-check\r\n\n#x\nvisitor");
 $t->reload(gone => 5);
 $client->close;
 
-is hit('GET', '/', 'User-Agent' => 'curl/8.5.0'), 1, 'the built-in list, '
+is hit('GET', '/', 'User-Agent' => 'sqlmap/1.8'), 1, 'the built-in list, '
     . 'overridden';
 is hit('GET', '/', 'User-Agent' => 'our-check'), 1, 'a pattern is gone';
-is hit('GET', '/', 'User-Agent' => 'wget/1'), 'bot', 'the rest is there';
+is hit('GET', '/', 'User-Agent' => 'nikto/1'), 'bot', 'the rest is there';
 is hit('GET', '/', 'User-Agent' => 'the Visitor'), 'bot',
     'a last line without an end';
 $t->stop;
@@ -462,7 +461,7 @@ $t = Klaviyo::Test->new(http => 'klaviyo_bots %%DIR%%/none; klaviyo_profile '
 $t->file('none', '');
 $t->start;
 %before = %{ skipped() };
-$t->get('/', 'User-Agent' => 'wget/1');
+$t->get('/', 'User-Agent' => 'nikto/1');
 $t->get('/');
 $t->wait_events(1);
 is_deeply counted(), {bot => 1}, 'an empty file';
@@ -475,8 +474,8 @@ $t = Klaviyo::Test->new(http => 'klaviyo_skip off; klaviyo_consent '
     . '$arg_ok; klaviyo_profile external_id x; klaviyo_track X;');
 $t->start;
 %before = %{ skipped() };
-$t->get('/?ok=1', 'User-Agent' => 'wget/1');
-$t->get('/', 'User-Agent' => 'wget/1');
+$t->get('/?ok=1', 'User-Agent' => 'nikto/1');
+$t->get('/', 'User-Agent' => 'nikto/1');
 $t->wait_events(1);
 is_deeply counted(), {consent => 1}, 'both at http';
 $t->stop;

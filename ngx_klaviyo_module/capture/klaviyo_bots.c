@@ -200,10 +200,6 @@ klaviyo_bots_match(const klaviyo_bots_t *bots, const uint8_t *agent,
     size_t    i;
     uint32_t  state, found;
 
-    if (len == 0) {
-        return 1;
-    }
-
     state = bots->start;
     found = 0;
 

@@ -3,8 +3,7 @@
  *
  * A pattern is a piece of text that is looked for anywhere, in any case; `^`
  * before it binds it to the start, `$` behind it to the end.  A User-Agent
- * that holds an excepted pattern is no bot, whatever else it holds.  An empty
- * one is a bot's.
+ * that holds an excepted pattern is no bot, whatever else it holds.
  */
 
 
