@@ -103,6 +103,8 @@ refused "$_->[0]", $_->[1], account => "$_->[0];"
         ['batch events=1001', qr/Klaviyo takes 1 to 1000 events/],
         ['batch bytes=5m', qr/"bytes=5m": it must be 1024 to 4500000 bytes/],
         ['batch linger=soon', qr/invalid parameter "linger=soon"/],
+        ['batch events=1 events=2', qr/parameter "events=2" is duplicate/],
+        ['timeout total=1s; timeout total=2s', qr/"total=2s" is duplicate/],
         ['batch size=3', qr/invalid parameter "size=3"/],
         ['rate share=0%', qr/"share" is 1% to 100%/],
         ['rate share=101%', qr/"share" is 1% to 100%/],

@@ -25,10 +25,98 @@ ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
 
 
 char *
-ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
-    ngx_msec_t *msec)
+ngx_http_klaviyo_args(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_arg_t *args, ngx_str_t *value, ngx_uint_t n)
 {
+    char                    *rv, *field;
+    ngx_str_t                s;
+    ngx_uint_t               i;
+    ngx_http_klaviyo_arg_t  *arg;
+
+    for (i = 0; i < n; i++) {
+
+        for (arg = args; arg->name; arg++) {
+            if (ngx_http_klaviyo_arg(&value[i], arg->name, &s)) {
+                break;
+            }
+        }
+
+        if (arg->name == NULL) {
+            return ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+        }
+
+        field = (char *) account + arg->offset;
+
+        rv = arg->set(cf, &value[i], &s, field);
+
+        if (rv == NGX_CONF_OK) {
+            continue;
+        }
+
+        if (rv != NGX_CONF_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "parameter \"%V\" %s",
+                               &value[i], rv);
+        }
+
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_klaviyo_arg_events(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    ngx_uint_t *events = field;
+
     ngx_int_t  n;
+
+    if (*events != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(value->data, value->len);
+
+    if (n < 1 || n > 1000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": Klaviyo takes 1 to "
+                           "1000 events in a request", arg);
+        return NGX_CONF_ERROR;
+    }
+
+    *events = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_klaviyo_arg_bytes(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    size_t *bytes = field;
+
+    if (*bytes != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    return ngx_http_klaviyo_arg_size(cf, arg, value, 1024, 4500000, bytes);
+}
+
+
+char *
+ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    ngx_msec_t *msec = field;
+
+    ngx_int_t  n;
+
+    if (*msec != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
 
     n = ngx_parse_time(value, 0);
 
@@ -37,6 +125,30 @@ ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
     }
 
     *msec = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_klaviyo_arg_sec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    time_t *sec = field;
+
+    ngx_int_t  n;
+
+    if (*sec != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    n = ngx_parse_time(value, 1);
+
+    if (n == NGX_ERROR || n == 0) {
+        return ngx_http_klaviyo_arg_invalid(cf, arg);
+    }
+
+    *sec = n;
 
     return NGX_CONF_OK;
 }

@@ -10,11 +10,13 @@
 
 
 typedef struct {
-    ngx_str_t     name;
-    ngx_uint_t    min;           /* arguments                                */
-    ngx_uint_t    max;
-    char       *(*set)(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-                      ngx_str_t *value, ngx_uint_t n);
+    ngx_str_t                name;
+    ngx_uint_t               min;      /* arguments                          */
+    ngx_uint_t               max;
+    char                  *(*set)(ngx_conf_t *cf,
+                                 ngx_http_klaviyo_account_t *account,
+                                 ngx_str_t *value, ngx_uint_t n);
+    ngx_http_klaviyo_arg_t  *args;     /* in place of `set`: name=value alone */
 } ngx_http_klaviyo_setting_t;
 
 
@@ -26,13 +28,7 @@ static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_batch(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_rate(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_retry(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_timeout(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
@@ -45,25 +41,56 @@ static char *ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value,
     ngx_flag_t *flag);
 
 
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_batch_args[] = {
+    { "events=", ngx_http_klaviyo_arg_events,
+      offsetof(ngx_http_klaviyo_account_t, batch_events) },
+    { "bytes=", ngx_http_klaviyo_arg_bytes,
+      offsetof(ngx_http_klaviyo_account_t, batch_bytes) },
+    { "linger=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, batch_linger) },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_retry_args[] = {
+    { "min=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, retry_min) },
+    { "max=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, retry_max) },
+    { "max_age=", ngx_http_klaviyo_arg_sec,
+      offsetof(ngx_http_klaviyo_account_t, retry_max_age) },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_timeout_args[] = {
+    { "connect=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, connect_timeout) },
+    { "total=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, total_timeout) },
+    { NULL, NULL, 0 }
+};
+
+
 static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
 
-    { ngx_string("api_key_file"), 1, 1, ngx_http_klaviyo_set_key_file },
-    { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key },
-    { ngx_string("company"), 1, 1, ngx_http_klaviyo_company },
-    { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint },
-    { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision },
-    { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue },
-    { ngx_string("batch"), 1, 3, ngx_http_klaviyo_set_batch },
-    { ngx_string("rate"), 1, 1, ngx_http_klaviyo_set_rate },
-    { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold },
-    { ngx_string("retry"), 1, 3, ngx_http_klaviyo_set_retry },
-    { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_set_timeout },
+    { ngx_string("api_key_file"), 1, 1, ngx_http_klaviyo_set_key_file, NULL },
+    { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key, NULL },
+    { ngx_string("company"), 1, 1, ngx_http_klaviyo_company, NULL },
+    { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint, NULL },
+    { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision, NULL },
+    { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue, NULL },
+    { ngx_string("batch"), 1, 3, NULL, ngx_http_klaviyo_batch_args },
+    { ngx_string("rate"), 1, 1, ngx_http_klaviyo_set_rate, NULL },
+    { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold, NULL },
+    { ngx_string("retry"), 1, 3, NULL, ngx_http_klaviyo_retry_args },
+    { ngx_string("timeout"), 1, 2, NULL, ngx_http_klaviyo_timeout_args },
     { ngx_string("ssl_trusted_certificate"), 1, 1,
-      ngx_http_klaviyo_set_certificate },
-    { ngx_string("ssl_verify"), 1, 1, ngx_http_klaviyo_set_verify },
-    { ngx_string("proxy"), 1, 1, ngx_http_klaviyo_proxy },
-    { ngx_string("dry_run"), 1, 1, ngx_http_klaviyo_set_dry_run },
-    { ngx_null_string, 0, 0, NULL }
+      ngx_http_klaviyo_set_certificate, NULL },
+    { ngx_string("ssl_verify"), 1, 1, ngx_http_klaviyo_set_verify, NULL },
+    { ngx_string("proxy"), 1, 1, ngx_http_klaviyo_proxy, NULL },
+    { ngx_string("dry_run"), 1, 1, ngx_http_klaviyo_set_dry_run, NULL },
+    { ngx_null_string, 0, 0, NULL, NULL }
 };
 
 
@@ -87,7 +114,7 @@ ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_klaviyo_hold(cf, account, value, n + 1);
     }
 
-    for (setting = ngx_http_klaviyo_settings; setting->set; setting++) {
+    for (setting = ngx_http_klaviyo_settings; setting->name.len; setting++) {
 
         if (setting->name.len != value[0].len
             || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
@@ -103,7 +130,9 @@ ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        rv = setting->set(cf, account, &value[1], n);
+        rv = setting->args
+             ? ngx_http_klaviyo_args(cf, account, setting->args, &value[1], n)
+             : setting->set(cf, account, &value[1], n);
 
         if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
             return rv;
@@ -300,52 +329,6 @@ ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 
 
 static char *
-ngx_http_klaviyo_set_batch(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
-{
-    char        *rv;
-    ngx_int_t    events;
-    ngx_str_t    s;
-    ngx_uint_t   i;
-
-    for (i = 0; i < n; i++) {
-
-        if (ngx_http_klaviyo_arg(&value[i], "events=", &s)) {
-            events = ngx_atoi(s.data, s.len);
-
-            if (events < 1 || events > 1000) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid value \"%V\": Klaviyo takes 1 to "
-                                   "1000 events in a request", &value[i]);
-                return NGX_CONF_ERROR;
-            }
-
-            account->batch_events = events;
-            continue;
-        }
-
-        if (ngx_http_klaviyo_arg(&value[i], "bytes=", &s)) {
-            rv = ngx_http_klaviyo_arg_size(cf, &value[i], &s, 1024, 4500000,
-                                           &account->batch_bytes);
-
-        } else if (ngx_http_klaviyo_arg(&value[i], "linger=", &s)) {
-            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
-                                           &account->batch_linger);
-
-        } else {
-            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
-        }
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
 ngx_http_klaviyo_set_rate(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     ngx_str_t *value, ngx_uint_t n)
 {
@@ -376,74 +359,6 @@ ngx_http_klaviyo_set_rate(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     }
 
     account->rate_share = share;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_klaviyo_set_retry(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
-{
-    char        *rv;
-    ngx_str_t    s;
-    ngx_uint_t   i;
-
-    for (i = 0; i < n; i++) {
-
-        if (ngx_http_klaviyo_arg(&value[i], "min=", &s)) {
-            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
-                                           &account->retry_min);
-
-        } else if (ngx_http_klaviyo_arg(&value[i], "max=", &s)) {
-            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
-                                           &account->retry_max);
-
-        } else if (ngx_http_klaviyo_arg(&value[i], "max_age=", &s)) {
-            account->retry_max_age = ngx_parse_time(&s, 1);
-
-            rv = account->retry_max_age > 0
-                 ? NGX_CONF_OK : ngx_http_klaviyo_arg_invalid(cf, &value[i]);
-
-        } else {
-            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
-        }
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_klaviyo_set_timeout(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
-{
-    char        *rv;
-    ngx_str_t    s;
-    ngx_uint_t   i;
-
-    for (i = 0; i < n; i++) {
-
-        if (ngx_http_klaviyo_arg(&value[i], "connect=", &s)) {
-            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
-                                           &account->connect_timeout);
-
-        } else if (ngx_http_klaviyo_arg(&value[i], "total=", &s)) {
-            rv = ngx_http_klaviyo_arg_msec(cf, &value[i], &s,
-                                           &account->total_timeout);
-
-        } else {
-            rv = ngx_http_klaviyo_arg_invalid(cf, &value[i]);
-        }
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
 
     return NGX_CONF_OK;
 }

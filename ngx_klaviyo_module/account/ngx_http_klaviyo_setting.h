@@ -38,9 +38,29 @@ char *ngx_http_klaviyo_hold(ngx_conf_t *cf,
 ngx_uint_t ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name,
     ngx_str_t *value);
 
+
+/* a setting's name=value arguments, and what reads each into the account */
+
+typedef struct {
+    const char   *name;          /* ends in "=", NULL: the table's end       */
+    char       *(*set)(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+                      void *field);
+    size_t        offset;
+} ngx_http_klaviyo_arg_t;
+
+
 /* NGX_CONF_ERROR is already logged */
+char *ngx_http_klaviyo_args(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_arg_t *args,
+    ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_arg_events(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+char *ngx_http_klaviyo_arg_bytes(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
 char *ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg,
-    ngx_str_t *value, ngx_msec_t *msec);
+    ngx_str_t *value, void *field);
+char *ngx_http_klaviyo_arg_sec(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
 char *ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, size_t min, size_t max, size_t *size);
 char *ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg);
