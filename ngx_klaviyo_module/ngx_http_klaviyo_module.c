@@ -43,9 +43,9 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
 
     { ngx_string("klaviyo_account_default"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_http_klaviyo_account_default,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_klaviyo_loc_conf_t, account),
+      0,
       NULL },
 
     /* NGX_CONF_BLOCK comes and goes, see ngx_http_klaviyo_forms.h */

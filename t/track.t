@@ -298,4 +298,12 @@ my %blocks = (
 refused $_, $blocks{$_}[1], "klaviyo_track X { $blocks{$_}[0] }"
     for sort keys %blocks;
 
+refused 'an unknown default', qr/unknown account "none" in .*default" in \S+:\d/,
+    'klaviyo_account_default none; location / { klaviyo_track X; }';
+refused 'an unknown default of all',
+    qr/unknown account "none" in .*default" in \S+:\d/,
+    'location / { klaviyo_track X; }', http => 'klaviyo_account_default none;';
+refused 'two defaults', qr/"klaviyo_account_default" directive is duplicate/,
+    'klaviyo_account_default shop; klaviyo_account_default shop;';
+
 done_testing;

@@ -90,6 +90,11 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    if (conf->account.data == NULL) {
+        conf->account_file = prev->account_file;
+        conf->account_line = prev->account_line;
+    }
+
     ngx_conf_merge_str_value(conf->account, prev->account, "");
     ngx_conf_merge_value(conf->defaults, prev->defaults, 1);
     ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
@@ -113,9 +118,10 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         && ngx_http_klaviyo_account_find(kmcf, &conf->account) == NULL)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "unknown account \"%V\" in \"klaviyo_account_default\", "
-                      "there is no klaviyo_account of this name",
-                      &conf->account);
+                      "unknown account \"%V\" in \"klaviyo_account_default\" "
+                      "in %s:%ui, there is no klaviyo_account of this name",
+                      &conf->account, conf->account_file,
+                      conf->account_line);
         return NGX_CONF_ERROR;
     }
 
@@ -143,6 +149,30 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t  *klcf = conf;
+
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (klcf->account.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->account = value[1];
+    klcf->account_file = cf->conf_file->file.name.data;
+    klcf->account_line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
 }
 
 

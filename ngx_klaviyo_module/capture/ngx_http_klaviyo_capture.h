@@ -72,6 +72,8 @@ typedef struct {
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
     ngx_str_t                  account;    /* klaviyo_account_default        */
+    u_char                    *account_file;  /* where that stands           */
+    ngx_uint_t                 account_line;
     ngx_flag_t                 defaults;
 
     ngx_uint_t                 identity;   /* NGX_HTTP_KLAVIYO_IDENTITY_*    */
@@ -100,7 +102,10 @@ char *ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *prev,
     ngx_http_klaviyo_loc_conf_t *conf);
 
-/* directives: klaviyo_track, klaviyo_profile, klaviyo_property */
+/* directives: klaviyo_account_default, klaviyo_track, klaviyo_profile,
+   klaviyo_property */
+char *ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
