@@ -330,6 +330,31 @@ $event = events('/defaults?_kx=1');
 is $event->{properties}{URL}, 'http://127.0.0.1/defaults',
     'nothing is left of the arguments';
 
+# an identity inside the URL that an argument holds
+
+for my $case (
+    ['next=%2Fsale%3F_kx%3DS.AbC&a=1', 'a=1'],
+    ['next=%252Fsale%253Fb%253D1%2526%255Fkx%253DS.AbC&a=1', 'a=1'],
+    ['a=1;_kx=S.AbC', ''],
+    ['a=1;utm_email=x&b=2', 'b=2'],
+    ['u=/x?_ke=1', ''],
+    ['u=_kx=1', ''],
+    ['next=%2Fsale%3Fmy_kx%3D1', 'next=%2Fsale%3Fmy_kx%3D1'],
+    ['q=_kx', 'q=_kx'],
+    ['q=%25%3D%&r=%2', 'q=%25%3D%&r=%2'],
+) {
+    my ($from, $to) = @$case;
+
+    $event = events("/defaults?$from", Referer => "https://r.test/?$from");
+
+    my $rest = length $to ? "?$to" : '';
+
+    is $event->{properties}{URL}, "http://127.0.0.1/defaults$rest",
+        "URL: $from";
+    is $event->{properties}{Referrer}, "https://r.test/$rest",
+        "Referrer: $from";
+}
+
 $event = events('/defaults?' . join '&', map { "utm_$_=$_" } 1 .. 30);
 is scalar(grep { /^utm_/ } keys %{ $event->{properties} }), 20,
     'twenty of utm_*';

@@ -82,7 +82,7 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
     p = ngx_cpymem(p, scheme.data, scheme.len);
     p = ngx_cpymem(p, host.data, host.len);
     p = ngx_cpymem(p, port.data, port.len);
-    p = ngx_http_klaviyo_url_strip(p, &r->unparsed_uri);
+    p = ngx_http_klaviyo_url_strip(p, &r->unparsed_uri, 1);
 
     value->len = p - value->data;
 
@@ -187,7 +187,8 @@ ngx_http_klaviyo_default_referrer(ngx_http_request_t *r, ngx_str_t *value)
         return NGX_ERROR;
     }
 
-    value->len = ngx_http_klaviyo_url_strip(value->data, &referer->value)
+    value->len = ngx_http_klaviyo_url_strip(value->data, &referer->value,
+                                            1)
                  - value->data;
 
     return NGX_OK;

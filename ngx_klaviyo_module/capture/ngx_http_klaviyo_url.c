@@ -10,6 +10,10 @@
 
 
 static ngx_int_t ngx_http_klaviyo_url_name(u_char *p, u_char *last);
+static ngx_int_t ngx_http_klaviyo_url_known(u_char *name, size_t len);
+static ngx_uint_t ngx_http_klaviyo_url_nested(u_char *p, u_char *last);
+static u_char *ngx_http_klaviyo_url_decode_all(u_char *p, u_char *last,
+    u_char *ch);
 
 
 /* in the order of ngx_http_klaviyo_arg_e */
@@ -91,7 +95,7 @@ ngx_http_klaviyo_url_decode(u_char *p, u_char *last, u_char *ch)
 
 
 u_char *
-ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url)
+ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url, ngx_uint_t nested)
 {
     u_char     *mark;
     ngx_str_t   path, args;
@@ -101,7 +105,7 @@ ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url)
     }
 
     mark = ngx_cpymem(dst, path.data, path.len);
-    dst = ngx_http_klaviyo_url_strip_args(mark + 1, &args);
+    dst = ngx_http_klaviyo_url_strip_args(mark + 1, &args, nested);
 
     if (dst == mark + 1) {
         return mark;
@@ -114,7 +118,8 @@ ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url)
 
 
 u_char *
-ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args)
+ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args,
+    ngx_uint_t nested)
 {
     u_char      *p, *end, *last, *equal;
     ngx_uint_t   first;
@@ -130,7 +135,9 @@ ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args)
 
         end = ngx_http_klaviyo_url_arg(p, last, &equal);
 
-        if (ngx_http_klaviyo_url_name(p, equal) != NGX_DECLINED) {
+        if (ngx_http_klaviyo_url_name(p, equal) != NGX_DECLINED
+            || (nested && ngx_http_klaviyo_url_nested(equal, end)))
+        {
             continue;
         }
 
@@ -199,8 +206,8 @@ ngx_http_klaviyo_url_variable(ngx_http_request_t *r,
 
     v->data = p;
 
-    p = data ? ngx_http_klaviyo_url_strip_args(p, text)
-             : ngx_http_klaviyo_url_strip(p, text);
+    p = data ? ngx_http_klaviyo_url_strip_args(p, text, 0)
+             : ngx_http_klaviyo_url_strip(p, text, 0);
 
     v->len = p - v->data;
     v->valid = 1;
@@ -216,10 +223,8 @@ ngx_http_klaviyo_url_variable(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_klaviyo_url_name(u_char *p, u_char *last)
 {
-    u_char      ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
-    size_t      len;
-    ngx_int_t   i;
-    ngx_str_t  *known;
+    u_char  ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
+    size_t  len;
 
     for (len = 0; p < last; len++) {
 
@@ -231,6 +236,16 @@ ngx_http_klaviyo_url_name(u_char *p, u_char *last)
         name[len] = ngx_tolower(ch);
     }
 
+    return ngx_http_klaviyo_url_known(name, len);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_url_known(u_char *name, size_t len)
+{
+    ngx_int_t   i;
+    ngx_str_t  *known;
+
     for (i = 0; i < NGX_HTTP_KLAVIYO_ARG_N; i++) {
         known = &ngx_http_klaviyo_url_names[i];
 
@@ -240,4 +255,69 @@ ngx_http_klaviyo_url_name(u_char *p, u_char *last)
     }
 
     return NGX_DECLINED;
+}
+
+
+/* an identity in the arguments of a URL that is the value of an argument */
+
+static ngx_uint_t
+ngx_http_klaviyo_url_nested(u_char *p, u_char *last)
+{
+    u_char  ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
+    size_t  len;
+
+    /* a name too long to be known stays so up to the next separator */
+
+    len = 0;
+
+    while (p < last) {
+
+        p = ngx_http_klaviyo_url_decode_all(p, last, &ch);
+
+        if (ch == '='
+            && len <= NGX_HTTP_KLAVIYO_ARG_MAX
+            && ngx_http_klaviyo_url_known(name, len) != NGX_DECLINED)
+        {
+            return 1;
+        }
+
+        if (ch == '?' || ch == '&' || ch == ';' || ch == '#' || ch == '=') {
+            len = 0;
+            continue;
+        }
+
+        if (len < NGX_HTTP_KLAVIYO_ARG_MAX) {
+            name[len] = ngx_tolower(ch);
+        }
+
+        if (len <= NGX_HTTP_KLAVIYO_ARG_MAX) {
+            len++;
+        }
+    }
+
+    return 0;
+}
+
+
+/* a character however often it was encoded: "%253F" is "%3F" is "?" */
+
+static u_char *
+ngx_http_klaviyo_url_decode_all(u_char *p, u_char *last, u_char *ch)
+{
+    ngx_int_t  n;
+
+    p = ngx_http_klaviyo_url_decode(p, last, ch);
+
+    while (*ch == '%' && last - p >= 2) {
+        n = ngx_hextoi(p, 2);
+
+        if (n == NGX_ERROR) {
+            break;
+        }
+
+        *ch = (u_char) n;
+        p += 2;
+    }
+
+    return p;
 }

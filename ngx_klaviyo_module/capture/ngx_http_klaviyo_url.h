@@ -34,10 +34,14 @@ u_char *ngx_http_klaviyo_url_decode(u_char *p, u_char *last, u_char *ch);
 
 /*
  * Copies a URL, or bare arguments, without identities and without a fragment
- * to dst, which has room for all of it.  Gives the end of the copy.
+ * to dst, which has room for all of it.  Gives the end of the copy.  With
+ * `nested` an argument goes whose value is a URL that holds one: for what is
+ * stored; an application may need it.
  */
-u_char *ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url);
-u_char *ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args);
+u_char *ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url,
+    ngx_uint_t nested);
+u_char *ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args,
+    ngx_uint_t nested);
 
 /*
  * The first value of each argument that says who the visitor is, as it is
