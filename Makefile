@@ -8,7 +8,7 @@ PROVE        ?= prove
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libssl-dev
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
-                openssl curl clang libclang-rt-dev gdb
+                openssl curl nghttp2-client clang libclang-rt-dev gdb
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
 
 # Ours alone: nginx's own flags come from its configure.
