@@ -6,7 +6,7 @@ MODULES_PATH ?= /usr/lib/nginx/modules
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
-                libjansson-dev libssl-dev
+                libjansson-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
