@@ -31,6 +31,9 @@ static klaviyo_identity_rc_e klaviyo_identity_object(
     const klaviyo_identity_member_t *members);
 static void klaviyo_identity_member(klaviyo_identity_t *identity,
     unsigned field, klaviyo_reader_value_t *value);
+static klaviyo_identity_rc_e klaviyo_identity_text(
+    klaviyo_identity_t *identity, unsigned field, const uint8_t *p,
+    size_t len, uint8_t *buf);
 static void klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
     const uint8_t *p, size_t len);
 static void klaviyo_identity_refuse(klaviyo_identity_t *identity,
@@ -94,17 +97,7 @@ klaviyo_identity_rc_e
 klaviyo_identity_kx(klaviyo_identity_t *identity, const uint8_t *p,
     size_t len, uint8_t *buf)
 {
-    memset(identity, 0, sizeof(klaviyo_identity_t));
-
-    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
-        return KLAVIYO_IDENTITY_TOO_LONG;
-    }
-
-    len = klaviyo_decode_percent(buf, p, len);
-
-    klaviyo_identity_set(identity, KLAVIYO_IDENTITY_KX, buf, len);
-
-    return KLAVIYO_IDENTITY_OK;
+    return klaviyo_identity_text(identity, KLAVIYO_IDENTITY_KX, p, len, buf);
 }
 
 
@@ -148,6 +141,16 @@ klaviyo_identity_rc_e
 klaviyo_identity_email(klaviyo_identity_t *identity, const uint8_t *p,
     size_t len, uint8_t *buf)
 {
+    return klaviyo_identity_text(identity, KLAVIYO_IDENTITY_EMAIL, p, len, buf);
+}
+
+
+/* an argument whose decoded text is the identifier itself */
+
+static klaviyo_identity_rc_e
+klaviyo_identity_text(klaviyo_identity_t *identity, unsigned field,
+    const uint8_t *p, size_t len, uint8_t *buf)
+{
     memset(identity, 0, sizeof(klaviyo_identity_t));
 
     if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
@@ -156,7 +159,7 @@ klaviyo_identity_email(klaviyo_identity_t *identity, const uint8_t *p,
 
     len = klaviyo_decode_percent(buf, p, len);
 
-    klaviyo_identity_set(identity, KLAVIYO_IDENTITY_EMAIL, buf, len);
+    klaviyo_identity_set(identity, field, buf, len);
 
     return KLAVIYO_IDENTITY_OK;
 }
