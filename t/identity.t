@@ -219,9 +219,15 @@ sub counts {
 sub logged {
     my ($path) = @_;
 
-    open my $file, '<', $t->dir . '/id.log' or die;
+    # the log is written after the answer
 
-    my ($line) = reverse grep { m{^\Q$path\E\|} } <$file>;
+    select undef, undef, undef, 0.05;
+
+    my $line = wait_for(5, sub {
+        open my $file, '<', $t->dir . '/id.log' or die;
+
+        return (reverse grep { m{^\Q$path\E\|} } <$file>)[0];
+    });
 
     chomp $line;
 
