@@ -14,11 +14,16 @@
 #include "capture/ngx_http_klaviyo_capture.h"
 #include "capture/ngx_http_klaviyo_forms.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
+#include "delivery/ngx_http_klaviyo_flush.h"
+#include "delivery/ngx_http_klaviyo_job.h"
+#include "queue/klaviyo_ring_guard.h"
 #include "status/ngx_http_klaviyo_status.h"
 
 
 #define NGX_HTTP_KLAVIYO_LEVELS                                              \
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
+
+#define NGX_HTTP_KLAVIYO_JOB_EXIT  1000   /* ms that an exit waits for disks */
 
 
 static ngx_int_t ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf);
@@ -30,6 +35,7 @@ static char *ngx_http_klaviyo_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_klaviyo_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_klaviyo_init_process(ngx_cycle_t *cycle);
 static void ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_klaviyo_exit_master(ngx_cycle_t *cycle);
 
 
 static ngx_command_t  ngx_http_klaviyo_commands[] = {
@@ -178,7 +184,7 @@ ngx_module_t  ngx_http_klaviyo_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_http_klaviyo_exit_process,         /* exit process */
-    NULL,                                  /* exit master */
+    ngx_http_klaviyo_exit_master,          /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
@@ -217,7 +223,12 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_klaviyo_account_attach(cf, kmcf);
+    if (ngx_http_klaviyo_account_attach(cf, kmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_klaviyo_account_on_disk(kmcf)
+           ? ngx_http_klaviyo_job_init(cf) : NGX_OK;
 }
 
 
@@ -296,6 +307,8 @@ ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    klaviyo_ring_guard_init();
+
     if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -314,4 +327,20 @@ ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_klaviyo_deliverer_exit_process(cycle);
+
+    (void) ngx_http_klaviyo_job_exit_process(NGX_HTTP_KLAVIYO_JOB_EXIT);
+}
+
+
+static void
+ngx_http_klaviyo_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_klaviyo_module);
+
+    if (kmcf) {
+        ngx_http_klaviyo_flush(cycle, kmcf);
+    }
 }

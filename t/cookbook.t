@@ -121,6 +121,7 @@ sub recipe {
         $part{http} =~ s{^klaviyo_account (\w+) \{\n\K}
             {    endpoint %%ENDPOINT%%;
     queue %%QUEUE_DIR%%/$1.ring size=8m;
+    spool %%DIR%%/$1;
     batch linger=20ms;
     retry min=50ms max=1s;
 }gm;

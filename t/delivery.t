@@ -493,6 +493,7 @@ subtest 'two accounts do not hold each other up' => sub {
                 api_key_file %%KEY_FILE%%;
                 endpoint http://127.0.0.1:%%PORT_SILENT%%;
                 queue %%QUEUE_DIR%%/other.ring size=1m;
+                spool %%DIR%%/other;
                 batch linger=50ms;
                 timeout connect=1s total=2s;
             }

@@ -74,7 +74,7 @@ my %bad = (
     'an alert' => [q{open my $log, '>>', $t->dir . '/error.log';
         print $log "x [alert] 1#1: open socket #3 left in connection 4\n";
         close $log; $t->stop; done_testing;}, qr/open socket #3 left/],
-    'a sanitizer' => [q{$t->file('sanitizer.1', 'heap-use-after-free');
+    'a sanitizer' => [q{$t->file('sanitizer/report.1', 'heap-use-after-free');
         done_testing;}, qr/heap-use-after-free/],
     'not stopped' => [q{Test::More::done_testing();}, qr/was not stopped/],
     'dies' => [q{die "early\n";}, qr/early/],

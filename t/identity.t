@@ -567,6 +567,7 @@ my $accounts = sub {
         api_key_file %%KEY_FILE%%;
         endpoint %%ENDPOINT%%;
         queue %%QUEUE_DIR%%/$name.ring size=8m;
+        spool %%DIR%%/$name;
         batch linger=20ms;
     }
 END

@@ -583,7 +583,7 @@ $t->stop;
 
 my $second = 'klaviyo_account %s { api_key_file %%%%KEY_FILE%%%%; '
     . 'endpoint %%%%ENDPOINT%%%%; queue %%%%QUEUE_DIR%%%%/%1$s.ring size=1m; '
-    . 'batch linger=50ms; }';
+    . 'spool %%%%DIR%%%%/%1$s; batch linger=50ms; }';
 
 $t = Klaviyo::Test->new(
     http => sprintf($second, 'second') . q{

@@ -18,7 +18,7 @@ my %may = (
     capture  => [qw(nginx account queue json)],
     queue    => [],
     json     => [qw(jansson)],
-    delivery => [qw(nginx account queue jansson)],
+    delivery => [qw(nginx account queue json jansson)],
     status   => [qw(nginx account queue json)],
 );
 

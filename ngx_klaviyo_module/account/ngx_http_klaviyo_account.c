@@ -18,10 +18,6 @@ static char *ngx_http_klaviyo_account_init(ngx_conf_t *cf,
 static ngx_int_t ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf,
     klaviyo_ring_t **ring);
-static void ngx_http_klaviyo_account_owner(ngx_conf_t *cf,
-    klaviyo_ring_conf_t *conf);
-static ngx_uint_t ngx_http_klaviyo_account_same(ngx_str_t *path,
-    ngx_str_t *other);
 static void ngx_http_klaviyo_account_detach(void *data);
 
 
@@ -127,13 +123,17 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      * set by ngx_pcalloc():
      *
      *     account->authorization, company, endpoint, revision, queue,
-     *     ssl_trusted_certificate, proxy = { 0, NULL };
+     *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path = { 0, NULL };
+     *     account->owner, group = 0;
      *     account->ring, hold_ring, hold_zone = NULL;
      */
 
     account->queue_size = NGX_CONF_UNSET_SIZE;
     account->queue_full = NGX_CONF_UNSET_UINT;
+    account->spool_size = NGX_CONF_UNSET_SIZE;
+    account->spool_sync = NGX_CONF_UNSET_MSEC;
+    account->dead_letter_size = NGX_CONF_UNSET_SIZE;
     account->batch_events = NGX_CONF_UNSET_UINT;
     account->batch_bytes = NGX_CONF_UNSET_SIZE;
     account->batch_linger = NGX_CONF_UNSET_MSEC;
@@ -201,6 +201,11 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
 
     ngx_conf_init_size_value(account->queue_size, 64 * 1024 * 1024);
     ngx_conf_init_uint_value(account->queue_full, 0);
+
+    if (ngx_http_klaviyo_spool_init(cf, account) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_conf_init_uint_value(account->batch_events, 1000);
     ngx_conf_init_size_value(account->batch_bytes, 4 * 1024 * 1024);
     ngx_conf_init_msec_value(account->batch_linger, 1000);
@@ -260,20 +265,10 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
 
-        for (n = 0; n < i; n++) {
-            if (ngx_http_klaviyo_account_same(&account[i]->queue,
-                                              &account[n]->queue)
-                || ngx_http_klaviyo_account_same(&account[i]->hold_path,
-                                                 &account[n]->queue)
-                || ngx_http_klaviyo_account_same(&account[i]->queue,
-                                                 &account[n]->hold_path))
+        for (n = 0; n <= i; n++) {
+            if (ngx_http_klaviyo_path_distinct(cf, account[i], account[n])
+                != NGX_OK)
             {
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "klaviyo_account \"%V\" in %s:%ui has the same "
-                              "queue \"%V\" as account \"%V\"",
-                              &account[i]->name, account[i]->conf_file,
-                              account[i]->conf_line, &account[i]->queue,
-                              &account[n]->name);
                 return NGX_ERROR;
             }
         }
@@ -284,9 +279,16 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
             continue;
         }
 
+        ngx_http_klaviyo_path_owner(cf, account[i]);
+
+        if (ngx_http_klaviyo_spool_check(cf, account[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         conf.path = (const char *) account[i]->queue.data;
         conf.size = account[i]->queue_size;
         conf.drop_oldest = account[i]->queue_full;
+        conf.owner = account[i]->owner;
 
         if (ngx_http_klaviyo_account_attach_one(cf, account[i], &conf,
                                                 &account[i]->ring)
@@ -315,44 +317,21 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
 }
 
 
-static ngx_uint_t
-ngx_http_klaviyo_account_same(ngx_str_t *path, ngx_str_t *other)
+ngx_uint_t
+ngx_http_klaviyo_account_on_disk(ngx_http_klaviyo_main_conf_t *kmcf)
 {
-    char         dir[PATH_MAX], *name, *other_name;
-    struct stat  st, other_st;
+    ngx_uint_t                    i;
+    ngx_http_klaviyo_account_t  **account;
 
-    if (path->len == 0 || other->len == 0) {
-        return 0;
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        if (account[i]->spool.len || account[i]->dead_letter.len) {
+            return 1;
+        }
     }
 
-    name = strrchr((char *) path->data, '/') + 1;
-    other_name = strrchr((char *) other->data, '/') + 1;
-
-    if (ngx_strcmp(name, other_name) != 0) {
-        return 0;
-    }
-
-    if (path->len == other->len
-        && ngx_strncmp(path->data, other->data, path->len) == 0)
-    {
-        return 1;
-    }
-
-    /* one folder may have many spellings */
-
-    (void) ngx_cpystrn((u_char *) dir, path->data,
-                       name - (char *) path->data + 1);
-
-    if (stat(dir, &st) == -1) {
-        return 0;
-    }
-
-    (void) ngx_cpystrn((u_char *) dir, other->data,
-                       other_name - (char *) other->data + 1);
-
-    return stat(dir, &other_st) == 0
-           && st.st_dev == other_st.st_dev
-           && st.st_ino == other_st.st_ino;
+    return 0;
 }
 
 
@@ -365,8 +344,6 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     char                 note[KLAVIYO_RING_ERROR_MAX];
     klaviyo_ring_rc_e    rc;
     ngx_pool_cleanup_t  *cln;
-
-    ngx_http_klaviyo_account_owner(cf, conf);
 
     if (ngx_test_config) {
         rc = klaviyo_ring_probe(conf, error);
@@ -403,29 +380,6 @@ ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
 }
 
 
-/* who may own the file: the user of the workers */
-
-static void
-ngx_http_klaviyo_account_owner(ngx_conf_t *cf, klaviyo_ring_conf_t *conf)
-{
-    struct passwd    *pwd;
-    ngx_core_conf_t  *ccf;
-
-    conf->owner = geteuid();
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
-        conf->owner = ccf->user;
-
-    } else if (geteuid() == 0) {
-        pwd = getpwnam(NGX_USER);
-        conf->owner = pwd ? pwd->pw_uid : 0;
-    }
-}
-
-
 static void
 ngx_http_klaviyo_account_detach(void *data)
 {
@@ -457,6 +411,17 @@ ngx_http_klaviyo_account_chown(ngx_cycle_t *cycle,
     account = kmcf->accounts.elts;
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->owner != ccf->user
+            && (account[i]->spool.len || account[i]->dead_letter.len))
+        {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "the files of klaviyo_account \"%V\" in %s:%ui may "
+                          "not belong to the user of the workers: put "
+                          "\"user\" before \"http\"",
+                          &account[i]->name, account[i]->conf_file,
+                          account[i]->conf_line);
+        }
 
         if (account[i]->ring == NULL) {
             continue;

@@ -31,6 +31,16 @@ typedef struct {
     size_t           queue_size;
     ngx_uint_t       queue_full;
 
+    ngx_str_t        spool;          /* folder; empty: off                   */
+    size_t           spool_size;
+    ngx_msec_t       spool_sync;     /* 0: off                               */
+
+    ngx_str_t        dead_letter;    /* path; empty: off                     */
+    size_t           dead_letter_size;
+
+    ngx_uid_t        owner;          /* of files made later: the workers'    */
+    ngx_gid_t        group;
+
     ngx_uint_t       batch_events;
     size_t           batch_bytes;
     ngx_msec_t       batch_linger;
@@ -90,6 +100,10 @@ ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(
  * NGX_ERROR, already logged, refuses the configuration.
  */
 ngx_int_t ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* 1: one of them has a spool or dead letters */
+ngx_uint_t ngx_http_klaviyo_account_on_disk(
     ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* in the master, before the fork: the files become the workers' user's */

@@ -6,6 +6,10 @@
 #include "ngx_http_klaviyo_setting.h"
 
 
+static char *ngx_http_klaviyo_args_unknown(ngx_conf_t *cf,
+    ngx_http_klaviyo_arg_t *args, ngx_str_t *value);
+
+
 ngx_uint_t
 ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
 {
@@ -42,7 +46,7 @@ ngx_http_klaviyo_args(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
         }
 
         if (arg->name == NULL) {
-            return ngx_http_klaviyo_arg_invalid(cf, &value[i]);
+            return ngx_http_klaviyo_args_unknown(cf, args, &value[i]);
         }
 
         field = (char *) account + arg->offset;
@@ -62,6 +66,30 @@ ngx_http_klaviyo_args(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_args_unknown(ngx_conf_t *cf, ngx_http_klaviyo_arg_t *args,
+    ngx_str_t *value)
+{
+    u_char                  *p, *last, known[128];
+    const char              *before;
+    ngx_http_klaviyo_arg_t  *arg;
+
+    p = known;
+    last = known + sizeof(known);
+
+    for (arg = args; arg->name; arg++) {
+        before = (arg == args) ? "" : arg[1].name ? ", " : " or ";
+        p = ngx_slprintf(p, last, "%s\"%s\"", before, arg->name);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": expected %*s",
+                       value, (size_t) (p - known), known);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -28,8 +28,6 @@ static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_rate(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
@@ -37,8 +35,23 @@ static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
 static char *ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 
+static char *ngx_http_klaviyo_queue_size(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_queue_full(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_rate_share(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
 static char *ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value,
     ngx_flag_t *flag);
+
+
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_queue_args[] = {
+    { "size=", ngx_http_klaviyo_queue_size,
+      offsetof(ngx_http_klaviyo_account_t, queue_size) },
+    { "full=", ngx_http_klaviyo_queue_full,
+      offsetof(ngx_http_klaviyo_account_t, queue_full) },
+    { NULL, NULL, 0 }
+};
 
 
 static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_batch_args[] = {
@@ -48,6 +61,13 @@ static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_batch_args[] = {
       offsetof(ngx_http_klaviyo_account_t, batch_bytes) },
     { "linger=", ngx_http_klaviyo_arg_msec,
       offsetof(ngx_http_klaviyo_account_t, batch_linger) },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_rate_args[] = {
+    { "share=", ngx_http_klaviyo_rate_share,
+      offsetof(ngx_http_klaviyo_account_t, rate_share) },
     { NULL, NULL, 0 }
 };
 
@@ -80,8 +100,10 @@ static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
     { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint, NULL },
     { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision, NULL },
     { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue, NULL },
+    { ngx_string("spool"), 1, 3, ngx_http_klaviyo_spool, NULL },
+    { ngx_string("dead_letter"), 1, 2, ngx_http_klaviyo_dead_letter, NULL },
     { ngx_string("batch"), 1, 3, NULL, ngx_http_klaviyo_batch_args },
-    { ngx_string("rate"), 1, 1, ngx_http_klaviyo_set_rate, NULL },
+    { ngx_string("rate"), 1, 1, NULL, ngx_http_klaviyo_rate_args },
     { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold, NULL },
     { ngx_string("retry"), 1, 3, NULL, ngx_http_klaviyo_retry_args },
     { ngx_string("timeout"), 1, 2, NULL, ngx_http_klaviyo_timeout_args },
@@ -263,9 +285,7 @@ static char *
 ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     ngx_str_t *value, ngx_uint_t n)
 {
-    char        *rv;
-    ngx_str_t    s;
-    ngx_uint_t   i;
+    ngx_str_t  s;
 
     if (account->queue.data) {
         return "is duplicate";
@@ -288,77 +308,80 @@ ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 
     account->queue = value[0];
 
-    for (i = 1; i < n; i++) {
-
-        if (ngx_http_klaviyo_arg(&value[i], "size=", &s)) {
-            rv = ngx_http_klaviyo_arg_size(cf, &value[i], &s,
-                                           KLAVIYO_RING_MIN_SIZE,
-                                           NGX_MAX_SIZE_T_VALUE / 4,
-                                           &account->queue_size);
-            if (rv != NGX_CONF_OK) {
-                return rv;
-            }
-
-            continue;
-        }
-
-        if (ngx_http_klaviyo_arg(&value[i], "full=", &s)) {
-
-            if (ngx_strcmp(s.data, "drop_newest") == 0) {
-                account->queue_full = 0;
-                continue;
-            }
-
-            if (ngx_strcmp(s.data, "drop_oldest") == 0) {
-                account->queue_full = 1;
-                continue;
-            }
-
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid value \"%V\": \"full\" is "
-                               "\"drop_newest\" or \"drop_oldest\"",
-                               &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        return ngx_http_klaviyo_arg_invalid(cf, &value[i]);
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_klaviyo_args(cf, account, ngx_http_klaviyo_queue_args,
+                                 &value[1], n - 1);
 }
 
 
 static char *
-ngx_http_klaviyo_set_rate(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_queue_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
 {
-    ngx_int_t  share;
-    ngx_str_t  s;
+    size_t *size = field;
 
-    (void) n;
-
-    if (account->rate_share != NGX_CONF_UNSET_UINT) {
+    if (*size != NGX_CONF_UNSET_SIZE) {
         return "is duplicate";
     }
 
-    if (!ngx_http_klaviyo_arg(value, "share=", &s)) {
-        return ngx_http_klaviyo_arg_invalid(cf, value);
+    return ngx_http_klaviyo_arg_size(cf, arg, value, KLAVIYO_RING_MIN_SIZE,
+                                     NGX_MAX_SIZE_T_VALUE / 4, size);
+}
+
+
+static char *
+ngx_http_klaviyo_queue_full(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    ngx_uint_t *full = field;
+
+    if (*full != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
     }
 
-    if (s.len && s.data[s.len - 1] == '%') {
-        s.len--;
+    if (ngx_strcmp(value->data, "drop_newest") == 0) {
+        *full = 0;
+        return NGX_CONF_OK;
     }
 
-    share = ngx_atoi(s.data, s.len);
+    if (ngx_strcmp(value->data, "drop_oldest") == 0) {
+        *full = 1;
+        return NGX_CONF_OK;
+    }
 
-    if (share < 1 || share > 100) {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": \"full\" is \"drop_newest\" "
+                       "or \"drop_oldest\"", arg);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_rate_share(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    ngx_uint_t *share = field;
+
+    ngx_int_t  n;
+
+    if (*share != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (value->len && value->data[value->len - 1] == '%') {
+        value->len--;
+    }
+
+    n = ngx_atoi(value->data, value->len);
+
+    if (n < 1 || n > 100) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\": \"share\" is 1%% to 100%% of "
-                           "Klaviyo's limits", value);
+                           "Klaviyo's limits", arg);
         return NGX_CONF_ERROR;
     }
 
-    account->rate_share = share;
+    *share = n;
 
     return NGX_CONF_OK;
 }

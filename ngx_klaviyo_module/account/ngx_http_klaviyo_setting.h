@@ -29,9 +29,38 @@ char *ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
 char *ngx_http_klaviyo_proxy(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 
+/* spool and dead_letter, as lines of the block */
+char *ngx_http_klaviyo_spool(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_dead_letter(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+/* their defaults; NGX_ERROR: no memory */
+ngx_int_t ngx_http_klaviyo_spool_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account);
+
+/*
+ * Makes what is missing of both and checks the rest, with `nginx -t` too, as
+ * nginx does with its own paths.  NGX_ERROR is already logged.
+ */
+ngx_int_t ngx_http_klaviyo_spool_check(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account);
+
 /* hold, as a line of the block */
 char *ngx_http_klaviyo_hold(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+
+/* sets owner and group: the user of the workers */
+void ngx_http_klaviyo_path_owner(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account);
+
+/*
+ * An account is asked against itself, too.  NGX_ERROR, already logged: it has
+ * a path that is the other's.
+ */
+ngx_int_t ngx_http_klaviyo_path_distinct(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_account_t *other);
 
 
 /* 1: the argument begins with `name`, which ends in "="; the value behind it */

@@ -1,6 +1,6 @@
 /*
- * Batches: filling and the end.  Room: delivery, plain C; of the ring it
- * uses klaviyo_ring_read() only.
+ * Batches: filling and the end.  Room: delivery, plain C; of the queue it
+ * uses klaviyo_feed_read() only.
  */
 
 
@@ -16,9 +16,11 @@
 
 
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
-    klaviyo_ring_t *ring, klaviyo_record_t *record);
-static int klaviyo_batch_take(klaviyo_batch_t *batch,
-    const klaviyo_event_t *event, size_t bytes, int64_t oldest);
+    klaviyo_feed_t *feed, klaviyo_record_t *record);
+static void klaviyo_batch_gap(klaviyo_batch_t *batch,
+    const klaviyo_record_t *record);
+static int klaviyo_batch_given_up(const klaviyo_event_t *event,
+    int64_t oldest, klaviyo_outcome_e *outcome);
 static int klaviyo_batch_add(klaviyo_batch_t *batch,
     const klaviyo_event_t *event, size_t bytes);
 
@@ -88,11 +90,13 @@ klaviyo_batch_oldest(const klaviyo_batch_t *batch)
 
 
 klaviyo_ring_rc_e
-klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
-    size_t events, size_t bytes, int64_t oldest)
+klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
+    size_t events, size_t bytes, int64_t oldest, klaviyo_dead_pt dead,
+    void *data)
 {
     klaviyo_record_t   record;
     klaviyo_ring_rc_e  rc;
+    klaviyo_outcome_e  outcome;
 
     if (events > KLAVIYO_BATCH_EVENTS_MAX) {
         events = KLAVIYO_BATCH_EVENTS_MAX;
@@ -108,15 +112,24 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
            && batch->bytes < bytes
            && batch->reads < KLAVIYO_BATCH_READS)
     {
-        rc = klaviyo_batch_read(batch, ring, &record);
+        rc = klaviyo_batch_read(batch, feed, &record);
 
         if (rc != KLAVIYO_RING_OK && rc != KLAVIYO_RING_GAP) {
             return rc;
         }
 
-        if (rc == KLAVIYO_RING_OK) {
+        if (rc == KLAVIYO_RING_OK
+            && klaviyo_batch_given_up(&record.event, oldest, &outcome))
+        {
+            if (dead(data, &record.event, outcome, 0, 0) != 0) {
+                return KLAVIYO_RING_ERROR;
+            }
 
-            switch (klaviyo_batch_take(batch, &record.event, bytes, oldest)) {
+            batch->outcome[outcome]++;
+
+        } else if (rc == KLAVIYO_RING_OK) {
+
+            switch (klaviyo_batch_add(batch, &record.event, bytes)) {
 
             case -1:
                 return KLAVIYO_RING_ERROR;
@@ -127,14 +140,7 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
             }
         }
 
-        /*
-         * What the sequence jumped over and the ring does not call missing
-         * was dropped as the oldest while this batch was being filled.
-         */
-
-        batch->outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] += record.missing;
-        batch->outcome[KLAVIYO_OUTCOME_LOST_FULL] +=
-                             record.seq - batch->end.seq - record.missing;
+        klaviyo_batch_gap(batch, &record);
 
         batch->end = record.next;
         batch->reads++;
@@ -226,17 +232,17 @@ klaviyo_batch_end(const klaviyo_batch_t *batch)
 }
 
 
-/* the next record, in a buffer that grows as the ring asks */
+/* the next record, in a buffer that grows as the queue asks */
 
 static klaviyo_ring_rc_e
-klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
+klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
     klaviyo_record_t *record)
 {
     uint8_t            *buf;
     klaviyo_ring_rc_e   rc;
 
     for ( ;; ) {
-        rc = klaviyo_ring_read(ring, &batch->end, batch->record,
+        rc = klaviyo_feed_read(feed, &batch->end, batch->record,
                                batch->record_size, record);
 
         if (rc != KLAVIYO_RING_SMALL) {
@@ -262,25 +268,51 @@ klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_ring_t *ring,
 }
 
 
-/* 1: it is the batch's, 0: it does not fit beside the others, -1: no memory */
+/*
+ * What the sequence jumped over before this record and the queue does not
+ * call missing was dropped as the oldest while the batch was being filled.
+ * A record of the spool has no position.
+ */
+
+static void
+klaviyo_batch_gap(klaviyo_batch_t *batch, const klaviyo_record_t *record)
+{
+    uint64_t  dropped;
+
+    dropped = record->seq - batch->end.seq - record->missing;
+
+    if (record->next.position == 0) {
+        batch->outcome[KLAVIYO_OUTCOME_LOST_SPOOL] += record->missing;
+        batch->outcome[KLAVIYO_OUTCOME_LOST_SPOOL_FULL] += dropped;
+
+    } else {
+        batch->outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] += record->missing;
+        batch->outcome[KLAVIYO_OUTCOME_LOST_FULL] += dropped;
+    }
+}
+
+
+/* 1: it is not sent at all, and why */
 
 static int
-klaviyo_batch_take(klaviyo_batch_t *batch, const klaviyo_event_t *event,
-    size_t bytes, int64_t oldest)
+klaviyo_batch_given_up(const klaviyo_event_t *event, int64_t oldest,
+    klaviyo_outcome_e *outcome)
 {
     if (oldest != 0 && event->time < oldest) {
-        batch->outcome[KLAVIYO_OUTCOME_DEAD_EXPIRED]++;
+        *outcome = KLAVIYO_OUTCOME_DEAD_EXPIRED;
         return 1;
     }
 
     if (klaviyo_body_single(NULL, event) > KLAVIYO_BATCH_BODY_MAX) {
-        batch->outcome[KLAVIYO_OUTCOME_DEAD_TOO_LARGE]++;
+        *outcome = KLAVIYO_OUTCOME_DEAD_TOO_LARGE;
         return 1;
     }
 
-    return klaviyo_batch_add(batch, event, bytes);
+    return 0;
 }
 
+
+/* 1: it is the batch's, 0: it does not fit beside the others, -1: no memory */
 
 static int
 klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
@@ -329,6 +361,7 @@ klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
                                          event->attributes_len);
     item->profile = profile;
     item->unique_id = unique_id;
+    item->attempts = 0;
     item->repeated = (unique_id < batch->unique_ids.n);
 
     if (profile == batch->profiles.n) {

@@ -16,7 +16,7 @@
 #define KLAVIYO_BATCH_H
 
 
-#include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_feed.h"
 #include "klaviyo_reply.h"
 
 
@@ -54,15 +54,25 @@ void klaviyo_batch_destroy(klaviyo_batch_t *batch);
 void klaviyo_batch_unsure(klaviyo_batch_t *batch);
 
 /*
- * Reads the ring into the batch until `events` or `bytes` of body are
+ * Called for each event that is given up, before klaviyo_batch_done() says
+ * so: `attempts` is how often it was sent, `error` which one of the answer's
+ * errors names it, 0 when none does.  0, or -1: it stays as it is and
+ * is asked about again.
+ */
+typedef int (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error);
+
+/*
+ * Reads the stream into the batch until `events` or `bytes` of body are
  * reached or nothing more is there.  Events older than `oldest` (ms of
  * CLOCK_REALTIME, 0: no limit) end as expired at once, missing ones as
  * corrupt.  May be called again on a batch that was not yet closed.  OK: a
  * limit was reached (of work done, too: then there may be nothing to send);
- * EMPTY; ERROR: no memory, nothing is lost; else as klaviyo_ring_read().
+ * EMPTY; ERROR: no memory, nothing is lost; else as klaviyo_feed_read().
  */
 klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
-    klaviyo_ring_t *ring, size_t events, size_t bytes, int64_t oldest);
+    klaviyo_feed_t *feed, size_t events, size_t bytes, int64_t oldest,
+    klaviyo_dead_pt dead, void *data);
 
 /* when its oldest event was captured, ms of CLOCK_REALTIME */
 int64_t klaviyo_batch_oldest(const klaviyo_batch_t *batch);
@@ -85,22 +95,28 @@ klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
 void klaviyo_batch_requeue(klaviyo_batch_t *batch,
     klaviyo_request_t *request, int unsure);
 
-/* builds the body if it is not there; 0, or -1 without memory */
+/*
+ * Builds the body if it is not there.  It is sent now: an attempt of each of
+ * its events.  0, or -1 without memory.
+ */
 int klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request);
 
 /*
  * Books an answer that is final for a request (ACCEPTED, REFUSED, TOO_LARGE)
  * and frees the request: outcomes for its events, or new, smaller requests
  * for what must go again (named entries set aside, halves, one by one).
- * 0, or -1 without memory: the request is back in the list, nothing booked.
- * `dead` is called for each event that is refused for good.
+ * `allow` is asked first, with how many events the answer judges (those that
+ * a list of refused ones leaves out are among them) and how many of these are
+ * refused for good; of an ACCEPTED answer it is only told.  0; or, with the
+ * request back in the list: -1 without memory, nothing booked, or `dead` said
+ * so, which leaves what was told before booked and out of the request; 1:
+ * `allow` said 0, nothing booked.
  */
-typedef void (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
-    klaviyo_outcome_e outcome);
+typedef int (*klaviyo_allow_pt)(void *data, uint32_t ended, uint32_t refused);
 
 int klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
     klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
-    klaviyo_dead_pt dead, void *data);
+    klaviyo_allow_pt allow, klaviyo_dead_pt dead, void *data);
 
 /* ends every event of a request with one outcome (dry_run), frees it */
 void klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,

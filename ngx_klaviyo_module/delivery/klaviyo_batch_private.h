@@ -28,6 +28,7 @@ typedef struct {
     size_t                attributes;    /* offset in the arena             */
     uint32_t              profile;   /* number in the set                   */
     uint32_t              unique_id; /* number in the set                   */
+    uint32_t              attempts;  /* times that it was sent              */
     unsigned              repeated:1;    /* the unique_id was there before  */
 } klaviyo_batch_item_t;
 
@@ -81,6 +82,10 @@ int klaviyo_request_make(const klaviyo_batch_t *batch,
 void klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list);
 void klaviyo_request_put_back(klaviyo_batch_t *batch,
     klaviyo_request_t *request);
+
+/* it has the first `n` of its events only from now on, and another body */
+void klaviyo_request_shrink(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request, uint32_t n);
 
 /* frees a taken request; frees a list */
 void klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request);

@@ -172,12 +172,16 @@ klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
         {
             goto done;
         }
+
+        all[i].error = (uint32_t) i;
     }
 
     qsort(all, n, sizeof(klaviyo_named_t), klaviyo_reply_compare);
 
     for (i = 0; i < n; i++) {
-        if (i > 0 && klaviyo_reply_compare(&all[i - 1], &all[i]) == 0) {
+        if (i > 0 && all[i].entry == all[i - 1].entry
+            && all[i].event == all[i - 1].event)
+        {
             continue;
         }
 
@@ -267,6 +271,50 @@ klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
         klaviyo_reply_add(&text, ": ");
         klaviyo_reply_quote(&text, json_string_value(detail),
                            json_string_length(detail));
+    }
+
+    json_decref(root);
+}
+
+
+void
+klaviyo_reply_detail(const klaviyo_answer_t *answer, uint32_t error,
+    char *buf, size_t size)
+{
+    size_t       len;
+    json_t      *root, *errors, *detail;
+    const char  *p;
+
+    if (size == 0) {
+        return;
+    }
+
+    *buf = '\0';
+
+    root = klaviyo_reply_parse(answer);
+    if (root == NULL) {
+        return;
+    }
+
+    errors = json_object_get(root, "errors");
+    detail = json_object_get(json_array_get(errors, error), "detail");
+
+    if (json_is_string(detail)) {
+        p = json_string_value(detail);
+        len = strnlen(p, json_string_length(detail));
+
+        if (len > size - 1) {
+            len = size - 1;
+
+            /* not in the middle of a character */
+
+            while (len > 0 && ((uint8_t) p[len] & 0xc0) == 0x80) {
+                len--;
+            }
+        }
+
+        memcpy(buf, p, len);
+        buf[len] = '\0';
     }
 
     json_decref(root);
@@ -472,7 +520,7 @@ klaviyo_reply_compare(const void *one, const void *two)
         return a->event < b->event ? -1 : 1;
     }
 
-    return 0;
+    return a->error < b->error ? -1 : 1;
 }
 
 

@@ -50,6 +50,7 @@ typedef enum {
 typedef struct {
     uint32_t  entry;
     int32_t   event;             /* within the entry, -1: the whole entry   */
+    uint32_t  error;             /* which of the errors says so first       */
 } klaviyo_named_t;
 
 
@@ -75,6 +76,14 @@ size_t klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
  */
 void klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf,
     size_t size);
+
+/*
+ * What Klaviyo itself says is wrong, the detail of an error, as it came (it
+ * may quote personal data: for dead letters, not for logs), cut at a
+ * character; NUL-terminated, at most `size` bytes; empty: it says nothing.
+ */
+void klaviyo_reply_detail(const klaviyo_answer_t *answer, uint32_t error,
+    char *buf, size_t size);
 
 
 #endif /* KLAVIYO_REPLY_H */

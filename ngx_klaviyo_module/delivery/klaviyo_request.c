@@ -11,10 +11,14 @@
 #include "klaviyo_body.h"
 
 
+static int klaviyo_request_build(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request);
 static uint32_t klaviyo_request_group(const klaviyo_batch_t *batch,
     uint32_t *index);
 static klaviyo_request_t *klaviyo_request_create(const klaviyo_batch_t *batch,
     const uint32_t *index, uint32_t n);
+static void klaviyo_request_size(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request, uint32_t n);
 static void klaviyo_request_free(klaviyo_request_t *request);
 static void klaviyo_request_untake(klaviyo_batch_t *batch,
     klaviyo_request_t *request);
@@ -58,36 +62,15 @@ klaviyo_batch_requeue(klaviyo_batch_t *batch, klaviyo_request_t *request,
 int
 klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
-    size_t                  len;
-    uint8_t                *body;
-    uint32_t                i;
-    const klaviyo_event_t  *event[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t  i;
 
-    if (request->body != NULL) {
-        return 0;
-    }
-
-    for (i = 0; i < request->n; i++) {
-        event[i] = klaviyo_request_event(batch, request, i);
-    }
-
-    len = request->single ? klaviyo_body_single(NULL, event[0])
-                          : klaviyo_body_bulk(NULL, event, request->n);
-
-    body = malloc(len);
-    if (body == NULL) {
+    if (request->body == NULL && klaviyo_request_build(batch, request) != 0) {
         return -1;
     }
 
-    if (request->single) {
-        klaviyo_body_single(body, event[0]);
-
-    } else {
-        klaviyo_body_bulk(body, event, request->n);
+    for (i = 0; i < request->n; i++) {
+        batch->item[request->index[i]].attempts++;
     }
-
-    request->body = body;
-    request->body_len = len;
 
     return 0;
 }
@@ -174,6 +157,19 @@ klaviyo_request_put_back(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
 
 void
+klaviyo_request_shrink(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request, uint32_t n)
+{
+    free(request->body);
+
+    request->body = NULL;
+    request->body_len = 0;
+
+    klaviyo_request_size(batch, request, n);
+}
+
+
+void
 klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
     klaviyo_request_untake(batch, request);
@@ -191,6 +187,41 @@ klaviyo_request_free_all(klaviyo_request_t *list)
         klaviyo_request_free(list);
         list = next;
     }
+}
+
+
+static int
+klaviyo_request_build(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request)
+{
+    size_t                  len;
+    uint8_t                *body;
+    uint32_t                i;
+    const klaviyo_event_t  *event[KLAVIYO_BATCH_EVENTS_MAX];
+
+    for (i = 0; i < request->n; i++) {
+        event[i] = klaviyo_request_event(batch, request, i);
+    }
+
+    len = request->single ? klaviyo_body_single(NULL, event[0])
+                          : klaviyo_body_bulk(NULL, event, request->n);
+
+    body = malloc(len);
+    if (body == NULL) {
+        return -1;
+    }
+
+    if (request->single) {
+        klaviyo_body_single(body, event[0]);
+
+    } else {
+        klaviyo_body_bulk(body, event, request->n);
+    }
+
+    request->body = body;
+    request->body_len = len;
+
+    return 0;
 }
 
 
@@ -248,7 +279,6 @@ static klaviyo_request_t *
 klaviyo_request_create(const klaviyo_batch_t *batch, const uint32_t *index,
     uint32_t n)
 {
-    uint32_t            i;
     klaviyo_request_t  *request;
 
     request = calloc(1, sizeof(klaviyo_request_t) + n * sizeof(uint32_t));
@@ -257,10 +287,28 @@ klaviyo_request_create(const klaviyo_batch_t *batch, const uint32_t *index,
     }
 
     request->index = (uint32_t *) (request + 1);
+    memcpy(request->index, index, n * sizeof(uint32_t));
+
+    klaviyo_request_size(batch, request, n);
+
+    return request;
+}
+
+
+/* what follows from the index and its length */
+
+static void
+klaviyo_request_size(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request, uint32_t n)
+{
+    uint32_t         i;
+    const uint32_t  *index;
+
+    index = request->index;
+
     request->n = n;
     request->single = (n == 1);
-
-    memcpy(request->index, index, n * sizeof(uint32_t));
+    request->entries = 0;
 
     for (i = 0; i < n; i++) {
         if (i == 0
@@ -270,8 +318,6 @@ klaviyo_request_create(const klaviyo_batch_t *batch, const uint32_t *index,
             request->entries++;
         }
     }
-
-    return request;
 }
 
 

@@ -13,6 +13,9 @@
  *                          nothing named        halves
  *                          nothing named, sent  one by one
  *                          before (unsure)
+ *
+ * Nothing is booked before everybody who may say no was asked: the memory,
+ * then the breaker (`allow`), then the dead letters, one event at a time.
  */
 
 
@@ -36,28 +39,37 @@ typedef enum {
 
 static void klaviyo_fate_refused(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const klaviyo_answer_t *answer,
-    uint8_t *fate);
+    uint8_t *fate, uint32_t *error);
 static int klaviyo_fate_named(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const klaviyo_answer_t *answer,
-    uint8_t *fate);
+    uint8_t *fate, uint32_t *error);
 static void klaviyo_fate_halves(const klaviyo_request_t *request,
     uint8_t *fate);
 static int klaviyo_fate_requests(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const uint8_t *fate,
     klaviyo_request_t **list);
+static int klaviyo_fate_allowed(const klaviyo_request_t *request,
+    const uint8_t *fate, klaviyo_allow_pt allow, void *data);
+static uint32_t klaviyo_fate_dead(klaviyo_batch_t *batch,
+    klaviyo_request_t *request, const uint8_t *fate, const uint32_t *error,
+    klaviyo_outcome_e outcome, klaviyo_dead_pt dead, void *data);
+static void klaviyo_fate_untold(const klaviyo_batch_t *batch,
+    klaviyo_request_t *request, const uint8_t *fate, uint32_t told);
 
 
 int
 klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
     klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
-    klaviyo_dead_pt dead, void *data)
+    klaviyo_allow_pt allow, klaviyo_dead_pt dead, void *data)
 {
     uint8_t             fate[KLAVIYO_BATCH_EVENTS_MAX];
-    uint32_t            i;
+    uint32_t            error[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t            told;
     klaviyo_outcome_e   outcome;
     klaviyo_request_t  *list;
 
     if (verdict == KLAVIYO_REPLY_ACCEPTED) {
+        (void) allow(data, request->n, 0);
         klaviyo_batch_finish(batch, request, KLAVIYO_OUTCOME_DELIVERED);
         return 0;
     }
@@ -80,6 +92,8 @@ klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
         return -1;
     }
 
+    memset(error, 0, request->n * sizeof(uint32_t));
+
     if (request->single) {
         fate[0] = KLAVIYO_FATE_DEAD;
 
@@ -87,23 +101,28 @@ klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
         klaviyo_fate_halves(request, fate);
 
     } else {
-        klaviyo_fate_refused(batch, request, answer, fate);
+        klaviyo_fate_refused(batch, request, answer, fate, error);
     }
-
-    /* what can fail first: then nothing has been booked */
 
     if (klaviyo_fate_requests(batch, request, fate, &list) != 0) {
         klaviyo_request_put_back(batch, request);
         return -1;
     }
 
-    for (i = 0; i < request->n; i++) {
-        if (fate[i] == KLAVIYO_FATE_DEAD) {
-            batch->outcome[outcome]++;
-            batch->open--;
+    if (!klaviyo_fate_allowed(request, fate, allow, data)) {
+        klaviyo_request_free_all(list);
+        klaviyo_request_put_back(batch, request);
+        return 1;
+    }
 
-            dead(data, klaviyo_request_event(batch, request, i), outcome);
-        }
+    told = klaviyo_fate_dead(batch, request, fate, error, outcome, dead,
+                             data);
+
+    if (told < request->n) {
+        klaviyo_request_free_all(list);
+        klaviyo_fate_untold(batch, request, fate, told);
+        klaviyo_request_put_back(batch, request);
+        return -1;
     }
 
     klaviyo_request_put(batch, list);
@@ -129,9 +148,9 @@ klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
 static void
 klaviyo_fate_refused(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const klaviyo_answer_t *answer,
-    uint8_t *fate)
+    uint8_t *fate, uint32_t *error)
 {
-    if (klaviyo_fate_named(batch, request, answer, fate)) {
+    if (klaviyo_fate_named(batch, request, answer, fate, error)) {
         return;
     }
 
@@ -154,7 +173,7 @@ klaviyo_fate_refused(const klaviyo_batch_t *batch,
 static int
 klaviyo_fate_named(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const klaviyo_answer_t *answer,
-    uint8_t *fate)
+    uint8_t *fate, uint32_t *error)
 {
     size_t            i, n;
     uint8_t           guilty;
@@ -196,6 +215,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
         for ( /* void */ ; i < n && named[i].entry == entry; i++) {
 
             if (named[i].event == -1) {
+                error[first] = named[i].error;
                 memset(&fate[first],
                        count == 1 ? guilty : KLAVIYO_FATE_ALONE,
                        count);
@@ -207,6 +227,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
             }
 
             fate[first + (uint32_t) named[i].event] = guilty;
+            error[first + (uint32_t) named[i].event] = named[i].error;
         }
 
         entry++;
@@ -277,4 +298,79 @@ failed:
     klaviyo_request_free_all(*list);
 
     return -1;
+}
+
+
+/* with a dead one among them, the answer has cleared all that go together */
+
+static int
+klaviyo_fate_allowed(const klaviyo_request_t *request, const uint8_t *fate,
+    klaviyo_allow_pt allow, void *data)
+{
+    uint32_t  i, ended, refused;
+
+    ended = 0;
+    refused = 0;
+
+    for (i = 0; i < request->n; i++) {
+        refused += (fate[i] == KLAVIYO_FATE_DEAD);
+        ended += (fate[i] == KLAVIYO_FATE_DEAD
+                  || fate[i] == KLAVIYO_FATE_FIRST);
+    }
+
+    return refused == 0 || allow(data, ended, refused);
+}
+
+
+/* books the dead; returns where it came to: short of the end, `dead` failed */
+
+static uint32_t
+klaviyo_fate_dead(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    const uint8_t *fate, const uint32_t *error, klaviyo_outcome_e outcome,
+    klaviyo_dead_pt dead, void *data)
+{
+    uint32_t                     i;
+    const klaviyo_batch_item_t  *item;
+
+    for (i = 0; i < request->n; i++) {
+
+        if (fate[i] != KLAVIYO_FATE_DEAD) {
+            continue;
+        }
+
+        item = &batch->item[request->index[i]];
+
+        if (dead(data, &item->event, outcome, item->attempts, error[i])
+            != 0)
+        {
+            break;
+        }
+
+        batch->outcome[outcome]++;
+        batch->open--;
+    }
+
+    return i;
+}
+
+
+/* those before `told` that are dead by now leave the request */
+
+static void
+klaviyo_fate_untold(const klaviyo_batch_t *batch, klaviyo_request_t *request,
+    const uint8_t *fate, uint32_t told)
+{
+    uint32_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < request->n; i++) {
+        if (i >= told || fate[i] != KLAVIYO_FATE_DEAD) {
+            request->index[n++] = request->index[i];
+        }
+    }
+
+    if (n < request->n) {
+        klaviyo_request_shrink(batch, request, n);
+    }
 }

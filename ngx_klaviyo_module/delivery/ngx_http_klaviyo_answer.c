@@ -6,6 +6,8 @@
 
 #include "ngx_http_klaviyo_sender_private.h"
 
+#include "queue/klaviyo_crash.h"
+
 
 #define NGX_HTTP_KLAVIYO_PROBE  60000  /* ms, first probe after a fault in the
                                           configuration                      */
@@ -15,8 +17,9 @@ static void ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
     klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
 static int64_t ngx_http_klaviyo_answer_backoff(
     ngx_http_klaviyo_sender_t *sender, ngx_msec_t min);
-static void ngx_http_klaviyo_answer_dead(void *data,
-    const klaviyo_event_t *event, klaviyo_outcome_e outcome);
+static void ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender);
+static int ngx_http_klaviyo_answer_allow(void *data, uint32_t ended,
+    uint32_t refused);
 
 
 /* by verdict */
@@ -41,15 +44,19 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
     klaviyo_verdict_e           verdict;
     klaviyo_request_t          *request;
     klaviyo_limiter_class_e     lane;
+    ngx_http_klaviyo_load_t    *load;
     ngx_http_klaviyo_sender_t  *sender;
 
     sender = transfer->sender;
     request = transfer->request;
-    batch = transfer->load->batch;
+    load = transfer->load;
+    batch = load->batch;
 
     sender->active--;
     ngx_queue_remove(&transfer->queue);
     ngx_free(transfer);
+
+    klaviyo_crash("after_answer");
 
     verdict = klaviyo_reply_verdict(answer);
 
@@ -79,14 +86,24 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
                                     "Klaviyo answers again");
         }
 
-        klaviyo_reply_text(answer, sender->title, sizeof(sender->title));
+        sender->answer = answer;
 
-        if (klaviyo_batch_settle(batch, request, verdict, answer,
-                                 ngx_http_klaviyo_answer_dead, sender)
-            != 0)
+        switch (klaviyo_batch_settle(batch, request, verdict, answer,
+                                     ngx_http_klaviyo_answer_allow,
+                                     ngx_http_klaviyo_answer_dead, sender))
         {
+        case -1:
             ngx_http_klaviyo_sender_memory(sender);
+            break;
+
+        case 1:
+            ngx_http_klaviyo_answer_opened(sender);
+            break;
         }
+
+        sender->answer = NULL;
+
+        load->letters = ngx_http_klaviyo_dead_added(sender->dead);
 
         break;
 
@@ -202,15 +219,78 @@ ngx_http_klaviyo_answer_backoff(ngx_http_klaviyo_sender_t *sender,
 }
 
 
-static void
-ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
-    klaviyo_outcome_e outcome)
+static int
+ngx_http_klaviyo_answer_allow(void *data, uint32_t ended, uint32_t refused)
 {
     ngx_http_klaviyo_sender_t  *sender = data;
 
-    char    text[256];
-    size_t  i, n;
-    u_char  id[64];
+    return klaviyo_breaker_allow(&sender->breaker, ended, refused,
+                                 (int64_t) sender->account->retry_max,
+                                 ngx_http_klaviyo_sender_now());
+}
+
+
+static void
+ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender)
+{
+    char     words[256], text[512];
+    int64_t  wait;
+
+    wait = sender->breaker.until - ngx_http_klaviyo_sender_now();
+
+    klaviyo_ring_count(sender->account->ring, KLAVIYO_COUNT_BREAKER_OPENED, 1);
+
+    klaviyo_reply_text(sender->answer, words, sizeof(words));
+
+    (void) ngx_snprintf((u_char *) text, sizeof(text),
+                        "Klaviyo refuses too many events (%s): the breaker "
+                        "is open and events are kept; see the dead letters "
+                        "for what is wrong with them; next try in %L s%Z",
+                        words, (wait + 999) / 1000);
+
+    ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
+                            NGX_HTTP_KLAVIYO_REPORT_BREAKER, text);
+}
+
+
+/* without an answer: the event was too old or too large to be sent at all */
+
+int
+ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error)
+{
+    ngx_http_klaviyo_sender_t  *sender = data;
+
+    char              text[512], words[128], detail[1024];
+    size_t            i, n;
+    u_char            id[64];
+    ngx_time_t       *tp;
+    klaviyo_letter_t  letter;
+
+    ngx_memzero(&letter, sizeof(klaviyo_letter_t));
+
+    tp = ngx_timeofday();
+
+    letter.outcome = outcome;
+    letter.attempts = attempts;
+    letter.now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    if (sender->answer) {
+        klaviyo_reply_detail(sender->answer, error, detail, sizeof(detail));
+
+        letter.status = sender->answer->status;
+        letter.detail = detail;
+    }
+
+    if (ngx_http_klaviyo_dead_add(sender->dead, &letter, event) != NGX_OK) {
+        return -1;
+    }
+
+    if (sender->answer == NULL) {
+        return 0;
+    }
+
+    klaviyo_reply_text(sender->answer, words, sizeof(words));
 
     n = ngx_min(event->unique_id_len, sizeof(id));
 
@@ -222,9 +302,10 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     (void) ngx_snprintf((u_char *) text, sizeof(text),
                         "Klaviyo refused an event for good (%s: %s), "
                         "unique_id \"%*s\"%Z",
-                        klaviyo_outcome_names[outcome].name, sender->title,
-                        n, id);
+                        klaviyo_outcome_names[outcome].name, words, n, id);
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                             NGX_HTTP_KLAVIYO_REPORT_REFUSED, text);
+
+    return 0;
 }

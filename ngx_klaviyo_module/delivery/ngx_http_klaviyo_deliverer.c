@@ -9,7 +9,9 @@
 #include "ngx_http_klaviyo_deliverer.h"
 
 #include "ngx_http_klaviyo_holder.h"
+#include "ngx_http_klaviyo_job.h"
 #include "ngx_http_klaviyo_sender.h"
+#include "ngx_http_klaviyo_spooler.h"
 #include "ngx_http_klaviyo_transport.h"
 
 
@@ -20,7 +22,8 @@
 
 typedef struct {
     ngx_http_klaviyo_account_t  *account;
-    ngx_http_klaviyo_sender_t   *sender;     /* while the lease is held      */
+    ngx_http_klaviyo_spooler_t  *spooler;    /* while the lease is held      */
+    ngx_http_klaviyo_sender_t   *sender;     /* when the spooler is ready    */
     klaviyo_lease_t              lease;
     ngx_http_klaviyo_holder_t    holder;
     ngx_msec_t                   next_tick;  /* ngx_current_msec             */
@@ -35,7 +38,11 @@ static ngx_int_t ngx_http_klaviyo_deliverer_verify(
     ngx_http_klaviyo_deliverer_t *deliverer);
 static void ngx_http_klaviyo_deliverer_tick(
     ngx_http_klaviyo_deliverer_t *deliverer);
+static void ngx_http_klaviyo_deliverer_send(
+    ngx_http_klaviyo_deliverer_t *deliverer);
 static void ngx_http_klaviyo_deliverer_stand_back(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+static void ngx_http_klaviyo_deliverer_close(
     ngx_http_klaviyo_deliverer_t *deliverer);
 static void ngx_http_klaviyo_deliverer_stop(
     ngx_http_klaviyo_deliverer_t *deliverer);
@@ -161,6 +168,13 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
 
     wait = deliverer->next_tick - ngx_current_msec;
 
+    if (deliverer->spooler) {
+        wait = ngx_min(wait,
+                       ngx_http_klaviyo_spooler_run(deliverer->spooler));
+
+        ngx_http_klaviyo_deliverer_send(deliverer);
+    }
+
     if (deliverer->sender) {
         wait = ngx_min(wait, ngx_http_klaviyo_sender_run(deliverer->sender));
 
@@ -222,15 +236,15 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
         deliverer->next_tick = ngx_current_msec + NGX_HTTP_KLAVIYO_SOON;
     }
 
-    if (deliverer->sender) {
+    if (deliverer->spooler) {
         return;
     }
 
-    deliverer->sender = ngx_http_klaviyo_sender_create(account,
+    deliverer->spooler = ngx_http_klaviyo_spooler_create(account,
                                                        &deliverer->lease,
                                                        &deliverer->event,
                                                        deliverer->event.log);
-    if (deliverer->sender == NULL) {
+    if (deliverer->spooler == NULL) {
         return;
     }
 
@@ -242,21 +256,64 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
 }
 
 
-static void
-ngx_http_klaviyo_deliverer_stand_back(ngx_http_klaviyo_deliverer_t *deliverer)
-{
-    ngx_http_klaviyo_holder_close(&deliverer->holder);
+/* a sender while the spooler is ready for one */
 
-    if (deliverer->sender == NULL) {
+static void
+ngx_http_klaviyo_deliverer_send(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    if (!ngx_http_klaviyo_spooler_ready(deliverer->spooler)) {
+
+        if (deliverer->sender) {
+            ngx_http_klaviyo_sender_destroy(deliverer->sender);
+            deliverer->sender = NULL;
+        }
+
         return;
     }
 
-    ngx_http_klaviyo_sender_destroy(deliverer->sender);
-    deliverer->sender = NULL;
+    if (deliverer->sender) {
+        return;
+    }
+
+    deliverer->sender = ngx_http_klaviyo_sender_create(deliverer->account,
+                           &deliverer->lease,
+                           ngx_http_klaviyo_spooler_feed(deliverer->spooler),
+                           &deliverer->event, deliverer->event.log);
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_stand_back(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    if (deliverer->spooler == NULL) {
+        return;
+    }
+
+    ngx_http_klaviyo_deliverer_close(deliverer);
 
     ngx_log_error(NGX_LOG_NOTICE, deliverer->event.log, 0,
                   "klaviyo account \"%V\": another process delivers",
                   &deliverer->account->name);
+}
+
+
+/* what belongs to the lease */
+
+static void
+ngx_http_klaviyo_deliverer_close(ngx_http_klaviyo_deliverer_t *deliverer)
+{
+    if (deliverer->sender) {
+        ngx_http_klaviyo_sender_destroy(deliverer->sender);
+        deliverer->sender = NULL;
+    }
+
+    if (deliverer->spooler) {
+        ngx_http_klaviyo_spooler_destroy(deliverer->spooler);
+        deliverer->spooler = NULL;
+    }
+
+    ngx_http_klaviyo_holder_close(&deliverer->holder);
+    klaviyo_ring_drain_leave(deliverer->account->ring);
 }
 
 
@@ -269,12 +326,7 @@ ngx_http_klaviyo_deliverer_stop(ngx_http_klaviyo_deliverer_t *deliverer)
 
     deliverer->stopped = 1;
 
-    if (deliverer->sender) {
-        ngx_http_klaviyo_sender_destroy(deliverer->sender);
-        deliverer->sender = NULL;
-    }
-
-    ngx_http_klaviyo_holder_close(&deliverer->holder);
+    ngx_http_klaviyo_deliverer_close(deliverer);
     klaviyo_lease_close(&deliverer->lease);
 
     if (deliverer->event.timer_set) {

@@ -119,6 +119,7 @@ ngx_http_klaviyo_holder_close(ngx_http_klaviyo_holder_t *holder)
     }
 
     if (holder->lease.ring) {
+        klaviyo_ring_drain_leave(holder->lease.ring);
         klaviyo_lease_close(&holder->lease);
     }
 }

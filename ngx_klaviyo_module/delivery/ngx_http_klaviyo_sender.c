@@ -6,6 +6,8 @@
 
 #include "ngx_http_klaviyo_sender_private.h"
 
+#include "queue/klaviyo_crash.h"
+
 
 #define NGX_HTTP_KLAVIYO_BATCHES     4      /* read ahead of the answers     */
 #define NGX_HTTP_KLAVIYO_TRANSFERS   8      /* at a time                     */
@@ -35,7 +37,8 @@ static ngx_int_t ngx_http_klaviyo_sender_ack(
 
 ngx_http_klaviyo_sender_t *
 ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
-    klaviyo_lease_t *lease, ngx_event_t *wake, ngx_log_t *log)
+    klaviyo_lease_t *lease, klaviyo_feed_t *feed, ngx_event_t *wake,
+    ngx_log_t *log)
 {
     ngx_http_klaviyo_sender_t  *sender;
 
@@ -46,6 +49,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
 
     sender->account = account;
     sender->lease = lease;
+    sender->feed = feed;
     sender->wake = wake;
     sender->report.account = &account->name;
     sender->report.log = log;
@@ -63,6 +67,13 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
         return NULL;
     }
 
+    sender->dead = ngx_http_klaviyo_dead_create(account, &sender->report,
+                                                wake);
+    if (sender->dead == NULL) {
+        ngx_free(sender);
+        return NULL;
+    }
+
     sender->unsure = sender->memory.sent;
     sender->paused_until = ngx_min(sender->paused_until,
                                    ngx_http_klaviyo_sender_now()
@@ -72,6 +83,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
         sender->transport = ngx_http_klaviyo_transport_create(account, log);
 
         if (sender->transport == NULL) {
+            ngx_http_klaviyo_dead_destroy(sender->dead);
             ngx_free(sender);
             return NULL;
         }
@@ -102,6 +114,7 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
     }
 
     ngx_http_klaviyo_sender_forget(sender);
+    ngx_http_klaviyo_dead_destroy(sender->dead);
 
     ngx_free(sender);
 }
@@ -144,6 +157,10 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
         return 0;
     }
 
+    if (sender->active) {
+        klaviyo_crash("after_send");
+    }
+
     now = ngx_http_klaviyo_sender_now();
 
     /* how soon an event is noticed: a tenth of what it may linger */
@@ -159,6 +176,8 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
     if (rc == NGX_OK) {
         rc = ngx_http_klaviyo_sender_send(sender, now, &wait);
     }
+
+    ngx_http_klaviyo_dead_run(sender->dead);
 
     /* whatever came of the others: what is finished is finished */
 
@@ -259,9 +278,9 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
             sender->open_since = now;
         }
 
-        rc = klaviyo_batch_fill(sender->open, account->ring,
+        rc = klaviyo_batch_fill(sender->open, sender->feed,
                                 account->batch_events, account->batch_bytes,
-                                oldest);
+                                oldest, ngx_http_klaviyo_answer_dead, sender);
 
         if (rc == KLAVIYO_RING_DETACHED) {
             return NGX_DECLINED;
@@ -318,6 +337,7 @@ ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender)
     }
 
     load->batch = sender->open;
+    load->letters = ngx_http_klaviyo_dead_added(sender->dead);
     ngx_queue_insert_tail(&sender->loads, &load->queue);
     sender->nloads++;
 
@@ -334,18 +354,31 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 {
     int64_t                     until, ms;
     ngx_int_t                   rc;
+    ngx_uint_t                  transfers;
     ngx_queue_t                *q;
     klaviyo_request_t          *request;
+    klaviyo_breaker_state_e     state;
     klaviyo_limiter_class_e     lane;
     ngx_http_klaviyo_load_t    *load;
     ngx_http_klaviyo_memory_t   before;
 
     until = ngx_max(sender->paused_until, sender->retry_at);
 
+    state = klaviyo_breaker_state(&sender->breaker, now);
+
+    if (state == KLAVIYO_BREAKER_OPEN) {
+        until = ngx_max(until, sender->breaker.until);
+    }
+
     if (now < until) {
         *wait = ngx_min(*wait, until - now);
         return NGX_OK;
     }
+
+    /* after a failure one transfer at a time finds out */
+
+    transfers = (sender->failures || state != KLAVIYO_BREAKER_CLOSED)
+                ? 1 : NGX_HTTP_KLAVIYO_TRANSFERS;
 
     for (q = ngx_queue_head(&sender->loads);
          q != ngx_queue_sentinel(&sender->loads);
@@ -355,11 +388,7 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
         for ( ;; ) {
 
-            /* after a failure one transfer at a time finds out */
-
-            if (sender->active >= (sender->failures
-                                   ? 1 : NGX_HTTP_KLAVIYO_TRANSFERS))
-            {
+            if (sender->active >= transfers) {
                 return NGX_OK;
             }
 
@@ -502,11 +531,15 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
         q = ngx_queue_head(&sender->loads);
         load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
 
-        if (!klaviyo_batch_done(load->batch)) {
+        if (!klaviyo_batch_done(load->batch)
+            || ngx_http_klaviyo_dead_written(sender->dead) < load->letters)
+        {
             break;
         }
 
         klaviyo_batch_ack(load->batch, &ack);
+
+        klaviyo_crash("before_acknowledgement");
 
         rc = klaviyo_ring_ack(sender->account->ring, sender->lease->epoch,
                               &ack);

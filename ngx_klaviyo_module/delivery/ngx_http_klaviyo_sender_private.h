@@ -13,8 +13,10 @@
 #include "ngx_http_klaviyo_sender.h"
 
 #include "klaviyo_batch.h"
+#include "klaviyo_breaker.h"
 #include "klaviyo_limiter.h"
 #include "klaviyo_reply.h"
+#include "ngx_http_klaviyo_dead.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_transport.h"
 
@@ -22,6 +24,8 @@
 typedef struct {
     ngx_queue_t                 queue;
     klaviyo_batch_t            *batch;
+    uint64_t                    letters;  /* on the disk before it is        */
+                                          /* acknowledged                    */
 } ngx_http_klaviyo_load_t;
 
 
@@ -45,8 +49,10 @@ typedef struct {
 struct ngx_http_klaviyo_sender_s {
     ngx_http_klaviyo_account_t    *account;
     klaviyo_lease_t               *lease;
+    klaviyo_feed_t                *feed;
     ngx_event_t                   *wake;
     ngx_http_klaviyo_transport_t  *transport;
+    ngx_http_klaviyo_dead_t       *dead;
 
     klaviyo_cursor_t               cursor;  /* the next to read              */
     klaviyo_batch_t               *open;    /* being filled, or NULL         */
@@ -62,7 +68,8 @@ struct ngx_http_klaviyo_sender_s {
     int64_t                        paused_until;  /* a 429, kept in the ring */
     int64_t                        retry_at;
     ngx_uint_t                     failures;      /* in a row                */
-    char                           title[128];    /* of the last refusal     */
+    klaviyo_breaker_t              breaker;
+    klaviyo_answer_t              *answer;        /* while it is settled     */
 
     ngx_http_klaviyo_report_t      report;
 };
@@ -70,6 +77,10 @@ struct ngx_http_klaviyo_sender_s {
 
 /* ngx_http_klaviyo_answer.c: the handler of a transfer, frees it */
 void ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer);
+
+/* the sender's dead letters, as a klaviyo_dead_pt */
+int ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error);
 
 /*
  * ngx_http_klaviyo_sender.c: pause and limiter into the ring; NGX_OK, NGX_BUSY

@@ -27,7 +27,9 @@
     X(DEAD_TOO_LARGE,       "dead",         "too_large")                     \
     X(DEAD_EXPIRED,         "dead",         "expired")                       \
     X(LOST_FULL,            "lost",         "queue_full_oldest")             \
-    X(LOST_CORRUPT,         "lost",         "corrupt")
+    X(LOST_CORRUPT,         "lost",         "corrupt")                       \
+    X(LOST_SPOOL_FULL,      "lost",         "spool_full_oldest")             \
+    X(LOST_SPOOL,           "lost",         "spool_unreadable")
 
 
 /*
@@ -88,7 +90,16 @@
     X(SKIPPED_CACHED,       "skipped",      "cached")                        \
     X(VALUE_HEADER,         "left_out",     "header")                        \
     X(VALUE_BODY,           "left_out",     "request_body")                  \
-    X(SKIPPED_SCANNER,      "skipped",      "scanner")
+    X(SKIPPED_SCANNER,      "skipped",      "scanner")                       \
+    X(SPOOL_EVENTS,         "spool",        "events_written")                \
+    X(SPOOL_ABANDONED,      "spool",        "segments_abandoned")            \
+    X(SPOOL_ERRORS,         "spool",        "errors")                        \
+    X(SPOOL_FULL,           "spool",        "full")                          \
+    X(SPOOL_USED,           "spool",        "bytes_used")                    \
+    X(DEAD_LETTERS,         "dead_letters", "written")                       \
+    X(DEAD_LETTERS_DROPPED, "dead_letters", "dropped_by_rotation")           \
+    X(DEAD_LETTERS_ERRORS,  "dead_letters", "errors")                        \
+    X(BREAKER_OPENED,       "delivery",     "breaker_opened")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \
@@ -128,6 +139,7 @@ extern const klaviyo_figure_name_t  klaviyo_counter_names[];
 typedef struct {
     uint64_t     captured;       /* events that capture produced            */
     uint64_t     queued;         /* of these: not yet delivered, dead, lost */
+    uint64_t     spooled;        /* of these: in the spool only             */
     uint64_t     detached;       /* lost because the ring was detached      */
     uint64_t     outcome[KLAVIYO_OUTCOME_N];
     uint64_t     counter[KLAVIYO_COUNT_N];

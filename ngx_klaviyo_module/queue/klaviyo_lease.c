@@ -121,6 +121,8 @@ klaviyo_lease_renew(klaviyo_lease_t *lease)
         klaviyo_ring_unlock(lease->ring);
     }
 
+    taken = klaviyo_ring_rc(lease->ring, taken);
+
     if (taken != KLAVIYO_RING_OK) {
         lease->held = 0;
 

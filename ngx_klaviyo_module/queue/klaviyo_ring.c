@@ -1,7 +1,7 @@
 /*
- * The queue room: the lock, and records into and out of the mapped ring.
- * Acknowledgements and figures are klaviyo_ring_ack.c's, opening and closing
- * the file klaviyo_ring_file.c's.
+ * The queue room: the lock, and records into the mapped ring.  Reading them
+ * is klaviyo_ring_read.c's, acknowledgements klaviyo_ring_ack.c's, figures
+ * klaviyo_ring_figures.c's, opening and closing klaviyo_ring_file.c's.
  *
  * Plain C.  Touches mapped bytes by memcpy and atomics only; what it reads
  * there is checked before it is used, since a file can hold anything.
@@ -10,59 +10,81 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
+#include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
 #include "klaviyo_ring_private.h"
 
 
 #define KLAVIYO_RING_WAIT        5000000   /* ns                            */
 #define KLAVIYO_RING_WAIT_AGAIN   100000   /* ns, after a wait in vain      */
+#define KLAVIYO_RING_NAP           50000   /* ns                            */
+#define KLAVIYO_RING_YIELDS           50   /* before the first nap          */
 #define KLAVIYO_RING_SPINS          1000
 
 
 static klaviyo_ring_rc_e klaviyo_ring_write(klaviyo_ring_t *ring,
     const klaviyo_event_t *event, unsigned drop_oldest);
-static void klaviyo_ring_drop(klaviyo_ring_t *ring,
+static int klaviyo_ring_drop(klaviyo_ring_t *ring,
     const klaviyo_cursor_t *end, uint64_t need);
-static void klaviyo_ring_record_fill(klaviyo_record_t *record,
-    const klaviyo_ring_header_t *header, const uint8_t *payload);
 
+
+static int64_t
+klaviyo_ring_clock(void)
+{
+    struct timespec  now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+
+/*
+ * By trying only: the C library's timed lock hands the page to the kernel,
+ * and ends the process when that finds the file truncated.
+ */
 
 klaviyo_ring_rc_e
 klaviyo_ring_lock(klaviyo_ring_t *ring)
 {
     int               rc;
-    int64_t           wait;
-    struct timespec   limit;
+    int64_t           limit;
+    unsigned          tries;
+    struct timespec   nap;
     pthread_mutex_t  *mutex;
 
     mutex = &ring->shared->lock.mutex;
+    limit = 0;
 
-    rc = pthread_mutex_trylock(mutex);
+    for (tries = 0; /* void */; tries++) {
 
-    if (rc == EBUSY) {
-        wait = ring->impatient ? KLAVIYO_RING_WAIT_AGAIN : KLAVIYO_RING_WAIT;
+        rc = pthread_mutex_trylock(mutex);
 
-#if defined(__GLIBC__)
-        clock_gettime(CLOCK_MONOTONIC, &limit);
-#else
-        clock_gettime(CLOCK_REALTIME, &limit);
-#endif
-
-        limit.tv_nsec += wait;
-
-        if (limit.tv_nsec >= 1000000000) {
-            limit.tv_nsec -= 1000000000;
-            limit.tv_sec++;
+        if (rc != EBUSY) {
+            break;
         }
 
-#if defined(__GLIBC__)
-        rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &limit);
-#else
-        rc = pthread_mutex_timedlock(mutex, &limit);
-#endif
+        if (tries == 0) {
+            limit = klaviyo_ring_clock()
+                    + (ring->impatient ? KLAVIYO_RING_WAIT_AGAIN
+                                       : KLAVIYO_RING_WAIT);
+
+        } else if (klaviyo_ring_clock() >= limit) {
+            break;
+        }
+
+        if (tries < KLAVIYO_RING_YIELDS) {
+            (void) sched_yield();
+
+        } else {
+            nap.tv_sec = 0;
+            nap.tv_nsec = KLAVIYO_RING_NAP;
+            (void) nanosleep(&nap, NULL);
+        }
     }
 
     /* nothing to repair: every commit is one store, see the format */
@@ -73,7 +95,8 @@ klaviyo_ring_lock(klaviyo_ring_t *ring)
 
     ring->impatient = (rc != 0);
 
-    return (rc == 0) ? KLAVIYO_RING_OK : KLAVIYO_RING_BUSY;
+    return (rc == 0) ? KLAVIYO_RING_OK
+                     : klaviyo_ring_rc(ring, KLAVIYO_RING_BUSY);
 }
 
 
@@ -122,7 +145,7 @@ klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
 }
 
 
-static uint32_t
+uint32_t
 klaviyo_ring_header_crc(const klaviyo_ring_t *ring, uint64_t position,
     const klaviyo_ring_header_t *header)
 {
@@ -132,96 +155,6 @@ klaviyo_ring_header_crc(const klaviyo_ring_t *ring, uint64_t position,
 
     return klaviyo_crc32c(crc, header,
                           offsetof(klaviyo_ring_header_t, header_crc));
-}
-
-
-size_t
-klaviyo_ring_payload_len(const klaviyo_ring_header_t *header)
-{
-    return (size_t) header->unique_id_len + header->profile_len
-           + header->attributes_len;
-}
-
-
-static int
-klaviyo_ring_header_valid(klaviyo_ring_t *ring, uint64_t position,
-    uint64_t room, uint64_t seq, const klaviyo_ring_header_t *header)
-{
-    uint64_t  rest, length;
-
-    rest = ring->capacity - position % ring->capacity;
-
-    if (header->length % 16 != 0
-        || header->length > rest
-        || header->length > room
-        || header->flags != 0
-        || header->reserved != 0)
-    {
-        return 0;
-    }
-
-    if (header->type == KLAVIYO_RING_RECORD_PAD) {
-        if (header->length != rest) {
-            return 0;
-        }
-
-    } else if (header->type == KLAVIYO_RING_RECORD_EVENT) {
-        length = (uint64_t) sizeof(klaviyo_ring_header_t)
-                 + header->unique_id_len + header->profile_len
-                 + header->attributes_len;
-
-        if (header->length != klaviyo_ring_align(length)
-            || header->unique_id_len == 0
-            || header->seq < seq)
-        {
-            return 0;
-        }
-
-    } else {
-        return 0;
-    }
-
-    return header->header_crc
-           == klaviyo_ring_header_crc(ring, position, header);
-}
-
-
-int
-klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
-    uint64_t seq, klaviyo_ring_header_t *header)
-{
-    uint64_t  at, offset, rest;
-
-    at = *position;
-
-    while (at < end) {
-        offset = at % ring->capacity;
-        rest = ring->capacity - offset;
-
-        if (rest < sizeof(klaviyo_ring_header_t)) {
-            at += rest;
-            continue;
-        }
-
-        memcpy(header, ring->record + offset, sizeof(klaviyo_ring_header_t));
-
-        if (!klaviyo_ring_header_valid(ring, at, end - at, seq, header)) {
-            at += 16;
-            continue;
-        }
-
-        if (header->type == KLAVIYO_RING_RECORD_PAD) {
-            at += header->length;
-            continue;
-        }
-
-        *position = at;
-        return 1;
-    }
-
-    *position = end;
-
-    return 0;
 }
 
 
@@ -275,7 +208,9 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     uint8_t                *p;
     uint32_t                crc;
     uint64_t                payload, offset, rest, pad, need, used;
-    klaviyo_cursor_t        end, acked;
+    klaviyo_cursor_t        end;
+    klaviyo_ring_rc_e       rc;
+    klaviyo_ring_head_t     head;
     klaviyo_ring_tail_t    *tail;
     klaviyo_ring_header_t   header, skip;
 
@@ -314,9 +249,13 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     header.payload_crc = klaviyo_crc32c(crc, event->attributes,
                                         event->attributes_len);
 
-    if (klaviyo_ring_lock(ring) != KLAVIYO_RING_OK) {
-        return KLAVIYO_RING_BUSY;
+    rc = klaviyo_ring_lock(ring);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
     }
+
+    klaviyo_crash("after_lock");
 
     klaviyo_ring_end(ring, &end);
 
@@ -325,17 +264,18 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     pad = (header.length > rest) ? rest : 0;
     need = pad + header.length;
 
-    klaviyo_ring_acked(ring, &acked);
-    used = end.position - acked.position;
+    klaviyo_ring_head(ring, &head);
+    used = end.position - head.first.position;
 
     if (used > ring->capacity || ring->capacity - used < need) {
 
-        if (!drop_oldest || used > ring->capacity) {
+        if (!drop_oldest
+            || used > ring->capacity
+            || !klaviyo_ring_drop(ring, &end, need))
+        {
             klaviyo_ring_unlock(ring);
-            return KLAVIYO_RING_FULL;
+            return klaviyo_ring_rc(ring, KLAVIYO_RING_FULL);
         }
-
-        klaviyo_ring_drop(ring, &end, need);
     }
 
     if (pad >= sizeof(klaviyo_ring_header_t)) {
@@ -362,9 +302,14 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     p += event->unique_id_len;
     memcpy(p, event->profile, event->profile_len);
     p += event->profile_len;
+
+    klaviyo_crash("middle_of_slot");
+
     memcpy(p, event->attributes, event->attributes_len);
     p += event->attributes_len;
     memset(p, 0, header.length - sizeof(klaviyo_ring_header_t) - payload);
+
+    klaviyo_crash("after_copy");
 
     /* the tail that is not current, then the commit */
 
@@ -380,18 +325,28 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
 
     __atomic_store_n(&tail->end, end.position, __ATOMIC_RELAXED);
     __atomic_store_n(&tail->seq, header.seq, __ATOMIC_RELAXED);
+
+    klaviyo_crash("before_commit");
+
     __atomic_store_n(&ring->shared->write_pos, end.position,
                      __ATOMIC_RELEASE);
 
+    klaviyo_crash("after_commit");
+
     klaviyo_ring_unlock(ring);
 
-    return KLAVIYO_RING_OK;
+    return klaviyo_ring_rc(ring, KLAVIYO_RING_OK);
 }
 
 
-/* Gives the space of the oldest events back, under the lock. */
+/*
+ * Gives the space of the oldest events back, under the lock.  0: not while
+ * older ones are in the spool, since the ring's would be taken out of the
+ * middle of the stream; the spool gives up its own then, by
+ * klaviyo_ring_lose().
+ */
 
-static void
+static int
 klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
     uint64_t need)
 {
@@ -400,6 +355,10 @@ klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
     klaviyo_ring_header_t  header;
 
     klaviyo_ring_slot_get(ring, &slot);
+
+    if (slot.done != slot.seq) {
+        return 0;
+    }
 
     position = slot.position;
     seq = slot.seq;
@@ -424,152 +383,9 @@ klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
     slot.outcome[KLAVIYO_OUTCOME_LOST_FULL] += seq - slot.seq;
     slot.position = position;
     slot.seq = seq;
+    slot.done = seq;
 
     klaviyo_ring_slot_put(ring, &slot);
-}
 
-
-klaviyo_ring_rc_e
-klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
-    uint8_t *buf, size_t size, klaviyo_record_t *record)
-{
-    int                    found, whole;
-    size_t                 len;
-    uint64_t               position, limit;
-    klaviyo_cursor_t       at, end, acked;
-    klaviyo_ring_header_t  header;
-
-    if (klaviyo_ring_detached(ring)) {
-        return KLAVIYO_RING_DETACHED;
-    }
-
-    at = *cursor;                    /* which may be the record's own next */
-    position = at.position;
-
-    memset(record, 0, sizeof(klaviyo_record_t));
-
-    for ( ;; ) {
-
-        klaviyo_ring_acked(ring, &acked);
-
-        if (acked.position > at.position) {
-            at = acked;
-            position = at.position;
-        }
-
-        klaviyo_ring_end(ring, &end);
-
-        /* once around at most, should the write position be nonsense */
-
-        limit = end.position;
-
-        if (limit - acked.position > ring->capacity) {
-            limit = acked.position + ring->capacity;
-        }
-
-        found = klaviyo_ring_seek(ring, &position, limit, at.seq, &header);
-
-        /* header.seq < end.seq, else a leftover of a kill in an append */
-
-        whole = 0;
-
-        if (found && header.seq < end.seq) {
-            len = klaviyo_ring_payload_len(&header);
-
-            if (len > size) {
-                record->missing = len;
-                return KLAVIYO_RING_SMALL;
-            }
-
-            memcpy(buf, ring->record + position % ring->capacity
-                        + sizeof(klaviyo_ring_header_t), len);
-
-            whole = (klaviyo_crc32c(0, buf, len) == header.payload_crc);
-
-            if (whole && header.seq == at.seq) {
-                break;
-            }
-        }
-
-        /*
-         * Something is missing, unless it was dropped and written over while
-         * it was read: then the acknowledged position has moved before.
-         */
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        klaviyo_ring_acked(ring, &acked);
-
-        if (acked.position > at.position) {
-            continue;
-        }
-
-        if (whole) {
-            break;
-        }
-
-        if (found) {
-            position += header.length;
-            continue;
-        }
-
-        if (at.seq >= end.seq) {
-            return KLAVIYO_RING_EMPTY;
-        }
-
-        record->missing = end.seq - at.seq;
-        record->seq = end.seq;
-        record->next = end;
-
-        return KLAVIYO_RING_GAP;
-    }
-
-    klaviyo_ring_record_fill(record, &header, buf);
-
-    record->missing = header.seq - at.seq;
-    record->next.position = position + header.length;
-
-    return KLAVIYO_RING_OK;
-}
-
-
-static void
-klaviyo_ring_record_fill(klaviyo_record_t *record,
-    const klaviyo_ring_header_t *header, const uint8_t *payload)
-{
-    record->event.unique_id = payload;
-    record->event.unique_id_len = header->unique_id_len;
-    payload += header->unique_id_len;
-
-    record->event.profile = payload;
-    record->event.profile_len = header->profile_len;
-    payload += header->profile_len;
-
-    record->event.attributes = payload;
-    record->event.attributes_len = header->attributes_len;
-
-    record->event.time = header->time;
-    record->seq = header->seq;
-    record->next.seq = header->seq + 1;
-}
-
-
-uint64_t
-klaviyo_ring_ahead(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor)
-{
-    uint64_t          end;
-    klaviyo_cursor_t  acked;
-
-    if (klaviyo_ring_detached(ring)) {
-        return 0;
-    }
-
-    klaviyo_ring_acked(ring, &acked);
-
-    if (cursor->position > acked.position) {
-        acked.position = cursor->position;
-    }
-
-    end = klaviyo_ring_acquire(&ring->shared->write_pos);
-
-    return (end > acked.position) ? end - acked.position : 0;
+    return 1;
 }

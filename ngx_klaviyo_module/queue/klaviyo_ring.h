@@ -25,12 +25,14 @@
 #define KLAVIYO_RING_MIN_SIZE     (256 * 1024)
 #define KLAVIYO_RING_ERROR_MAX    512
 #define KLAVIYO_RING_LIMITER_MAX  1024
+#define KLAVIYO_RING_UUID_LEN     16
 #define KLAVIYO_UNIQUE_ID_MAX     255
 
 
 typedef enum {
     KLAVIYO_RING_OK = 0,
     KLAVIYO_RING_EMPTY,          /* nothing more to read                    */
+    KLAVIYO_RING_AGAIN,          /* the spool has it, see klaviyo_feed.h    */
     KLAVIYO_RING_GAP,            /* only missing events up to the end       */
     KLAVIYO_RING_SMALL,          /* the caller's buffer is too small        */
     KLAVIYO_RING_FULL,           /* no room, the event was dropped          */
@@ -95,6 +97,24 @@ typedef struct {
 
 
 /*
+ * Where the stream stands, see klaviyo_spool.h: events from `done` to `first`
+ * are in the spool only, those from `first` to `end` in the ring.
+ */
+
+typedef struct {
+    uint8_t           uuid[KLAVIYO_RING_UUID_LEN];
+    uint64_t          done;      /* the first event without an outcome      */
+    klaviyo_cursor_t  first;
+    klaviyo_cursor_t  end;
+    uint64_t          adoption;  /* as klaviyo_ring_adopt() was told        */
+    uint64_t          size;      /* bytes that the ring can hold            */
+    uint64_t          used;
+    unsigned          rebooted;  /* 1: the machine has been since, and what */
+                                 /* is in the ring may be damaged           */
+} klaviyo_ring_span_t;
+
+
+/*
  * The end of events: everything in [from, to) is finished.  The outcomes add
  * up to to.seq - from.seq.  `from` of one acknowledgement is `to` of the one
  * before it.
@@ -138,13 +158,20 @@ klaviyo_ring_rc_e klaviyo_ring_probe(const klaviyo_ring_conf_t *conf,
  */
 int klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
 
+/*
+ * 1: no other process has the ring attached, but those that were forked with
+ * it.  For a process that exits; 0 when in doubt.
+ */
+int klaviyo_ring_alone(klaviyo_ring_t *ring);
+
 /* Unmaps and closes; never while the lock is held. */
 void klaviyo_ring_detach(klaviyo_ring_t *ring);
 
 /*
- * Each worker, each second: compares size and link count of the file with
- * what was mapped.  KLAVIYO_RING_DETACHED from then on, for every call, in
- * place of a SIGBUS; the first call that finds it says so in `error`.
+ * Each worker, each second: compares size, link count and header of the file
+ * with what was mapped.  KLAVIYO_RING_DETACHED from then on, for every call;
+ * the first call that finds it says so in `error`.  For what happens within
+ * this second see klaviyo_ring_guard.h.
  */
 klaviyo_ring_rc_e klaviyo_ring_verify(klaviyo_ring_t *ring, char *error);
 
@@ -167,9 +194,16 @@ klaviyo_ring_rc_e klaviyo_ring_put(klaviyo_ring_t *ring,
     const klaviyo_event_t *event);
 
 
-/* the first event without an outcome: where a new deliverer begins */
+/*
+ * The first event without an outcome: where a new deliverer begins.  Is that
+ * in the spool, the position is the ring's first own one.
+ */
 klaviyo_ring_rc_e klaviyo_ring_first(klaviyo_ring_t *ring,
     klaviyo_cursor_t *cursor);
+
+/* one consistent look without the lock; OK or DETACHED */
+klaviyo_ring_rc_e klaviyo_ring_span(klaviyo_ring_t *ring,
+    klaviyo_ring_span_t *span);
 
 /*
  * Copies the record at the cursor into buf and checks the copy.  OK and the
@@ -178,13 +212,17 @@ klaviyo_ring_rc_e klaviyo_ring_first(klaviyo_ring_t *ring,
  * with record->missing and record->next set; DETACHED.  Bytes that are no
  * record are skipped up to the next valid one and show as `missing`.
  * A cursor behind the first event (dropped by drop_oldest) moves to it; the
- * dropped ones have been counted and are not `missing`.
+ * dropped ones have been counted and are not `missing`.  AGAIN: the event is
+ * in the spool; its sequence is record->seq.
  */
 klaviyo_ring_rc_e klaviyo_ring_read(klaviyo_ring_t *ring,
     const klaviyo_cursor_t *cursor, uint8_t *buf, size_t size,
     klaviyo_record_t *record);
 
-/* bytes committed behind the cursor: a cheap look without the lock */
+/*
+ * Bytes committed behind the cursor, those in the spool as at least one: a
+ * cheap look without the lock.
+ */
 uint64_t klaviyo_ring_ahead(klaviyo_ring_t *ring,
     const klaviyo_cursor_t *cursor);
 
@@ -199,6 +237,30 @@ klaviyo_ring_rc_e klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
 /* the same, with `moved` more of them that are another ring's by now */
 klaviyo_ring_rc_e klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
     const klaviyo_ack_t *ack, uint64_t moved);
+
+
+/*
+ * Gives the space of events back that the spool has: everything before `to`.
+ * They stay queued.  OK, STALE, BUSY, DETACHED, ERROR: `to` is not in the
+ * ring.
+ */
+klaviyo_ring_rc_e klaviyo_ring_release(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_cursor_t *to);
+
+/*
+ * Everything before `to` that has no outcome and that only the spool had ends
+ * with this one (lost); `to` is at most `first`.  As klaviyo_ring_ack().
+ */
+klaviyo_ring_rc_e klaviyo_ring_lose(klaviyo_ring_t *ring, uint64_t epoch,
+    uint64_t to, klaviyo_outcome_e outcome);
+
+/*
+ * The spool has exactly `n` events before `first` from now on, which count as
+ * captured here; as klaviyo_ring_release().  AGAIN: the ring begins elsewhere
+ * by now, drop_oldest has come by.
+ */
+klaviyo_ring_rc_e klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch,
+    uint64_t first, uint64_t n, uint64_t adoption);
 
 
 /*
@@ -224,8 +286,33 @@ unsigned klaviyo_ring_drain(klaviyo_ring_t *ring, uint64_t epoch,
     unsigned max);
 
 
+/*
+ * A ring that is being drained and has events in the spool: OK and where it
+ * stands, if its lease is ours; BUSY: not yet; EMPTY: no such ring is known.
+ * It is not unlinked before moved() books these events as ours.  moved() with
+ * a uuid of NULL does so for all that are drained and whose lease is ours: for
+ * who knows that the spool is ours and has none of theirs any more (a crash
+ * came between adoption and booking), or that there is no spool.
+ */
+klaviyo_ring_rc_e klaviyo_ring_drain_span(klaviyo_ring_t *ring,
+    const uint8_t *uuid, klaviyo_ring_span_t *span);
+klaviyo_ring_rc_e klaviyo_ring_drain_moved(klaviyo_ring_t *ring,
+    const uint8_t *uuid);
+
+/*
+ * Lets go of the leases of drained rings, for who holds the ring's own no
+ * longer; the next klaviyo_ring_drain() takes them again.
+ */
+void klaviyo_ring_drain_leave(klaviyo_ring_t *ring);
+
+
 void klaviyo_ring_count(klaviyo_ring_t *ring, klaviyo_counter_e counter,
     uint64_t n);
+
+/* for counters that are a level, not a sum */
+void klaviyo_ring_set(klaviyo_ring_t *ring, klaviyo_counter_e counter,
+    uint64_t n);
+
 void klaviyo_ring_figures(klaviyo_ring_t *ring, klaviyo_figures_t *figures);
 
 

@@ -1,6 +1,6 @@
 /*
- * The queue room: the acknowledgement slots of the ring with all that moves
- * together with the acknowledged position, and the figures read from them.
+ * The queue room: the acknowledgement slots of the ring, and all that moves
+ * in one step with them.
  *
  * Plain C.  Touches mapped bytes by memcpy and atomics only.
  */
@@ -8,8 +8,15 @@
 
 #include <string.h>
 
+#include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
 #include "klaviyo_ring_private.h"
+
+
+static klaviyo_ring_rc_e klaviyo_ring_slot_open(klaviyo_ring_t *ring,
+    uint64_t epoch, klaviyo_ring_slot_t *slot);
+static klaviyo_ring_rc_e klaviyo_ring_slot_close(klaviyo_ring_t *ring,
+    klaviyo_ring_slot_t *slot, klaviyo_ring_rc_e rc);
 
 
 /*
@@ -34,7 +41,7 @@ klaviyo_ring_slot_get(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 
 
 void
-klaviyo_ring_acked(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
+klaviyo_ring_head(klaviyo_ring_t *ring, klaviyo_ring_head_t *head)
 {
     uint64_t              generation;
     klaviyo_ring_slot_t  *slot;
@@ -43,8 +50,9 @@ klaviyo_ring_acked(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
         generation = klaviyo_ring_acquire(&ring->shared->ack_generation);
 
         slot = ring->slot[generation & 1];
-        cursor->position = klaviyo_ring_get(&slot->position);
-        cursor->seq = klaviyo_ring_get(&slot->seq);
+        head->first.position = klaviyo_ring_get(&slot->position);
+        head->first.seq = klaviyo_ring_get(&slot->seq);
+        head->done = klaviyo_ring_get(&slot->done);
 
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
@@ -63,8 +71,12 @@ klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
     memcpy(ring->slot[slot->generation & 1], slot,
            sizeof(klaviyo_ring_slot_t));
 
+    klaviyo_crash("before_ack_commit");
+
     __atomic_store_n(&ring->shared->ack_generation, slot->generation,
                      __ATOMIC_RELEASE);
+
+    klaviyo_crash("after_ack_commit");
 
     /* seen before what is written into the space that it gives back */
 
@@ -72,16 +84,63 @@ klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 }
 
 
-klaviyo_ring_rc_e
-klaviyo_ring_first(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
+/* OK: the lock is held, and klaviyo_ring_slot_close() gives it back. */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_slot_open(klaviyo_ring_t *ring, uint64_t epoch,
+    klaviyo_ring_slot_t *slot)
 {
+    klaviyo_ring_rc_e  rc;
+
     if (klaviyo_ring_detached(ring)) {
         return KLAVIYO_RING_DETACHED;
     }
 
-    klaviyo_ring_acked(ring, cursor);
+    rc = klaviyo_ring_lock(ring);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (klaviyo_ring_get(&ring->shared->lease_epoch) != epoch) {
+        return klaviyo_ring_slot_close(ring, slot, KLAVIYO_RING_STALE);
+    }
+
+    klaviyo_ring_slot_get(ring, slot);
 
     return KLAVIYO_RING_OK;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_slot_close(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot,
+    klaviyo_ring_rc_e rc)
+{
+    if (rc == KLAVIYO_RING_OK) {
+        klaviyo_ring_slot_put(ring, slot);
+    }
+
+    klaviyo_ring_unlock(ring);
+
+    return klaviyo_ring_rc(ring, rc);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_first(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
+{
+    klaviyo_ring_head_t  head;
+
+    if (klaviyo_ring_detached(ring)) {
+        return KLAVIYO_RING_DETACHED;
+    }
+
+    klaviyo_ring_head(ring, &head);
+
+    cursor->position = head.first.position;
+    cursor->seq = head.done;
+
+    return klaviyo_ring_rc(ring, KLAVIYO_RING_OK);
 }
 
 
@@ -93,10 +152,64 @@ klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
 }
 
 
+/* What of n is not booked as this outcome; the rest leaves it. */
+
+static uint64_t
+klaviyo_ring_slot_take(klaviyo_ring_slot_t *slot, uint64_t outcome, uint64_t n)
+{
+    uint64_t  taken;
+
+    if (outcome >= KLAVIYO_OUTCOME_N) {
+        return n;
+    }
+
+    taken = (n < slot->outcome[outcome]) ? n : slot->outcome[outcome];
+    slot->outcome[outcome] -= taken;
+
+    return n - taken;
+}
+
+
 /*
- * What drop_oldest took out of [from, to) has been booked as LOST_FULL; as
- * many as now come with a true outcome leave it again, so that outcomes grow
- * by exactly as many events as the acknowledgement moves.
+ * The n events from `from` on were lost while they were in flight, and come
+ * with a true outcome now.  They leave the outcome that they were booked as:
+ * what klaviyo_ring_lose() was told last, else that of drop_oldest.  Several
+ * losses in turn within one flight may leave each other's.
+ */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_slot_back(klaviyo_ring_slot_t *slot, uint64_t from, uint64_t n)
+{
+    uint64_t  to, spooled;
+
+    to = from + n;
+    spooled = 0;
+
+    if (from < slot->lost_from) {
+        from = slot->lost_from;
+    }
+
+    if (to > slot->lost_to) {
+        to = slot->lost_to;
+    }
+
+    if (from < to) {
+        spooled = to - from;
+    }
+
+    n -= spooled;
+    n += klaviyo_ring_slot_take(slot, slot->lost_outcome, spooled);
+    n = klaviyo_ring_slot_take(slot, KLAVIYO_OUTCOME_LOST_FULL, n);
+    n = klaviyo_ring_slot_take(slot, KLAVIYO_OUTCOME_LOST_SPOOL_FULL, n);
+
+    return (n == 0) ? KLAVIYO_RING_OK : KLAVIYO_RING_ERROR;
+}
+
+
+/*
+ * Outcomes grow by exactly as many events as `done` moves: of [from, to) the
+ * events before `done` have been booked as lost, and as many as now come with
+ * a true outcome leave that again.
  */
 
 static klaviyo_ring_rc_e
@@ -104,13 +217,14 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
     const klaviyo_ack_t *ack, uint64_t moved)
 {
     int       i;
-    uint64_t  sum, gone, back;
+    uint64_t  sum, gone;
 
     if (ack->to.seq < ack->from.seq
         || ack->to.seq > end->seq
         || ack->to.position > end->position
         || ack->to.position % 16 != 0
-        || ack->from.seq > slot->seq)
+        || ack->from.seq > slot->done
+        || (ack->to.seq > slot->seq && ack->to.position < slot->position))
     {
         return KLAVIYO_RING_ERROR;
     }
@@ -125,30 +239,27 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
         sum += ack->outcome[i];
     }
 
-    gone = (ack->to.seq > slot->seq) ? ack->to.seq - slot->seq : 0;
+    gone = (ack->to.seq > slot->done) ? ack->to.seq - slot->done : 0;
 
-    if (gone && ack->to.position < slot->position) {
+    if (sum < gone
+        || sum > ack->to.seq - ack->from.seq
+        || klaviyo_ring_slot_back(slot, ack->from.seq, sum - gone)
+           != KLAVIYO_RING_OK)
+    {
         return KLAVIYO_RING_ERROR;
     }
 
-    if (sum < gone || sum > ack->to.seq - ack->from.seq) {
-        return KLAVIYO_RING_ERROR;
-    }
-
-    back = sum - gone;
-
-    if (back > slot->outcome[KLAVIYO_OUTCOME_LOST_FULL]) {
-        return KLAVIYO_RING_ERROR;
-    }
-
-    slot->outcome[KLAVIYO_OUTCOME_LOST_FULL] -= back;
     slot->outcome[KLAVIYO_RING_MOVED] += moved;
 
     for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
         slot->outcome[i] += ack->outcome[i];
     }
 
-    if (gone) {
+    slot->done += gone;
+
+    /* what ends in the spool has no position of the ring */
+
+    if (ack->to.seq > slot->seq) {
         slot->position = ack->to.position;
         slot->seq = ack->to.seq;
     }
@@ -165,33 +276,126 @@ klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_slot_t  slot;
 
-    if (klaviyo_ring_detached(ring)) {
-        return KLAVIYO_RING_DETACHED;
-    }
-
-    rc = klaviyo_ring_lock(ring);
+    rc = klaviyo_ring_slot_open(ring, epoch, &slot);
 
     if (rc != KLAVIYO_RING_OK) {
         return rc;
     }
 
-    if (klaviyo_ring_get(&ring->shared->lease_epoch) == epoch) {
-        klaviyo_ring_slot_get(ring, &slot);
-        klaviyo_ring_end(ring, &end);
+    klaviyo_ring_end(ring, &end);
 
-        rc = klaviyo_ring_slot_ack(&slot, &end, ack, moved);
+    rc = klaviyo_ring_slot_ack(&slot, &end, ack, moved);
 
-        if (rc == KLAVIYO_RING_OK) {
-            klaviyo_ring_slot_put(ring, &slot);
-        }
+    return klaviyo_ring_slot_close(ring, &slot, rc);
+}
 
-    } else {
-        rc = KLAVIYO_RING_STALE;
+
+klaviyo_ring_rc_e
+klaviyo_ring_release(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_cursor_t *to)
+{
+    uint64_t             bytes, events;
+    klaviyo_cursor_t     end;
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_slot_t  slot;
+
+    rc = klaviyo_ring_slot_open(ring, epoch, &slot);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
     }
 
-    klaviyo_ring_unlock(ring);
+    klaviyo_ring_end(ring, &end);
 
-    return rc;
+    /* an acknowledgement may have come first */
+
+    if (to->seq > slot.seq) {
+
+        bytes = end.position - to->position;
+        events = end.seq - to->seq;
+
+        if (to->seq > end.seq
+            || to->position < slot.position
+            || to->position > end.position
+            || to->position % 16 != 0
+            || events > bytes / sizeof(klaviyo_ring_header_t)
+            || (events == 0 && bytes != 0))
+        {
+            rc = KLAVIYO_RING_ERROR;
+        }
+
+        slot.position = to->position;
+        slot.seq = to->seq;
+    }
+
+    return klaviyo_ring_slot_close(ring, &slot, rc);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_lose(klaviyo_ring_t *ring, uint64_t epoch, uint64_t to,
+    klaviyo_outcome_e outcome)
+{
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_slot_t  slot;
+
+    rc = klaviyo_ring_slot_open(ring, epoch, &slot);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (to > slot.seq || outcome >= KLAVIYO_OUTCOME_N) {
+        rc = KLAVIYO_RING_ERROR;
+
+    } else if (to > slot.done) {
+
+        if (slot.lost_to != slot.done || slot.lost_outcome != outcome) {
+            slot.lost_from = slot.done;
+        }
+
+        slot.lost_to = to;
+        slot.lost_outcome = outcome;
+
+        slot.outcome[outcome] += to - slot.done;
+        slot.done = to;
+    }
+
+    return klaviyo_ring_slot_close(ring, &slot, rc);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch, uint64_t first,
+    uint64_t n, uint64_t adoption)
+{
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_slot_t  slot;
+
+    rc = klaviyo_ring_slot_open(ring, epoch, &slot);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (n >= slot.seq) {
+        rc = KLAVIYO_RING_ERROR;
+
+    } else if (first != slot.seq) {
+        rc = KLAVIYO_RING_AGAIN;
+
+    } else {
+        slot.base -= n - (slot.seq - slot.done);
+        slot.done = slot.seq - n;
+        slot.adoption = adoption;
+
+        /* these numbers are others' now */
+
+        slot.lost_from = 0;
+        slot.lost_to = 0;
+    }
+
+    return klaviyo_ring_slot_close(ring, &slot, rc);
 }
 
 
@@ -202,40 +406,25 @@ klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch, int64_t paused_until,
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_slot_t  slot;
 
-    if (klaviyo_ring_detached(ring)) {
-        return KLAVIYO_RING_DETACHED;
-    }
-
     if (len > KLAVIYO_RING_LIMITER_MAX) {
-        return KLAVIYO_RING_ERROR;
+        return klaviyo_ring_rc(ring, KLAVIYO_RING_ERROR);
     }
 
-    rc = klaviyo_ring_lock(ring);
+    rc = klaviyo_ring_slot_open(ring, epoch, &slot);
 
     if (rc != KLAVIYO_RING_OK) {
         return rc;
     }
 
-    if (klaviyo_ring_get(&ring->shared->lease_epoch) == epoch) {
-        klaviyo_ring_slot_get(ring, &slot);
+    slot.paused_until = paused_until;
+    slot.limiter_len = (uint32_t) len;
+    memset(slot.limiter, 0, KLAVIYO_RING_LIMITER_MAX);
 
-        slot.paused_until = paused_until;
-        slot.limiter_len = (uint32_t) len;
-        memset(slot.limiter, 0, KLAVIYO_RING_LIMITER_MAX);
-
-        if (len) {
-            memcpy(slot.limiter, limiter, len);
-        }
-
-        klaviyo_ring_slot_put(ring, &slot);
-
-    } else {
-        rc = KLAVIYO_RING_STALE;
+    if (len) {
+        memcpy(slot.limiter, limiter, len);
     }
 
-    klaviyo_ring_unlock(ring);
-
-    return rc;
+    return klaviyo_ring_slot_close(ring, &slot, KLAVIYO_RING_OK);
 }
 
 
@@ -259,71 +448,5 @@ klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
         memcpy(limiter, slot.limiter, len);
     }
 
-    return KLAVIYO_RING_OK;
-}
-
-
-void
-klaviyo_ring_count(klaviyo_ring_t *ring, klaviyo_counter_e counter,
-    uint64_t n)
-{
-    if (klaviyo_ring_detached(ring)) {
-        return;
-    }
-
-    __atomic_fetch_add(&ring->counter[counter], n, __ATOMIC_RELAXED);
-}
-
-
-/*
- * The slot is read before the end, and each counter once: whatever happens
- * between the two counts as queued, and the sums agree without the lock.
- */
-
-void
-klaviyo_ring_figures(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
-{
-    int                  i;
-    klaviyo_cursor_t     end;
-    klaviyo_ring_slot_t  slot;
-
-    memset(figures, 0, sizeof(klaviyo_figures_t));
-
-    if (klaviyo_ring_detached(ring)) {
-        figures->detached = klaviyo_ring_get(&ring->common->lost);
-        figures->captured = figures->detached;
-        return;
-    }
-
-    klaviyo_ring_slot_get(ring, &slot);
-    klaviyo_ring_end(ring, &end);
-
-    figures->attached = 1;
-    figures->queued = end.seq - slot.seq;
-    figures->captured = end.seq - slot.base
-                        - slot.outcome[KLAVIYO_RING_MOVED];
-
-    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
-        figures->outcome[i] = slot.outcome[i];
-    }
-
-    for (i = 0; i < KLAVIYO_COUNT_N; i++) {
-        figures->counter[i] = klaviyo_ring_get(&ring->counter[i]);
-    }
-
-    figures->captured += figures->counter[KLAVIYO_COUNT_LOST_QUEUE_FULL]
-                         + figures->counter[KLAVIYO_COUNT_LOST_QUEUE_BUSY];
-
-    figures->size = ring->capacity;
-    figures->used = end.position - slot.position;
-
-    if (slot.paused_until > klaviyo_ring_now()) {
-        figures->paused_until = slot.paused_until;
-    }
-
-    if (klaviyo_ring_get(&ring->shared->lease_deadline)
-        > klaviyo_ring_now())
-    {
-        figures->deliverer = klaviyo_ring_get(&ring->shared->lease_pid);
-    }
+    return klaviyo_ring_rc(ring, KLAVIYO_RING_OK);
 }

@@ -6,15 +6,17 @@
  * that Klaviyo discards.  Both rings count it once more then, so that either
  * sum is right.
  *
+ * What the drained ring has in the spool comes first: the deliverer has it
+ * adopted, and klaviyo_ring_drain_moved() books it as moved; nothing behind
+ * is touched before.
+ *
  * A drained ring may still be appended to by processes of an older
- * configuration.  Who gets byte 0 of it exclusively knows that there are none
- * left.  Then its outcomes go over in one ack slot, together with its uuid: a
- * kill before the unlink does not add them twice.
+ * configuration.  It ends in klaviyo_ring_fold.c when there are none left.
  *
  * The master attaches them before it forks, as it does with the ring itself:
  * the workers' user may not be allowed to look into the folder, or to unlink
- * there.  What cannot be unlinked gives its blocks back and is unlinked by
- * the next who can.
+ * there.  What could not be unlinked has given its blocks back, and is
+ * unlinked by the next who can.
  *
  * Plain C.  Opens no ring but "<name>.drain-<digits>-<digits>".
  */
@@ -55,8 +57,6 @@ static void klaviyo_ring_drain_look(klaviyo_ring_t *ring,
     klaviyo_ring_drain_t *drain);
 static unsigned klaviyo_ring_drain_one(klaviyo_ring_t *ring,
     klaviyo_ring_drain_t *drain, klaviyo_ring_old_t *old, unsigned max);
-static int klaviyo_ring_drain_fold(klaviyo_ring_t *ring,
-    klaviyo_ring_old_t *old);
 
 
 static void
@@ -90,6 +90,119 @@ klaviyo_ring_drain_close(klaviyo_ring_t *ring)
     free(drain);
 
     ring->drain = NULL;
+}
+
+
+void
+klaviyo_ring_drain_leave(klaviyo_ring_t *ring)
+{
+    int  i;
+
+    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        if (ring->drain->old[i].ring) {
+            klaviyo_lease_close(&ring->drain->old[i].lease);
+        }
+    }
+}
+
+
+static klaviyo_ring_old_t *
+klaviyo_ring_drain_find(klaviyo_ring_t *ring, const uint8_t *uuid)
+{
+    int                  i;
+    klaviyo_ring_old_t  *old;
+
+    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        old = &ring->drain->old[i];
+
+        if (old->ring
+            && memcmp(old->ring->fixed.uuid, uuid, KLAVIYO_RING_UUID_LEN)
+               == 0)
+        {
+            return old;
+        }
+    }
+
+    return NULL;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_drain_old_span(klaviyo_ring_old_t *old,
+    klaviyo_ring_span_t *span)
+{
+    if (old == NULL || klaviyo_ring_detached(old->ring)) {
+        return KLAVIYO_RING_EMPTY;
+    }
+
+    if (!klaviyo_lease_valid(&old->lease)) {
+        return KLAVIYO_RING_BUSY;
+    }
+
+    return klaviyo_ring_span(old->ring, span);
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_drain_old_moved(klaviyo_ring_old_t *old)
+{
+    klaviyo_ack_t        ack;
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_span_t  span;
+
+    rc = klaviyo_ring_drain_old_span(old, &span);
+
+    if (rc != KLAVIYO_RING_OK || span.done == span.first.seq) {
+        return rc;
+    }
+
+    memset(&ack, 0, sizeof(klaviyo_ack_t));
+    ack.from.seq = span.done;
+    ack.to.seq = span.first.seq;
+
+    return klaviyo_ring_book(old->ring, old->lease.epoch, &ack,
+                             span.first.seq - span.done);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_drain_span(klaviyo_ring_t *ring, const uint8_t *uuid,
+    klaviyo_ring_span_t *span)
+{
+    memset(span, 0, sizeof(klaviyo_ring_span_t));
+
+    return klaviyo_ring_drain_old_span(klaviyo_ring_drain_find(ring, uuid),
+                                       span);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_drain_moved(klaviyo_ring_t *ring, const uint8_t *uuid)
+{
+    int                i;
+    klaviyo_ring_rc_e  rc, first;
+
+    if (uuid) {
+        return klaviyo_ring_drain_old_moved(klaviyo_ring_drain_find(ring,
+                                                                    uuid));
+    }
+
+    first = KLAVIYO_RING_OK;
+
+    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+
+        if (ring->drain->old[i].ring == NULL) {
+            continue;
+        }
+
+        rc = klaviyo_ring_drain_old_moved(&ring->drain->old[i]);
+
+        if (first == KLAVIYO_RING_OK) {
+            first = rc;
+        }
+    }
+
+    return first;
 }
 
 
@@ -304,12 +417,13 @@ klaviyo_ring_drain_grow(klaviyo_ring_drain_t *drain, size_t size)
 static int
 klaviyo_ring_drain_room(klaviyo_ring_t *ring)
 {
-    klaviyo_cursor_t  end, acked;
+    klaviyo_cursor_t     end;
+    klaviyo_ring_head_t  head;
 
-    klaviyo_ring_acked(ring, &acked);
+    klaviyo_ring_head(ring, &head);
     klaviyo_ring_end(ring, &end);
 
-    return end.position - acked.position < ring->capacity / 5 * 4;
+    return end.position - head.first.position < ring->capacity / 5 * 4;
 }
 
 
@@ -365,12 +479,14 @@ klaviyo_ring_drain_one(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
 
         if (rc == KLAVIYO_RING_EMPTY) {
 
-            if (klaviyo_ring_drain_fold(ring, old)) {
+            if (klaviyo_ring_fold(ring, old->ring)) {
                 klaviyo_ring_drain_drop(old);
             }
 
             break;
         }
+
+        /* AGAIN among others: what is in the spool has to go first */
 
         if (rc != KLAVIYO_RING_OK && rc != KLAVIYO_RING_GAP) {
             break;
@@ -407,76 +523,4 @@ klaviyo_ring_drain_one(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
     }
 
     return moved;
-}
-
-
-/*
- * Adds the figures of an empty ring and removes it, if nobody but us and
- * those who inherited our descriptor is attached to it.  1 when that is done.
- */
-
-static int
-klaviyo_ring_drain_fold(klaviyo_ring_t *ring, klaviyo_ring_old_t *old)
-{
-    int                  i;
-    uint64_t             n;
-    klaviyo_cursor_t     end;
-    klaviyo_ring_slot_t  slot, from;
-
-    if (klaviyo_ring_byte_lock(old->ring->fd, F_WRLCK,
-                               KLAVIYO_RING_LOCK_ATTACHED) != 0)
-    {
-        return 0;
-    }
-
-    klaviyo_ring_slot_get(old->ring, &from);
-    klaviyo_ring_end(old->ring, &end);
-
-    if (from.seq != end.seq
-        || klaviyo_ring_lock(ring) != KLAVIYO_RING_OK)
-    {
-        (void) klaviyo_ring_byte_lock(old->ring->fd, F_RDLCK,
-                                      KLAVIYO_RING_LOCK_ATTACHED);
-        return 0;
-    }
-
-    klaviyo_ring_slot_get(ring, &slot);
-
-    if (memcmp(slot.folded, old->ring->fixed.uuid, KLAVIYO_RING_UUID_LEN)
-        != 0)
-    {
-        for (i = 0; i < KLAVIYO_RING_MOVED; i++) {
-            slot.outcome[i] += from.outcome[i];
-            slot.base -= from.outcome[i];
-        }
-
-        memcpy(slot.folded, old->ring->fixed.uuid, KLAVIYO_RING_UUID_LEN);
-
-        klaviyo_ring_slot_put(ring, &slot);
-    }
-
-    klaviyo_ring_unlock(ring);
-
-    memset(from.outcome, 0, sizeof(from.outcome));
-    from.base = from.seq;
-
-    klaviyo_ring_slot_put(old->ring, &from);
-
-    /* taking each away as it is added: a kill here loses one at most */
-
-    for (i = 0; i < KLAVIYO_COUNT_N; i++) {
-        n = __atomic_exchange_n(&old->ring->counter[i], 0, __ATOMIC_RELAXED);
-        klaviyo_ring_count(ring, i, n);
-    }
-
-    (void) unlinkat(old->ring->dir_fd, old->ring->name, 0);
-
-    /* others may have it mapped as idly as we had: no truncation */
-
-    __atomic_store_n(&old->ring->common->detached, 1, __ATOMIC_RELAXED);
-
-    (void) fallocate(old->ring->fd, FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE,
-                     0, (off_t) old->ring->map_size);
-
-    return 1;
 }

@@ -501,6 +501,7 @@ klaviyo_ring_map(klaviyo_ring_t *ring, char *error)
 
     ring->map = map;
     klaviyo_ring_place(ring);
+    klaviyo_ring_guard_add(ring);
 
     return KLAVIYO_RING_OK;
 }
@@ -510,7 +511,14 @@ static void
 klaviyo_ring_close_file(klaviyo_ring_t *ring)
 {
     if (ring->map) {
-        (void) munmap(ring->map, ring->map_size);
+        klaviyo_ring_guard_remove(ring);
+
+        /* zeroes stay: the thread's list of robust locks may lead there */
+
+        if (!ring->guard.replaced) {
+            (void) munmap(ring->map, ring->map_size);
+        }
+
         ring->map = NULL;
     }
 
@@ -564,34 +572,18 @@ klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid)
 }
 
 
-klaviyo_ring_rc_e
-klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
+/* Asked without taking it: an nginx that starts now must not be refused. */
+
+int
+klaviyo_ring_alone(klaviyo_ring_t *ring)
 {
-    struct stat  st;
+    struct flock  fl;
 
-    error[0] = '\0';
+    memset(&fl, 0, sizeof(struct flock));
+    fl.l_type = F_WRLCK;
+    fl.l_whence = SEEK_SET;
+    fl.l_start = KLAVIYO_RING_LOCK_ATTACHED;
+    fl.l_len = 1;
 
-    if (klaviyo_ring_detached(ring)) {
-        return KLAVIYO_RING_DETACHED;
-    }
-
-    memset(&st, 0, sizeof(struct stat));
-
-    if (fstat(ring->fd, &st) == 0
-        && (uint64_t) st.st_size >= ring->map_size
-        && st.st_nlink > 0)
-    {
-        return KLAVIYO_RING_OK;
-    }
-
-    if (__atomic_exchange_n(&ring->common->detached, 1, __ATOMIC_RELAXED)
-        == 0)
-    {
-        (void) klaviyo_ring_error(error, "\"%s\" was %s while in use, its "
-                                  "events are gone and new ones are dropped "
-                                  "until nginx is reloaded", ring->path,
-                                  st.st_nlink ? "truncated" : "removed");
-    }
-
-    return KLAVIYO_RING_DETACHED;
+    return fcntl(ring->fd, F_OFD_GETLK, &fl) == 0 && fl.l_type == F_UNLCK;
 }

@@ -12,7 +12,7 @@
  * Positions are byte offsets that only grow; position % capacity is the
  * place among the records.
  *
- *     acknowledged position           write position
+ *     first position                  write position
  *     │                               │
  *     ▼                               ▼
  *     [record][record][record][record]. . . . . . .[pad] (back to the start)
@@ -33,17 +33,22 @@
  *                          is not current before (the current one is that
  *                          whose end == write_pos), hence the next sequence
  *                          is always the current tail's plus one.
- *     an acknowledgement   ack_generation.  The slot that is not current
- *                          (generation & 1) has been filled before.
+ *     an acknowledgement,  ack_generation.  The slot that is not current
+ *     release, loss or     (generation & 1) has been filled before.
+ *     adoption
  *
  * Invariants of an ack slot, sequences modulo 2^64:
  *
- *     sum(outcome) == seq - base
+ *     sum(outcome) == done - base
+ *     done <= seq; events from done to seq are in the spool only
  *     events in the ring == tail.seq + 1 - seq
  *
+ * The first event of a new ring has KLAVIYO_RING_SEQ, so that there is room
+ * below for what is adopted.
+ *
  * Whoever changes the format raises KLAVIYO_RING_VERSION and looks at: this
- * picture, klaviyo_ring_recover.c, klaviyo_ring_drain.c (it reads files of
- * the same version only), t/unit/ring_recovery_test.c.
+ * picture, klaviyo_ring_recover.c, klaviyo_ring_look.c, klaviyo_ring_drain.c
+ * (it reads files of the same version only), t/unit/ring_recovery_test.c.
  */
 
 
@@ -57,7 +62,7 @@
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
-#define KLAVIYO_RING_VERSION    1
+#define KLAVIYO_RING_VERSION    2
 
 #define KLAVIYO_RING_PAGE       4096
 #define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
@@ -71,13 +76,14 @@
 
 #define KLAVIYO_RING_EVENT_MAX    (4608 * 1024)
 
-#define KLAVIYO_RING_UUID_LEN     16
 #define KLAVIYO_RING_BOOT_ID_LEN  40
 
 /* bytes of the ring file that OFD locks stand for */
 
 #define KLAVIYO_RING_LOCK_ATTACHED  0   /* shared: attached                 */
 #define KLAVIYO_RING_LOCK_LEASE     1   /* exclusive: delivers              */
+
+#define KLAVIYO_RING_SEQ           ((uint64_t) 1 << 48)
 
 #define KLAVIYO_RING_RECORD_EVENT  1
 #define KLAVIYO_RING_RECORD_PAD    2
@@ -128,9 +134,14 @@ typedef struct {
 
 typedef struct {
     uint64_t         generation;     /* its lowest bit is the slot's number */
-    uint64_t         position;       /* everything before it is finished    */
-    uint64_t         seq;            /* of the first event not finished     */
+    uint64_t         position;       /* everything before it is free        */
+    uint64_t         seq;            /* of the first event in the ring      */
+    uint64_t         done;           /* of the first event not finished     */
     uint64_t         base;           /* seq of the first event counted      */
+    uint64_t         adoption;       /* the last one booked here            */
+    uint64_t         lost_from;      /* the last events that were lost out  */
+    uint64_t         lost_to;        /* of the spool, and what they were    */
+    uint64_t         lost_outcome;   /* booked as                           */
     int64_t          paused_until;   /* CLOCK_BOOTTIME, ms                  */
     uint8_t          folded[KLAVIYO_RING_UUID_LEN];  /* the last ring whose */
                                      /* figures were added to these         */

@@ -24,7 +24,29 @@ typedef struct {
     uint64_t                 detached;   /* the mapping is not touched any  */
                                          /* more                            */
     uint64_t                 lost;       /* events since then               */
+    uint64_t                 told;       /* somebody has told of it         */
 } klaviyo_ring_common_t;
+
+
+/* a mapping, for the handler of SIGBUS */
+
+typedef struct klaviyo_ring_guard_s  klaviyo_ring_guard_t;
+
+struct klaviyo_ring_guard_s {
+    klaviyo_ring_guard_t    *next;
+    uint8_t                 *map;
+    size_t                   size;
+    uint64_t                *detached;
+    uint64_t                 replaced;   /* by zeroes of this process       */
+};
+
+
+/* where the stream stands in the standing slot */
+
+typedef struct {
+    klaviyo_cursor_t         first;      /* of the ring                     */
+    uint64_t                 done;
+} klaviyo_ring_head_t;
 
 
 typedef struct klaviyo_ring_drain_s  klaviyo_ring_drain_t;
@@ -37,13 +59,14 @@ struct klaviyo_ring_s {
     uint64_t                *counter;
     uint8_t                 *record;
 
-    klaviyo_ring_fixed_t     fixed;      /* a copy: never read again        */
+    klaviyo_ring_fixed_t     fixed;      /* a copy: only verified again     */
     uint64_t                 capacity;
     size_t                   map_size;
     size_t                   event_max;
     uint32_t                 uuid_crc;   /* where header_crc begins         */
 
     klaviyo_ring_common_t   *common;
+    klaviyo_ring_guard_t     guard;
     klaviyo_ring_drain_t    *drain;
 
     char                    *path;
@@ -58,6 +81,8 @@ struct klaviyo_ring_s {
     unsigned                 dir_created:1;
     unsigned                 dir_sticky:1;  /* as /dev/shm: every user's    */
     unsigned                 alone:1;    /* nobody else was attached        */
+    unsigned                 rebooted:1; /* and the file is older than the  */
+                                         /* machine's last start            */
     unsigned                 impatient:1;  /* the lock was waited for in    */
                                            /* vain, a moment ago            */
 };
@@ -65,12 +90,18 @@ struct klaviyo_ring_s {
 
 /* klaviyo_ring.c */
 
-/* the lock, for at most 5 ms: OK or BUSY; a dead owner's is taken over */
+/* the lock, in at most 5 ms: OK, BUSY, DETACHED; a dead owner's is taken */
 klaviyo_ring_rc_e klaviyo_ring_lock(klaviyo_ring_t *ring);
 void klaviyo_ring_unlock(klaviyo_ring_t *ring);
 
 /* the committed end: write position and the sequence that comes next */
 void klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+
+uint32_t klaviyo_ring_header_crc(const klaviyo_ring_t *ring,
+    uint64_t position, const klaviyo_ring_header_t *header);
+
+
+/* klaviyo_ring_read.c */
 
 /*
  * Finds the first header in [*position, end) that is valid there and whose
@@ -82,6 +113,10 @@ int klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
 
 size_t klaviyo_ring_payload_len(const klaviyo_ring_header_t *header);
 
+/* all but `missing` and next.position */
+void klaviyo_ring_record_fill(klaviyo_record_t *record,
+    const klaviyo_ring_header_t *header, const uint8_t *payload);
+
 
 /* klaviyo_ring_ack.c */
 
@@ -91,13 +126,21 @@ void klaviyo_ring_slot_get(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
 /* makes the copy the standing slot; under the lock, or alone */
 void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
 
-/* position and sequence of the standing slot; the lock is not needed */
-void klaviyo_ring_acked(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+/* the least of it, consistent as well; the lock is not needed */
+void klaviyo_ring_head(klaviyo_ring_t *ring, klaviyo_ring_head_t *head);
 
 static inline int
 klaviyo_ring_detached(const klaviyo_ring_t *ring)
 {
     return __atomic_load_n(&ring->common->detached, __ATOMIC_RELAXED) != 0;
+}
+
+/* at the end of an operation: its file may have gone in the midst of it */
+
+static inline klaviyo_ring_rc_e
+klaviyo_ring_rc(const klaviyo_ring_t *ring, klaviyo_ring_rc_e rc)
+{
+    return klaviyo_ring_detached(ring) ? KLAVIYO_RING_DETACHED : rc;
 }
 
 
@@ -167,6 +210,12 @@ int klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity);
 klaviyo_ring_rc_e klaviyo_ring_recover(klaviyo_ring_t *ring, char *note);
 
 
+/* klaviyo_ring_guard.c: between mmap() and munmap(); twice does no harm */
+
+void klaviyo_ring_guard_add(klaviyo_ring_t *ring);
+void klaviyo_ring_guard_remove(klaviyo_ring_t *ring);
+
+
 /* klaviyo_ring_drain.c */
 
 /* looks for rings to drain, at most twice a minute, and attaches them */
@@ -174,6 +223,15 @@ void klaviyo_ring_drain_open(klaviyo_ring_t *ring);
 void klaviyo_ring_drain_close(klaviyo_ring_t *ring);
 
 int klaviyo_ring_drain_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
+
+
+/* klaviyo_ring_fold.c */
+
+/*
+ * Adds the figures of an empty drained ring and removes it, if nobody but us
+ * and those who inherited our descriptor is attached to it.  1: done.
+ */
+int klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old);
 
 
 #endif /* KLAVIYO_RING_PRIVATE_H */

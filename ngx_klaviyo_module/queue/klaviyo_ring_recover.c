@@ -211,10 +211,11 @@ klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity)
     klaviyo_ring_place(ring);
 
     start.position = 0;
-    start.seq = 1;
+    start.seq = KLAVIYO_RING_SEQ;
 
     memset(&slot, 0, sizeof(klaviyo_ring_slot_t));
     slot.seq = start.seq;
+    slot.done = start.seq;
     slot.base = start.seq;
 
     ring->shared->ack_generation = 1;
@@ -245,7 +246,8 @@ klaviyo_ring_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
 
         if (slot.crc != crc
             || (slot.generation & 1) != i
-            || slot.position % 16 != 0)
+            || slot.position % 16 != 0
+            || slot.done > slot.seq)
         {
             continue;
         }
@@ -280,7 +282,7 @@ klaviyo_ring_tail_known(klaviyo_ring_t *ring, const klaviyo_ring_slot_t *slot,
 
 
 /*
- * From the acknowledged position once around: every whole record with a
+ * From the first position once around: every whole record with a
  * growing sequence counts, wherever the write position says the end is.
  * What only a tail still knows of is left for the reader to find missing.
  */
@@ -400,6 +402,8 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
     /* pauses are times of the boot that saved them */
 
     if (!same) {
+        ring->rebooted = 1;
+
         slot.paused_until = 0;
         slot.limiter_len = 0;
         memset(slot.limiter, 0, KLAVIYO_RING_LIMITER_MAX);

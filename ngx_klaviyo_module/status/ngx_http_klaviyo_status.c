@@ -9,12 +9,15 @@
  *         "requests": {...}, "replies": {...},
  *         "delivery": {"deliverer": pid, "paused_for": s, ...},
  *         "queue": {"size": bytes, "used": bytes, "attached": bool},
+ *         "spool": {"events": n, "size": bytes, "bytes_used": bytes, ...},
+ *         "dead_letters": {"written": n, ...},
  *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
  *                  "lost": n, "size": bytes, ...}}}}
  *
  * captured = delivered + dry_run + dead + lost + queued in every answer, and
  * held = waiting + released + expired + lost.  What waits is not captured
- * before it is released.  Without `hold` there is no "hold".
+ * before it is released.  Events in the spool are queued.  Without `hold`
+ * there is no "hold", and so with the spool and the dead letters.
  */
 
 
@@ -221,6 +224,22 @@ ngx_http_klaviyo_status_account(klaviyo_json_t *json,
 
     } else {
         klaviyo_json_literal(json, ",\"attached\":false}");
+    }
+
+    if (account->spool.len) {
+        klaviyo_json_literal(json, ",");
+        ngx_http_klaviyo_status_group(json, &figures, "spool");
+        klaviyo_json_literal(json, ",");
+        ngx_http_klaviyo_status_number(json, "events", figures.spooled);
+        klaviyo_json_literal(json, ",");
+        ngx_http_klaviyo_status_number(json, "size", account->spool_size);
+        klaviyo_json_literal(json, "}");
+    }
+
+    if (account->dead_letter.len) {
+        klaviyo_json_literal(json, ",");
+        ngx_http_klaviyo_status_group(json, &figures, "dead_letters");
+        klaviyo_json_literal(json, "}");
     }
 
     if (account->hold) {

@@ -26,6 +26,7 @@ static char             dir[] = "/tmp/klaviyo-batch-XXXXXX";
 static char             path[64];
 
 static klaviyo_ring_t  *ring;
+static klaviyo_feed_t   feed;
 
 static uint64_t         seed = 2463534242ULL;
 
@@ -57,6 +58,9 @@ test_ring_open_sized(size_t size, unsigned drop_oldest)
         printf("Bail out! %s\n", error);
         exit(1);
     }
+
+    memset(&feed, 0, sizeof(feed));
+    feed.ring = ring;
 }
 
 
@@ -144,6 +148,51 @@ test_batch(void)
     klaviyo_ring_first(ring, &from);
 
     return klaviyo_batch_create(&from);
+}
+
+
+/* what was given up while a batch was filled; `fail` are refused */
+
+typedef struct {
+    unsigned           n;
+    unsigned           fail;
+    unsigned           attempts;
+    int64_t            time;         /* of the last                         */
+    klaviyo_outcome_e  outcome;
+} test_given_up_t;
+
+
+static test_given_up_t  given_up;
+
+
+static inline int
+test_give_up(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error)
+{
+    test_given_up_t  *g = data;
+
+    (void) error;
+
+    if (g->fail) {
+        g->fail--;
+        return -1;
+    }
+
+    g->n++;
+    g->attempts += attempts;
+    g->time = event->time;
+    g->outcome = outcome;
+
+    return 0;
+}
+
+
+static inline klaviyo_ring_rc_e
+test_fill(klaviyo_batch_t *batch, size_t events, size_t bytes,
+    int64_t oldest)
+{
+    return klaviyo_batch_fill(batch, &feed, events, bytes, oldest,
+                              test_give_up, &given_up);
 }
 
 

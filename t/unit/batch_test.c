@@ -11,9 +11,22 @@
 #include "batch.h"
 
 
+static int
+test_allow(void *data, uint32_t ended, uint32_t refused)
+{
+    uint32_t  *told = data;
+
+    told[0] += ended;
+    told[1] += refused;
+
+    return 0;
+}
+
+
 static void
 test_bytes(void)
 {
+    uint32_t            told[2];
     klaviyo_batch_t    *batch;
     klaviyo_request_t  *request;
 
@@ -43,7 +56,7 @@ test_bytes(void)
                     1);
 
     batch = test_batch();
-    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+    is_int(test_fill(batch, 1000, 4000000, 0),
            KLAVIYO_RING_EMPTY, "nothing more to read");
     is_int(klaviyo_batch_full(batch), 0, "not full");
     is_int(klaviyo_batch_done(batch), 0, "not done");
@@ -71,7 +84,7 @@ test_bytes(void)
     test_append_raw("{\"p\":1}", 7, "\"properties\":{\"c\":3}", 20, "c", 1);
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
 
     request = klaviyo_batch_next(batch);
@@ -85,8 +98,11 @@ test_bytes(void)
     is_mem(klaviyo_request_event(batch, request, 2)->unique_id, 1, "b", 1,
            "events in the order of the body");
 
-    klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_ACCEPTED, NULL, NULL,
-                         NULL);
+    memset(told, 0, sizeof(told));
+    is_int(klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_ACCEPTED, NULL,
+                                test_allow, NULL, told),
+           0, "accepted, whatever the breaker says");
+    ok(told[0] == 3 && told[1] == 0, "the breaker was told");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_DELIVERED), 3, "delivered");
     ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
 
@@ -110,11 +126,11 @@ test_groups(void)
     test_append(4, 2, NULL, 0);
 
     batch = test_batch();
-    is_int(klaviyo_batch_fill(batch, ring, 2, 4000000, 0), KLAVIYO_RING_OK,
+    is_int(test_fill(batch, 2, 4000000, 0), KLAVIYO_RING_OK,
            "the limit of events is reached");
     is_int(klaviyo_batch_full(batch), 1, "full");
     is_int(klaviyo_batch_events(batch), 2, "two events");
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     is_int(klaviyo_batch_events(batch), 5, "filled further");
     klaviyo_batch_close(batch);
     test_is_requests(batch, "0,2|1,4|3 ", "entries by first appearance");
@@ -126,7 +142,7 @@ test_groups(void)
     test_append(8, 8, "id-6", 0);
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
     test_is_requests(batch, "0,2|1,4|3|6 5 7 8 ",
                      "a repeated unique_id has a request of its own");
@@ -140,7 +156,7 @@ test_groups(void)
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
     test_is_requests(batch, "0 1 2 3 ", "nothing but repeats");
     klaviyo_batch_destroy(batch);
@@ -165,14 +181,14 @@ test_limits(void)
     test_append(6, 0, NULL, 4400000);
 
     batch = test_batch();
-    is_int(klaviyo_batch_fill(batch, ring, 1000, 2500000, 0),
+    is_int(test_fill(batch, 1000, 2500000, 0),
            KLAVIYO_RING_OK, "the limit of bytes is reached");
     is_int(klaviyo_batch_events(batch), 2, "before a third event");
     ok(klaviyo_batch_bytes(batch) <= 2500000, "within the limit");
     klaviyo_batch_close(batch);
 
     next = klaviyo_batch_create(klaviyo_batch_end(batch));
-    klaviyo_batch_fill(next, ring, 1000, SIZE_MAX, 0);
+    test_fill(next, 1000, SIZE_MAX, 0);
     is_int(klaviyo_batch_events(next), 4,
            "the next one begins there and holds a body's limit");
     ok(klaviyo_batch_full(next), "it is full");
@@ -185,7 +201,7 @@ test_limits(void)
     klaviyo_batch_destroy(batch);
 
     batch = klaviyo_batch_create(klaviyo_batch_end(next));
-    klaviyo_batch_fill(batch, ring, 1000, 1000, 0);
+    test_fill(batch, 1000, 1000, 0);
     is_int(klaviyo_batch_events(batch), 1,
            "one event may be larger than the limit");
     ok(klaviyo_batch_full(batch), "and then it is full");
@@ -201,10 +217,17 @@ test_limits(void)
     test_append(7, 0, NULL, 4500000);
     test_append(8, 0, NULL, 10);
 
+    memset(&given_up, 0, sizeof(given_up));
+    given_up.fail = 1;
+
     next = klaviyo_batch_create(klaviyo_batch_end(batch));
-    klaviyo_batch_fill(next, ring, 1000, SIZE_MAX, 0);
+    is_int(test_fill(next, 1000, SIZE_MAX, 0), KLAVIYO_RING_ERROR,
+           "an event that no body can hold, and no letter of it");
+    test_fill(next, 1000, SIZE_MAX, 0);
     is_int(test_outcome(next, KLAVIYO_OUTCOME_DEAD_TOO_LARGE), 1,
-           "an event that no body can hold is dead");
+           "then it is dead");
+    ok(given_up.n == 1 && given_up.time == 1007
+       && given_up.outcome == KLAVIYO_OUTCOME_DEAD_TOO_LARGE, "a letter");
     is_int(klaviyo_batch_events(next), 1, "the one behind it is not");
     klaviyo_batch_destroy(next);
     klaviyo_batch_destroy(batch);
@@ -227,7 +250,7 @@ test_limits(void)
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     is_int(klaviyo_batch_events(batch), 100, "a shared profile counts once");
     ok(klaviyo_batch_bytes(batch) < 200000, "in bytes too");
     klaviyo_batch_destroy(batch);
@@ -241,7 +264,7 @@ test_limits(void)
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, SIZE_MAX, SIZE_MAX, 0);
+    test_fill(batch, SIZE_MAX, SIZE_MAX, 0);
     is_int(klaviyo_batch_events(batch), 1000, "a thousand events at most");
     klaviyo_batch_destroy(batch);
 
@@ -252,8 +275,9 @@ test_limits(void)
 static void
 test_expired(void)
 {
-    unsigned          i;
-    klaviyo_batch_t  *batch, *next;
+    unsigned           i;
+    klaviyo_batch_t   *batch, *next;
+    klaviyo_cursor_t   first;
 
     test_ring_open();
 
@@ -262,8 +286,20 @@ test_expired(void)
     test_append(3, 0, NULL, 0);
 
     batch = test_batch();
-    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 1003),
-           KLAVIYO_RING_EMPTY, "read");
+    klaviyo_ring_first(ring, &first);
+
+    memset(&given_up, 0, sizeof(given_up));
+    given_up.fail = 1;
+
+    is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_ERROR,
+           "an expired one of which no letter could be kept");
+    ok(klaviyo_batch_events(batch) == 0 && test_adds_up(batch)
+       && klaviyo_batch_end(batch)->seq == first.seq, "nothing was consumed");
+
+    is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_EMPTY, "read");
+    ok(given_up.n == 2 && given_up.time == 1002 && given_up.attempts == 0
+       && given_up.outcome == KLAVIYO_OUTCOME_DEAD_EXPIRED,
+       "a letter each, of events never sent");
     is_int(klaviyo_batch_events(batch), 1, "one is young enough");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_EXPIRED), 2,
            "two are expired");
@@ -275,7 +311,7 @@ test_expired(void)
     }
 
     next = klaviyo_batch_create(klaviyo_batch_end(batch));
-    is_int(klaviyo_batch_fill(next, ring, 1000, 4000000, 5000),
+    is_int(test_fill(next, 1000, 4000000, 5000),
            KLAVIYO_RING_OK, "thousands are expired: a call returns");
     ok(klaviyo_batch_full(next) && klaviyo_batch_events(next) == 0,
        "full, with nothing to send");
@@ -329,7 +365,7 @@ test_missing(void)
     test_spoil("\"n\":4,");
 
     batch = test_batch();
-    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+    is_int(test_fill(batch, 1000, 4000000, 0),
            KLAVIYO_RING_EMPTY, "read to the end");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_CORRUPT), 2,
            "records that are none are lost");
@@ -366,13 +402,13 @@ test_dropped(void)
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 10, 4000000, 0);
+    test_fill(batch, 10, 4000000, 0);
 
     for ( /* void */ ; n < 1000; n++) {
         test_append((unsigned) n, 0, NULL, 1000);
     }
 
-    is_int(klaviyo_batch_fill(batch, ring, 1000, 4000000, 0),
+    is_int(test_fill(batch, 1000, 4000000, 0),
            KLAVIYO_RING_EMPTY, "read to the end");
     klaviyo_batch_close(batch);
     ok(test_outcome(batch, KLAVIYO_OUTCOME_LOST_FULL) > 500,
@@ -408,6 +444,81 @@ test_dropped(void)
 }
 
 
+/* the ring has given five of its events to the spool, which cannot read two */
+
+static void
+test_spool(void)
+{
+    int                i;
+    uint8_t            buf[4096];
+    klaviyo_ack_t      ack;
+    klaviyo_chunk_t    chunk;
+    klaviyo_lease_t    lease;
+    klaviyo_batch_t   *batch;
+    klaviyo_cursor_t   cursor;
+    klaviyo_record_t   record;
+    klaviyo_figures_t  figures;
+
+    test_ring_open();
+
+    memset(&chunk, 0, sizeof(chunk));
+    memset(&lease, 0, sizeof(lease));
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    for (i = 0; i < 8; i++) {
+        test_append((unsigned) i, 1, NULL, 0);
+    }
+
+    klaviyo_ring_first(ring, &cursor);
+
+    for (i = 0; i < 5; i++) {
+        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+        cursor = record.next;
+
+        if (i != 1 && i != 4) {
+            klaviyo_chunk_add(&chunk, record.seq, &record.event);
+        }
+    }
+
+    chunk.to = cursor.seq;
+
+    is_int(klaviyo_ring_release(ring, lease.epoch, &cursor), KLAVIYO_RING_OK,
+           "five events are in the spool only");
+
+    batch = test_batch();
+    is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_AGAIN,
+           "not read yet: again");
+    ok(klaviyo_batch_events(batch) == 0 && test_adds_up(batch)
+       && feed.wanted == cursor.seq - 5, "from the first one on");
+
+    feed.chunk = &chunk;
+    is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_EMPTY,
+           "read to the end of the ring");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_SPOOL), 2,
+           "what the spool cannot read is lost by the spool");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_CORRUPT), 0,
+           "not by the ring");
+
+    klaviyo_batch_close(batch);
+    test_is_requests(batch, "0,2,3,5,6,7 ", "both tiers in order");
+
+    klaviyo_batch_ack(batch, &ack);
+    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
+           "acknowledged");
+    klaviyo_ring_figures(ring, &figures);
+    ok(figures.queued == 0
+       && figures.outcome[KLAVIYO_OUTCOME_DELIVERED] == 6
+       && figures.outcome[KLAVIYO_OUTCOME_LOST_SPOOL] == 2,
+       "and booked");
+
+    klaviyo_batch_destroy(batch);
+    klaviyo_chunk_free(&chunk);
+    klaviyo_lease_close(&lease);
+    test_ring_close();
+}
+
+
 static int64_t
 test_now(void)
 {
@@ -436,7 +547,7 @@ test_time(unsigned profiles, const char *name)
     batch = test_batch();
 
     start = test_now();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     filled = test_now();
     klaviyo_batch_close(batch);
     closed = test_now();
@@ -466,6 +577,7 @@ main(void)
     test_expired();
     test_missing();
     test_dropped();
+    test_spool();
 
     test_time(1000, "1000 events, a profile each");
     test_time(10, "1000 events of 10 profiles");

@@ -494,10 +494,11 @@ test_restrict(void)
 static void
 test_cost(void)
 {
-    int              i, j;
+    int              i, j, slow;
     char             text[1024];
     size_t           len;
     int64_t          ns, least;
+    const char      *value;
     uint8_t          buf[1024];
     struct timespec  from, to;
 
@@ -506,6 +507,11 @@ test_cost(void)
               "\"value\":\"\",\"first_page\":\"https://shop.example/\"},"
               "\"$exchange_id\":\"xXxAbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_"
               "AB.ABC123\",\"$email\":\"jane@shop.com\"}")));
+
+    /* in valgrind, for instance */
+
+    value = getenv("KLAVIYO_SLOW");
+    slow = value ? atoi(value) : 1;
 
     ok(len >= 300, "a cookie of %d bytes", (int) len);
 
@@ -527,7 +533,7 @@ test_cost(void)
     }
 
     is_field(EMAIL, "jane@shop.com", "is read");
-    ok(least < 2000, "in less than 2 us");
+    ok(least < 2000 * slow, "in less than 2 us");
     diag("%d ns", (int) least);
 }
 

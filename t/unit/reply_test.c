@@ -463,10 +463,53 @@ test_texts(void)
 }
 
 
+/* each event's dead letter quotes the error that names it */
+
+static void
+test_details(void)
+{
+    char               buf[16];
+    klaviyo_named_t    named[4];
+    klaviyo_answer_t   answer;
+
+    static const char  body[] =
+        "{\"errors\":["
+        "{\"detail\":\"of the third\",\"source\":{\"pointer\":"
+        "\"" ENTRY "2\"}},"
+        "{\"detail\":\"of the first\",\"source\":{\"pointer\":"
+        "\"" ENTRY "0\"}},"
+        "{\"detail\":\"once more\",\"source\":{\"pointer\":"
+        "\"" ENTRY "2\"}}]}";
+
+    memset(&answer, 0, sizeof(klaviyo_answer_t));
+
+    answer.status = 400;
+    answer.body = (const uint8_t *) body;
+    answer.body_len = sizeof(body) - 1;
+
+    is_int(klaviyo_reply_named(&answer, 3, named, 4), 2, "two are named");
+    is_int(named[0].error, 1, "the first one by the second error");
+    is_int(named[1].error, 0, "the third one by the first error");
+
+    klaviyo_reply_detail(&answer, named[0].error, buf, sizeof(buf));
+    is_str(buf, "of the first", "its detail");
+
+    klaviyo_reply_detail(&answer, named[1].error, buf, sizeof(buf));
+    is_str(buf, "of the third", "its detail");
+
+    klaviyo_reply_detail(&answer, 0, buf, 7);
+    is_str(buf, "of the", "cut");
+
+    klaviyo_reply_detail(&answer, 3, buf, sizeof(buf));
+    is_str(buf, "", "no such error");
+}
+
+
 int
 main(void)
 {
     test_verdicts();
+    test_details();
     test_names();
     test_unusable();
     test_large();

@@ -18,6 +18,7 @@
 
 
 #define RING_SIZE  (256 * 1024)
+#define RING_SEQ   ((uint64_t) 1 << 48)   /* of a new ring's first event    */
 
 
 static char  ring_dir[64];

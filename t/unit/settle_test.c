@@ -1,12 +1,14 @@
 /*
  * Answers settled, against a Klaviyo that checks the rules of its API and
- * remembers what it took.
+ * remembers what it took; and the breaker, with a clock of its own.
  */
 
 
 #define _GNU_SOURCE
 
 #include "batch.h"
+
+#include "delivery/klaviyo_breaker.h"
 
 
 #define TEST_MAX  1000           /* events of one test                      */
@@ -30,6 +32,13 @@ typedef struct {
     unsigned        requests;
     unsigned        singles;
     unsigned        faults;              /* against the rules of the API    */
+    unsigned        attempts[TEST_MAX];
+    uint32_t        error[TEST_MAX];  /* as the letters tell             */
+    unsigned        letters;             /* the next ones fail              */
+    unsigned        asked;
+    uint32_t        ended;               /* what `allow` was told last      */
+    uint32_t        refused;
+    unsigned        flood;               /* `allow` says no                 */
     size_t          limit;               /* 413 above, bytes                */
     test_naming_e   naming;
 } test_klaviyo_t;
@@ -38,12 +47,34 @@ typedef struct {
 static test_klaviyo_t  klaviyo;
 
 
-static void
+static int
+test_allow(void *data, uint32_t ended, uint32_t refused)
+{
+    test_klaviyo_t  *k = data;
+
+    k->asked++;
+    k->ended = ended;
+    k->refused = refused;
+
+    return !k->flood;
+}
+
+
+static int
 test_dead(void *data, const klaviyo_event_t *event,
-    klaviyo_outcome_e outcome)
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error)
 {
     unsigned         n;
     test_klaviyo_t  *k = data;
+
+    if (k->letters == 1) {
+        k->letters = 0;
+        return -1;
+    }
+
+    if (k->letters) {
+        k->letters--;
+    }
 
     n = (unsigned) (event->time - 1000);
 
@@ -55,10 +86,14 @@ test_dead(void *data, const klaviyo_event_t *event,
 
     if (n >= TEST_MAX || k->dead[n]) {
         k->faults++;
-        return;
+        return 0;
     }
 
     k->dead[n] = 1;
+    k->attempts[n] = attempts;
+    k->error[n] = error;
+
+    return 0;
 }
 
 
@@ -205,7 +240,7 @@ test_run(klaviyo_batch_t *batch, unsigned lost)
 
         if (klaviyo_batch_settle(batch, request,
                                  klaviyo_reply_verdict(&answer), &answer,
-                                 test_dead, &klaviyo)
+                                 test_allow, test_dead, &klaviyo)
             != 0)
         {
             klaviyo.faults++;
@@ -262,7 +297,7 @@ test_settle(test_naming_e naming, unsigned n, unsigned profiles,
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
     test_run(batch, lost);
 
@@ -330,7 +365,7 @@ test_steps(void)
         char   body[2048], pointers[512], *p, *pointer, *rest;
 
         batch = test_batch();
-        klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+        test_fill(batch, 1000, 4000000, 0);
         klaviyo_batch_close(batch);
         request = klaviyo_batch_next(batch);
 
@@ -360,7 +395,8 @@ test_steps(void)
         answer.body_len = strlen(body);
 
         is_int(klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED,
-                                    &answer, test_dead, &klaviyo),
+                                    &answer, test_allow, test_dead,
+                                    &klaviyo),
                0, "refused: \"%s\"", step[i].pointers);
         is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED),
                step[i].dead, "%u dead", step[i].dead);
@@ -371,13 +407,13 @@ test_steps(void)
     }
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
     request = klaviyo_batch_next(batch);
 
     memset(&answer, 0, sizeof(answer));
     is_int(klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_THROTTLED,
-                                &answer, test_dead, &klaviyo),
+                                &answer, test_allow, test_dead, &klaviyo),
            -1, "an answer that is not final settles nothing");
     request = klaviyo_batch_next(batch);
     is_int(request->n, 7, "the request waits");
@@ -387,12 +423,12 @@ test_steps(void)
     klaviyo_batch_requeue(batch, request, 1);
     request = klaviyo_batch_next(batch);
     klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_TOO_LARGE, &answer,
-                         test_dead, &klaviyo);
+                         test_allow, test_dead, &klaviyo);
     request = klaviyo_batch_next(batch);
     ok(request->n == 4 && request->unsure && request->tries == 0,
        "too large: a half, unsure");
     klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED, &answer,
-                         test_dead, &klaviyo);
+                         test_allow, test_dead, &klaviyo);
     test_is_requests(batch, "0 2 5 1 4|3|6 ", "then");
     klaviyo_batch_destroy(batch);
 
@@ -416,7 +452,7 @@ test_too_large(void)
     klaviyo.limit = 50000;
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 1000, 4000000, 0);
+    test_fill(batch, 1000, 4000000, 0);
     klaviyo_batch_close(batch);
     test_run(batch, 0);
 
@@ -426,6 +462,350 @@ test_too_large(void)
     klaviyo.bad[17] = 1;
     is_int(test_wrong(40), 0, "the others are delivered");
     ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* seven events in the ring, 0,2,5 | 1,4 | 3 | 6, and the request of them */
+
+static klaviyo_batch_t *
+test_seven(klaviyo_request_t **request)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch;
+
+    static const unsigned  profile[] = { 1, 2, 1, 3, 2, 1, 4 };
+
+    test_ring_open();
+
+    for (i = 0; i < 7; i++) {
+        test_append(i, profile[i], NULL, 0);
+    }
+
+    memset(&klaviyo, 0, sizeof(klaviyo));
+
+    batch = test_batch();
+    test_fill(batch, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+
+    *request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, *request);
+
+    return batch;
+}
+
+
+static int
+test_answer(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    unsigned status, const char *body)
+{
+    klaviyo_answer_t  answer;
+
+    memset(&answer, 0, sizeof(answer));
+    answer.status = status;
+    answer.body = (const uint8_t *) body;
+    answer.body_len = body ? strlen(body) : 0;
+
+    return klaviyo_batch_settle(batch, request,
+                                klaviyo_reply_verdict(&answer), &answer,
+                                test_allow, test_dead, &klaviyo);
+}
+
+
+#define NAMED(what)                                                          \
+    "{\"source\":{\"pointer\":"                                              \
+    "\"/data/attributes/events-bulk-create/data/" what "\"}}"
+
+
+/* a flood: the breaker says no, and nothing has happened */
+
+static void
+test_flood(void)
+{
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request, *again;
+
+    batch = test_seven(&request);
+    klaviyo.flood = 1;
+
+    is_int(test_answer(batch, request, 400,
+                       "{\"errors\":[" NAMED("0/attributes/events/data/1")
+                       "," NAMED("2") "]}"),
+           1, "flood: named, and the breaker says no");
+    ok(klaviyo.asked == 1 && klaviyo.ended == 7 && klaviyo.refused == 2,
+       "two refused of seven");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), 0,
+           "nothing is booked");
+
+    again = klaviyo_batch_next(batch);
+    ok(again == request && again->n == 7
+       && klaviyo_batch_next(batch) == NULL, "the request is as it was");
+    klaviyo_request_body(batch, again);
+
+    is_int(test_answer(batch, again, 400, NULL), 0,
+           "nobody named: halves, of which the breaker is not asked");
+    is_int(klaviyo.asked, 1, "not asked");
+
+    request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, request);
+    is_int(test_answer(batch, request, 202, NULL), 0,
+           "a half is accepted, whatever the breaker says");
+    ok(klaviyo.asked == 2 && klaviyo.ended == 4 && klaviyo.refused == 0,
+       "it is told");
+
+    test_is_requests(batch, "4|3|6 ", "the other half");
+    is_int(klaviyo.faults + klaviyo.dead[2] + klaviyo.dead[3], 0,
+           "no letters");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* letters that cannot be kept, and what letters tell */
+
+static void
+test_letters(void)
+{
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request;
+
+    static const char  three[] =
+        "{\"errors\":[" NAMED("0/attributes/events/data/1") ","
+        NAMED("1/attributes/events/data/0") "," NAMED("3") "]}";
+
+    /* 2, 1 and 6 are refused, the first letter fails */
+
+    batch = test_seven(&request);
+    klaviyo.letters = 1;
+
+    is_int(test_answer(batch, request, 400, three), -1,
+           "letters: the first fails");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), 0,
+           "nothing is booked");
+
+    request = klaviyo_batch_next(batch);
+    ok(request->n == 7 && request->body != NULL, "the request is as it was");
+    klaviyo_request_body(batch, request);
+
+    is_int(test_answer(batch, request, 400, three), 0, "the same again");
+    ok(klaviyo.dead[2] && klaviyo.dead[1] && klaviyo.dead[6], "three letters");
+    is_int(klaviyo.attempts[2], 2, "sent twice");
+    is_int(klaviyo.faults, 0, "a letter each");
+    test_is_requests(batch, "0,5|4|3 ", "the others");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    /* the last letter fails: the others are booked and gone */
+
+    batch = test_seven(&request);
+    klaviyo.letters = 3;
+
+    is_int(test_answer(batch, request, 400, three), -1,
+           "letters: the last fails");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), 2,
+           "two are booked");
+
+    request = klaviyo_batch_next(batch);
+    ok(request->n == 5 && request->entries == 4 && !request->single
+       && request->body == NULL, "and out of the request");
+    klaviyo_request_body(batch, request);
+
+    is_int(test_answer(batch, request, 400,
+                       "{\"errors\":[" NAMED("3") "]}"), 0,
+           "the third is named again");
+    ok(klaviyo.dead[2] && klaviyo.dead[1] && klaviyo.dead[6]
+       && klaviyo.faults == 0, "a letter each");
+    ok(klaviyo.attempts[1] == 1 && klaviyo.attempts[6] == 2,
+       "sent once, and twice");
+    test_is_requests(batch, "0,5|4|3 ", "the others");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    /* what is left of it is one event */
+
+    batch = test_seven(&request);
+    klaviyo.letters = 7;
+
+    is_int(test_answer(batch, request, 400,
+                       "{\"errors\":[" NAMED("0/attributes/events/data/0")
+                       "," NAMED("0/attributes/events/data/1")
+                       "," NAMED("0/attributes/events/data/2")
+                       "," NAMED("1/attributes/events/data/0")
+                       "," NAMED("1/attributes/events/data/1")
+                       "," NAMED("2") "," NAMED("3") "]}"),
+           -1, "letters: the seventh of seven fails");
+
+    request = klaviyo_batch_next(batch);
+    ok(request->n == 1 && request->single, "one event, a single request");
+    klaviyo_request_body(batch, request);
+    is_int(test_answer(batch, request, 413, NULL), 0, "too large");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_TOO_LARGE), 1, "dead");
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch)
+       && klaviyo.faults == 0, "done");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    /* attempts over lost answers, halves, and one by one */
+
+    batch = test_seven(&request);
+    klaviyo_batch_requeue(batch, request, 1);
+    request = klaviyo_batch_next(batch);
+    klaviyo_batch_requeue(batch, request, 0);
+    request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, request);
+
+    is_int(test_answer(batch, request, 400, "<html>Bad Request</html>"), 0,
+           "letters: a page in place of errors, to a batch sent before");
+    is_int(klaviyo.asked, 0, "it ends nothing");
+
+    request = klaviyo_batch_next(batch);
+    ok(request->single, "one by one");
+    klaviyo_request_body(batch, request);
+    is_int(test_answer(batch, request, 400, NULL), 0, "refused by itself");
+    ok(klaviyo.dead[0] && klaviyo.attempts[0] == 3,
+       "sent three times; waiting for the limiter is not sending");
+    test_is_requests(batch, "2 5 1 4 3 6 ", "the others");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/*
+ * Every event of a queue is refused: the breaker stops that early, and when
+ * Klaviyo is in its senses again, all that is left is delivered.
+ */
+
+typedef struct {
+    klaviyo_breaker_t  breaker;
+    int64_t            now;
+    unsigned           letters;
+    unsigned           opened;
+} test_breaker_t;
+
+
+static int
+test_breaker_allow(void *data, uint32_t ended, uint32_t refused)
+{
+    test_breaker_t  *b = data;
+
+    return klaviyo_breaker_allow(&b->breaker, ended, refused, 300000, b->now);
+}
+
+
+static int
+test_breaker_dead(void *data, const klaviyo_event_t *event,
+    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error)
+{
+    test_breaker_t  *b = data;
+
+    (void) error;
+
+    (void) event;
+    (void) attempts;
+
+    b->letters += (outcome == KLAVIYO_OUTCOME_DEAD_REFUSED);
+
+    return 0;
+}
+
+
+static void
+test_refusals(int named)
+{
+    int                 i, rc;
+    char               *p;
+    unsigned            sent;
+    test_breaker_t      b;
+    klaviyo_batch_t    *batch;
+    klaviyo_answer_t    answer;
+    klaviyo_request_t  *request;
+
+    static char         errors[256 * 1024];
+
+    test_ring_open();
+
+    for (i = 0; i < 500; i++) {
+        test_append((unsigned) i, (unsigned) i, NULL, 0);
+    }
+
+    p = errors + sprintf(errors, "{\"errors\":[");
+
+    for (i = 0; i < 500; i++) {
+        p += sprintf(p, "%s{\"source\":{\"pointer\":\"/data/attributes/"
+                     "events-bulk-create/data/%d\"}}", i ? "," : "", i);
+    }
+
+    sprintf(p, "]}");
+
+    memset(&b, 0, sizeof(b));
+    memset(&answer, 0, sizeof(answer));
+
+    batch = test_batch();
+    test_fill(batch, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+
+    /* half an hour of refusals, an answer each 100 ms */
+
+    sent = 0;
+
+    for (b.now = 1; b.now < 1800000; b.now += 100) {
+
+        if (klaviyo_breaker_state(&b.breaker, b.now)
+            == KLAVIYO_BREAKER_OPEN)
+        {
+            continue;
+        }
+
+        request = klaviyo_batch_next(batch);
+        klaviyo_request_body(batch, request);
+        sent++;
+
+        answer.status = 400;
+        answer.body = (const uint8_t *) errors;
+        answer.body_len = named ? strlen(errors) : 0;
+
+        rc = klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED,
+                                  &answer, test_breaker_allow,
+                                  test_breaker_dead, &b);
+        b.opened += (rc == 1);
+    }
+
+    ok(b.letters <= (named ? 0 : 11 * KLAVIYO_BREAKER_ALWAYS),
+       "refusals, %s: %u of 500 are dead letters after half an hour",
+       named ? "named" : "not named", b.letters);
+    ok(b.opened >= 6 && b.opened <= 10 && sent < 200,
+       "opened %u times, %u requests", b.opened, sent);
+
+    /* it wakes up */
+
+    answer.status = 202;
+    answer.body_len = 0;
+
+    for ( /* void */ ; b.now < 2400000; b.now += 100) {
+
+        if (klaviyo_breaker_state(&b.breaker, b.now)
+            == KLAVIYO_BREAKER_OPEN)
+        {
+            continue;
+        }
+
+        request = klaviyo_batch_next(batch);
+        if (request == NULL) {
+            break;
+        }
+
+        klaviyo_request_body(batch, request);
+        klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_ACCEPTED, &answer,
+                             test_breaker_allow, test_breaker_dead, &b);
+    }
+
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DELIVERED), 500 - b.letters,
+           "then all that is left is delivered");
+    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
+    is_int(b.breaker.state, KLAVIYO_BREAKER_CLOSED, "closed");
 
     klaviyo_batch_destroy(batch);
     test_ring_close();
@@ -458,7 +838,7 @@ test_figures(void)
     is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "held");
 
     batch = test_batch();
-    klaviyo_batch_fill(batch, ring, 40, 4000000, 1005);
+    test_fill(batch, 40, 4000000, 1005);
     klaviyo_batch_close(batch);
     test_run(batch, 0);
     klaviyo_batch_ack(batch, &ack);
@@ -493,6 +873,10 @@ main(void)
 
     test_steps();
     test_too_large();
+    test_flood();
+    test_letters();
+    test_refusals(0);
+    test_refusals(1);
     test_figures();
 
     test_settle(TEST_NAMES_EVENTS, 500, 100, 20, 0, 40, "events named");

@@ -23,9 +23,9 @@ package Klaviyo::Test;
 #   server               of the one server that listens on port() and, for
 #                        HTTP/2, on port('H2'); a plain answer by default
 #   account              more lines of the account "shop"; api_key_file,
-#                        endpoint, queue, batch linger=50ms and retry min=50ms
-#                        max=1s are there unless these lines hold them; undef:
-#                        no account
+#                        endpoint, queue, spool, batch linger=50ms and retry
+#                        min=50ms max=1s are there unless these lines hold
+#                        them; undef: no account
 #   config               the whole file instead
 #   workers (1), daemon (0), user, module (0: without it), sandbox (0: none,
 #   or a hash of options, see Klaviyo/Test/Sandbox.pm), front (1 or a hash: the
@@ -35,7 +35,8 @@ package Klaviyo::Test;
 #                        checks at the end overlook
 #
 # In the parts: %%PORT%%, %%PORT_H2%%, %%PORT_<ANY>%% (a free one),
-# %%DIR%%, %%QUEUE_DIR%%, %%QUEUE%% (the ring), %%KEY_FILE%%, %%ENDPOINT%%,
+# %%DIR%%, %%QUEUE_DIR%%, %%QUEUE%% (the ring), %%SPOOL%% (its folder; other
+# accounts' may be below %%DIR%%), %%KEY_FILE%%, %%ENDPOINT%%,
 # %%SANDBOX_PORT%%, %%CA%%, %%MODULE%%, %%USER%%, and those of `vars`.
 #
 # What it does
@@ -50,7 +51,7 @@ package Klaviyo::Test;
 #   status -> JSON of klaviyo_status, account($name) -> one account of it
 #   wait_events(n, s), wait_idle(s) (queued is 0), wait_for(s, code) (function)
 #   sandbox, nginx, front, workers, master, log, dir, file($name, $text), port,
-#   url($path), queue, allow(@patterns)
+#   url($path), queue, spool, allow(@patterns)
 #
 # After every test: no [alert], [emerg], [crit] and no "open socket left" in
 # the log, no sanitizer report, no process that exited with anything but 0,
@@ -59,7 +60,10 @@ package Klaviyo::Test;
 #
 # Environment: KLAVIYO_MODULE (objs/ngx_http_klaviyo_module.so; "static": it is
 # built in), KLAVIYO_NGINX, KLAVIYO_USER, KLAVIYO_DEBUG=1 (error_log debug),
-# KLAVIYO_KEEP=1 (keep the folder), KLAVIYO_TIMEOUT (s for a whole test, 300).
+# KLAVIYO_KEEP=1 (keep the folder), KLAVIYO_TIMEOUT (s for a whole test, 300),
+# KLAVIYO_OBJS (objs: the folder of what was built), KLAVIYO_SLOW (1: how many
+# times as long everything may take), KLAVIYO_REAL_NGINX (what KLAVIYO_NGINX
+# wraps: for whatever is not the nginx to test).
 
 use v5.32;
 use warnings;
@@ -78,7 +82,7 @@ use Klaviyo::Test::Certificates;
 use Klaviyo::Test::Client;
 use Klaviyo::Test::Nginx;
 use Klaviyo::Test::Process qw(
-    run free_port wait_for running temp_folder memory_folder write_file
+    run free_port slow wait_for running temp_folder memory_folder write_file
     read_file worker_user
 );
 use Klaviyo::Test::Sandbox;
@@ -116,7 +120,7 @@ sub import {
     $SIG{ALRM} = sub { Test::More::diag('too slow'); exit 1 };
     $SIG{PIPE} = 'IGNORE';
 
-    alarm($ENV{KLAVIYO_TIMEOUT} // 300);
+    alarm slow($ENV{KLAVIYO_TIMEOUT} // 300);
 
     return;
 }
@@ -170,7 +174,8 @@ sub new {
     $self->{dir}       = temp_folder();
     $self->{queue_dir} = memory_folder() . '/queue';
     $self->{module_file} = $ENV{KLAVIYO_MODULE}
-        // "$root/objs/ngx_http_klaviyo_module.so";
+        // "$root/" . ($ENV{KLAVIYO_OBJS} // "objs")
+            . "/ngx_http_klaviyo_module.so";
     $self->{module_file} = abs_path($self->{module_file})
         // die "no $self->{module_file}: run make first\n"
         if $self->{module} && $self->{module_file} ne 'static';
@@ -204,10 +209,19 @@ sub new {
     $self->front(ref $self->{front_options} ? %{ $self->{front_options} } : ())
         if $self->{front_options};
 
+    # the workers write there, too
+
+    my $reports = "$self->{dir}/sanitizer";
+
+    mkdir $reports;
+    chmod 0777, $reports;
+
     my %env = map {
         ($_ => join ':', $ENV{$_} // (),
-            "log_path=$self->{dir}/sanitizer", 'exitcode=99')
+            "log_path=$reports/report", 'exitcode=99')
     } qw(ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS);
+
+    $env{VALGRIND_OPTS} = "--log-file=$reports/report.%p";
 
     $self->{nginx} = Klaviyo::Test::Nginx->new(
         folder => $self->{dir},
@@ -239,6 +253,7 @@ sub sandbox { return $_[0]{sandbox} }
 sub nginx   { return $_[0]{nginx} }
 sub dir     { return $_[0]{dir} }
 sub queue   { return "$_[0]{queue_dir}/shop.ring" }
+sub spool   { return "$_[0]{dir}/spool" }
 sub workers { return $_[0]{nginx}->workers }
 sub master  { return $_[0]{nginx}->master }
 sub log     { return $_[0]{nginx}->log }
@@ -373,6 +388,7 @@ sub _account {
         api_key_file => 'api_key_file %%KEY_FILE%%;',
         endpoint     => 'endpoint %%ENDPOINT%%;',
         queue        => 'queue %%QUEUE%% size=8m;',
+        spool        => 'spool %%SPOOL%%;',
         batch        => 'batch linger=50ms;',
         retry        => 'retry min=50ms max=1s;',
     );
@@ -399,6 +415,7 @@ sub _expand {
         DIR          => $self->{dir},
         QUEUE_DIR    => $self->{queue_dir},
         QUEUE        => $self->queue,
+        SPOOL        => $self->spool,
         KEY_FILE     => "$self->{dir}/shop.key",
         MODULE       => $self->{module_file},
         USER         => $self->{user},
@@ -456,7 +473,7 @@ sub front {
             qw(names expired));
 
     my $nginx = Klaviyo::Test::Nginx->new(folder => $folder, config => '',
-        ports => [$port]);
+        ports => [$port], plain => 1);
     my $listen = $option{http2} // 1
         ? $nginx->listen_http2("127.0.0.1:$port", 'ssl')
         : "listen 127.0.0.1:$port ssl;";
@@ -836,7 +853,7 @@ sub _check_log {
     Test::More::is(join("\n", @bad), '',
         'nothing in the log that must not be there');
 
-    my @reports = glob "$self->{dir}/sanitizer*";
+    my @reports = glob "$self->{dir}/sanitizer/*";
 
     Test::More::is(join('', map { read_file($_) } @reports), '',
         'no sanitizer report');

@@ -1,0 +1,211 @@
+/*
+ * The queue room: the file is taken away under the mapping.
+ *
+ * Seen each second by klaviyo_ring_verify(), or before that by the handler of
+ * SIGBUS: it puts zeroes of this process's own over the whole mapping, so
+ * that the access that failed goes on, and marks the ring as detached for all
+ * processes.  Hence every operation looks for that mark at its end, and must
+ * come to its end with whatever zeroes in the midst of it.
+ *
+ * Plain C.
+ */
+
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "klaviyo_ring_guard.h"
+#include "klaviyo_ring_private.h"
+
+
+static void klaviyo_ring_guard_fault(int signo, siginfo_t *info,
+    void *context);
+
+
+/* changed outside of the handler only, by whoever attaches and detaches */
+
+static klaviyo_ring_guard_t  *klaviyo_ring_guards;
+
+static struct sigaction  klaviyo_ring_guard_previous;
+static int               klaviyo_ring_guard_installed;
+
+
+int
+klaviyo_ring_guard_init(void)
+{
+    struct sigaction  action;
+
+    if (klaviyo_ring_guard_installed) {
+        return 0;
+    }
+
+    memset(&action, 0, sizeof(struct sigaction));
+    action.sa_sigaction = klaviyo_ring_guard_fault;
+    action.sa_flags = SA_SIGINFO|SA_RESTART;
+    (void) sigemptyset(&action.sa_mask);
+
+    if (sigaction(SIGBUS, &action, &klaviyo_ring_guard_previous) == -1) {
+        return errno;
+    }
+
+    klaviyo_ring_guard_installed = 1;
+
+    return 0;
+}
+
+
+void
+klaviyo_ring_guard_add(klaviyo_ring_t *ring)
+{
+    klaviyo_ring_guard_t  *guard;
+
+    klaviyo_ring_guard_remove(ring);
+
+    guard = &ring->guard;
+    guard->map = ring->map;
+    guard->size = ring->map_size;
+    guard->detached = &ring->common->detached;
+    guard->replaced = 0;
+    guard->next = klaviyo_ring_guards;
+
+    __atomic_store_n(&klaviyo_ring_guards, guard, __ATOMIC_RELEASE);
+}
+
+
+void
+klaviyo_ring_guard_remove(klaviyo_ring_t *ring)
+{
+    klaviyo_ring_guard_t  **place;
+
+    for (place = &klaviyo_ring_guards; *place; place = &(*place)->next) {
+
+        if (*place == &ring->guard) {
+            __atomic_store_n(place, ring->guard.next, __ATOMIC_RELEASE);
+            return;
+        }
+    }
+}
+
+
+/* System calls and stores only: this runs between any two instructions. */
+
+static int
+klaviyo_ring_guard_replace(const uint8_t *address)
+{
+    void                  *map;
+    klaviyo_ring_guard_t  *guard;
+
+    guard = klaviyo_ring_acquire(&klaviyo_ring_guards);
+
+    while (guard) {
+
+        if (address >= guard->map && address < guard->map + guard->size) {
+            break;
+        }
+
+        guard = guard->next;
+    }
+
+    if (guard == NULL) {
+        return 0;
+    }
+
+    __atomic_store_n(guard->detached, 1, __ATOMIC_RELAXED);
+
+    map = mmap(guard->map, guard->size, PROT_READ|PROT_WRITE,
+               MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE|MAP_FIXED, -1, 0);
+
+    if (map == MAP_FAILED) {
+        return 0;
+    }
+
+    guard->replaced = 1;
+
+    return 1;
+}
+
+
+static void
+klaviyo_ring_guard_fault(int signo, siginfo_t *info, void *context)
+{
+    int                err;
+    struct sigaction  *previous;
+
+    err = errno;
+
+    /* si_addr is one in what comes of the kernel only */
+
+    if (info->si_code > 0 && klaviyo_ring_guard_replace(info->si_addr)) {
+        errno = err;
+        return;
+    }
+
+    previous = &klaviyo_ring_guard_previous;
+
+    if (previous->sa_flags & SA_SIGINFO) {
+        previous->sa_sigaction(signo, info, context);
+
+    } else if (previous->sa_handler != SIG_DFL
+               && previous->sa_handler != SIG_IGN)
+    {
+        previous->sa_handler(signo);
+
+    } else {
+
+        /* a fault comes again at once, what was sent has to be sent again */
+
+        (void) sigaction(signo, previous, NULL);
+
+        if (info->si_code <= 0) {
+            (void) raise(signo);
+        }
+    }
+
+    errno = err;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
+{
+    int          whole;
+    const char  *what;
+    struct stat  st;
+
+    error[0] = '\0';
+    what = "truncated";
+    whole = 0;
+
+    if (fstat(ring->fd, &st) == 0) {
+
+        if (st.st_nlink == 0) {
+            what = "removed";
+
+        } else if ((uint64_t) st.st_size >= ring->map_size
+                   && !klaviyo_ring_detached(ring))
+        {
+            what = "written over";
+            whole = (memcmp(ring->map, &ring->fixed,
+                            sizeof(klaviyo_ring_fixed_t)) == 0);
+        }
+    }
+
+    if (whole && !klaviyo_ring_detached(ring)) {
+        return KLAVIYO_RING_OK;
+    }
+
+    __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
+
+    if (__atomic_exchange_n(&ring->common->told, 1, __ATOMIC_RELAXED) == 0) {
+        (void) klaviyo_ring_error(error, "\"%s\" was %s while in use, its "
+                                  "events are gone and new ones are dropped "
+                                  "until nginx is reloaded", ring->path,
+                                  what);
+    }
+
+    return KLAVIYO_RING_DETACHED;
+}

@@ -1,0 +1,246 @@
+/*
+ * The queue room: between ring and spool; over their public functions only.
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "klaviyo_spill.h"
+
+
+#define KLAVIYO_SPILL_BUF  16384     /* bytes of the first reading buffer   */
+
+
+static int klaviyo_spill_nobodys(const uint8_t *uuid);
+static uint64_t klaviyo_spill_number(void);
+
+
+/*
+ * The spool's state names its ring and the last adoption.  Both are written
+ * before the ring learns of it: a difference is an adoption that a crash cut
+ * in two, and is done again.
+ */
+
+klaviyo_spill_e
+klaviyo_spill_plan(klaviyo_ring_t *ring, const klaviyo_spool_state_t *state,
+    klaviyo_spill_plan_t *plan)
+{
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_span_t  span, other;
+
+    if (klaviyo_ring_span(ring, &span) != KLAVIYO_RING_OK) {
+        return KLAVIYO_SPILL_DETACHED;
+    }
+
+    memset(plan, 0, sizeof(klaviyo_spill_plan_t));
+
+    memcpy(plan->ring, span.uuid, KLAVIYO_RING_UUID_LEN);
+    memcpy(plan->other, state->ring, KLAVIYO_RING_UUID_LEN);
+
+    plan->first = span.first.seq;
+    plan->adoption = klaviyo_spill_number();
+
+    if (memcmp(state->ring, span.uuid, KLAVIYO_RING_UUID_LEN) == 0) {
+
+        if (state->adoption == span.adoption && state->tail <= span.end.seq)
+        {
+            plan->copied.seq = state->tail;
+            plan->copied.position = state->position;
+
+            if (state->tail <= span.first.seq
+                || state->position <= span.first.position
+                || state->position > span.end.position)
+            {
+                plan->copied = span.first;
+
+            } else {
+                plan->release = span.rebooted;
+            }
+
+            return KLAVIYO_SPILL_READY;
+        }
+
+        /*
+         * Cut in two, or a ring on a disk lost its end at a power failure and
+         * the spool has events that the ring would number a second time.
+         */
+
+        plan->from = state->head;
+        plan->to = state->tail;
+
+        if (state->adoption == span.adoption && span.done > state->head) {
+            plan->from = span.done;
+        }
+
+        return KLAVIYO_SPILL_ADOPT;
+    }
+
+    if (span.done < span.first.seq) {
+        return KLAVIYO_SPILL_GONE;
+    }
+
+    if (klaviyo_spill_nobodys(state->ring)) {
+        return KLAVIYO_SPILL_ADOPT;
+    }
+
+    rc = klaviyo_ring_drain_span(ring, state->ring, &other);
+
+    switch (rc) {
+
+    case KLAVIYO_RING_OK:
+
+        /* from its `first` on, the drain takes them out of that ring */
+
+        plan->from = other.done;
+        plan->to = other.first.seq;
+        return KLAVIYO_SPILL_ADOPT;
+
+    case KLAVIYO_RING_EMPTY:
+        plan->from = state->head;
+        plan->to = UINT64_MAX;
+        return KLAVIYO_SPILL_ADOPT;
+
+    default:
+        return KLAVIYO_SPILL_WAIT;
+    }
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_spill_adopted(klaviyo_ring_t *ring, uint64_t epoch,
+    const klaviyo_spill_plan_t *plan, uint64_t n)
+{
+    klaviyo_ring_rc_e  rc;
+
+    rc = klaviyo_ring_adopt(ring, epoch, plan->first, n, plan->adoption);
+
+    if (rc == KLAVIYO_RING_OK) {
+        (void) klaviyo_ring_drain_moved(ring, plan->other);
+    }
+
+    return rc;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_spill_copy(klaviyo_ring_t *ring, klaviyo_cursor_t *copied,
+    klaviyo_chunk_t *chunk)
+{
+    int                  added;
+    size_t               size;
+    uint8_t             *buf;
+    klaviyo_record_t     record;
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_span_t  span;
+
+    size = KLAVIYO_SPILL_BUF;
+
+    buf = malloc(size);
+    if (buf == NULL) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    while (chunk->used < KLAVIYO_SPOOL_CHUNK) {
+
+        rc = klaviyo_ring_read(ring, copied, buf, size, &record);
+
+        switch (rc) {
+
+        case KLAVIYO_RING_OK:
+            added = klaviyo_chunk_add(chunk, record.seq, &record.event);
+
+            if (added == -1) {
+                goto failed;
+            }
+
+            if (added == 0) {
+                goto done;
+            }
+
+            *copied = record.next;
+            continue;
+
+        case KLAVIYO_RING_GAP:
+            *copied = record.next;
+            continue;
+
+        case KLAVIYO_RING_AGAIN:
+
+            /* delivered or released before it was copied */
+
+            rc = klaviyo_ring_span(ring, &span);
+
+            if (rc != KLAVIYO_RING_OK) {
+                goto detached;
+            }
+
+            *copied = span.first;
+            continue;
+
+        case KLAVIYO_RING_SMALL:
+            size = record.missing;
+            free(buf);
+
+            buf = malloc(size);
+            if (buf == NULL) {
+                goto failed;
+            }
+
+            continue;
+
+        case KLAVIYO_RING_EMPTY:
+            goto done;
+
+        default:
+            goto detached;
+        }
+    }
+
+done:
+
+    free(buf);
+
+    /* what is missing behind the last one is missing in the spool, too */
+
+    if (chunk->events) {
+        chunk->to = copied->seq;
+    }
+
+    return chunk->events ? KLAVIYO_RING_OK : KLAVIYO_RING_EMPTY;
+
+failed:
+
+    free(buf);
+
+    return chunk->events ? KLAVIYO_RING_OK : KLAVIYO_RING_ERROR;
+
+detached:
+
+    free(buf);
+
+    return KLAVIYO_RING_DETACHED;
+}
+
+
+static int
+klaviyo_spill_nobodys(const uint8_t *uuid)
+{
+    static const uint8_t  zeroes[KLAVIYO_RING_UUID_LEN];
+
+    return memcmp(uuid, zeroes, KLAVIYO_RING_UUID_LEN) == 0;
+}
+
+
+/* another one each time, never 0 */
+
+static uint64_t
+klaviyo_spill_number(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+}

@@ -1,0 +1,117 @@
+/*
+ * The files of a spool, private to klaviyo_spool*.c and their tests.  All
+ * numbers are in the machine's own order; a spool never leaves the machine it
+ * was made on.
+ *
+ *     state                    two slots of 4096 bytes, written in turn
+ *     <16 hex digits>.spool    a segment; its name is its number
+ *
+ *     state    [slot 0][slot 1]     the slot is its generation's lowest bit;
+ *                                   the newest whose crc is right stands
+ *
+ *     segment  [header, 4096 bytes][record][record] . . .
+ *
+ *     record   40 bytes of header, unique id, profile, attributes, zeroes up
+ *              to a multiple of 16
+ *
+ * The spool has sequences of its own: seq = the ring's - delta, modulo 2^64.
+ * Thus all of it passes to another ring by one number in the state.
+ *
+ *     head                                             tail
+ *       |                                               |
+ *   [.......)[.......................)[..................).......
+ *    first    first                    first              not committed
+ *
+ * A segment has the sequences from its `first` to the next one's, or to the
+ * tail; what is found in it beyond was never committed, or is committed
+ * elsewhere.  Hence who stops writing to a segment only has to begin the next
+ * one with the tail that was committed.  A segment is never written to again
+ * after a failure or by another process.
+ *
+ * Checksums are CRC-32C.  `payload_crc` is of unique id, profile and
+ * attributes; `header_crc` of the spool's uuid, the segment's number, the
+ * offset in it, and the header up to this member: bytes from anywhere else
+ * never pass for a record.
+ *
+ * What commits is a slot.  The bytes it tells of have been synced before.
+ *
+ * Whoever changes the format raises KLAVIYO_SPOOL_VERSION and looks at this
+ * picture, klaviyo_spool_look.c, t/unit/spool_test.c, t/fuzz/spool_fuzz.c.
+ */
+
+
+#ifndef KLAVIYO_SPOOL_FORMAT_H
+#define KLAVIYO_SPOOL_FORMAT_H
+
+
+#include "klaviyo_spool.h"
+
+
+#define KLAVIYO_SPOOL_STATE_MAGIC    "KLVYSPST"
+#define KLAVIYO_SPOOL_SEGMENT_MAGIC  "KLVYSPSG"
+#define KLAVIYO_SPOOL_VERSION        1
+
+#define KLAVIYO_SPOOL_STATE_NAME     "state"
+
+#define KLAVIYO_SPOOL_BLOCK          4096   /* a slot, a segment's header   */
+#define KLAVIYO_SPOOL_STATE_SIZE     (2 * KLAVIYO_SPOOL_BLOCK)
+
+#define KLAVIYO_SPOOL_SEGMENT_MIN    (256 * 1024)
+#define KLAVIYO_SPOOL_SEGMENT_MAX    (16 * 1024 * 1024)
+
+#define KLAVIYO_SPOOL_RECORD_MAX     (8 * 1024 * 1024)
+
+#define klaviyo_spool_align(n)       (((n) + 15) & ~(uint64_t) 15)
+
+
+typedef struct {
+    uint8_t   magic[8];
+    uint32_t  version;
+    uint32_t  reserved;
+    uint64_t  generation;
+    uint8_t   uuid[KLAVIYO_RING_UUID_LEN];   /* of the spool                */
+    uint8_t   ring[KLAVIYO_RING_UUID_LEN];   /* whose it is                 */
+    uint64_t  delta;
+    uint64_t  adoption;
+    uint64_t  head_segment;      /* those with lower numbers are finished   */
+    uint64_t  head_seq;
+    uint64_t  tail_segment;      /* those with higher ones not committed    */
+    uint64_t  tail_offset;
+    uint64_t  tail_seq;
+    uint64_t  position;          /* of tail_seq in the ring                 */
+    uint32_t  reserved2;
+    uint32_t  crc;               /* of all before                           */
+} klaviyo_spool_slot_t;
+
+
+typedef struct {
+    uint8_t   magic[8];
+    uint32_t  version;
+    uint32_t  reserved;
+    uint8_t   uuid[KLAVIYO_RING_UUID_LEN];   /* of the spool                */
+    uint64_t  number;
+    uint64_t  first;             /* sequence                                */
+    uint32_t  reserved2;
+    uint32_t  crc;               /* of all before                           */
+} klaviyo_spool_head_t;
+
+
+typedef struct {
+    uint32_t  length;            /* with header and zeroes                  */
+    uint32_t  profile_len;
+    uint32_t  attributes_len;
+    uint32_t  payload_crc;
+    uint64_t  seq;
+    int64_t   time;              /* CLOCK_REALTIME, ms                      */
+    uint8_t   unique_id_len;
+    uint8_t   reserved[3];
+    uint32_t  header_crc;
+} klaviyo_spool_record_t;
+
+
+_Static_assert(sizeof(klaviyo_spool_slot_t) == 128, "a slot has holes");
+_Static_assert(sizeof(klaviyo_spool_head_t) == 56, "a head has holes");
+_Static_assert(sizeof(klaviyo_spool_record_t) == 40, "a record has holes");
+
+
+#endif /* KLAVIYO_SPOOL_FORMAT_H */

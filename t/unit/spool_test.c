@@ -1,0 +1,804 @@
+/*
+ * The spool: what is written comes back, whatever happens to the files; what
+ * does not come back shows as a gap of the right length.
+ */
+
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include "spool.h"
+#include "queue/klaviyo_spool_private.h"
+
+
+#define MB     (1024 * 1024)
+#define FIRST  (UINT64_C(1) << 48)
+
+
+static char  dir[128];
+
+
+static void
+fresh(void)
+{
+    ring_folder();
+    snprintf(dir, sizeof(dir), "%s/spool/shop", ring_dir);
+}
+
+
+static void
+names(uint64_t number, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%016" PRIx64 ".spool", dir, number);
+}
+
+
+/* changes one byte of a file in the spool */
+
+static void
+damage(const char *name, off_t offset)
+{
+    int      fd;
+    char     path[256];
+    uint8_t  byte;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    fd = open(path, O_RDWR);
+
+    byte = 0;
+    ok(fd != -1 && pread(fd, &byte, 1, offset) == 1, "byte of %s", name);
+    byte ^= 0x55;
+    ok(pwrite(fd, &byte, 1, offset) == 1, "damaged");
+    close(fd);
+}
+
+
+static void
+damage_segment(uint64_t number, off_t offset)
+{
+    char  name[KLAVIYO_SPOOL_NAME_MAX];
+
+    klaviyo_spool_segment_name(number, name);
+    damage(name, offset);
+}
+
+
+static unsigned
+files(const char *path, const char *suffix)
+{
+    DIR            *list;
+    size_t          len;
+    unsigned        n;
+    struct dirent  *entry;
+
+    list = opendir(path);
+    n = 0;
+
+    while (list && (entry = readdir(list)) != NULL) {
+        len = strlen(entry->d_name);
+
+        n += len > strlen(suffix)
+             && strcmp(entry->d_name + len - strlen(suffix), suffix) == 0;
+    }
+
+    if (list) {
+        closedir(list);
+    }
+
+    return n;
+}
+
+
+static klaviyo_spool_state_t *
+state(klaviyo_spool_t *spool)
+{
+    klaviyo_spool_state(spool, &spool_st);
+
+    return &spool_st;
+}
+
+
+static void
+test_chunk(void)
+{
+    unsigned           i, added;
+    ring_event_t       e;
+    klaviyo_chunk_t    chunk;
+    klaviyo_record_t   r;
+
+    memset(&chunk, 0, sizeof(chunk));
+
+    is_int(klaviyo_chunk_next(&chunk, 0, &r), KLAVIYO_RING_EMPTY, "empty");
+
+    for (i = 10; i < 20; i += 2) {
+        is_int(spool_add(&chunk, i, i * 10), 1, "added");
+    }
+
+    is_int(chunk.events, 5, "five events");
+    ok(chunk.from == 10 && chunk.to == 19, "from 10 to 19");
+    is_int(spool_add(&chunk, 18, 5), -1, "not twice");
+
+    is_int(klaviyo_chunk_next(&chunk, 10, &r), KLAVIYO_RING_OK, "the first");
+    is_int(r.seq, 10, "is 10");
+    is_int(klaviyo_chunk_next(&chunk, 11, &r), KLAVIYO_RING_OK, "behind 11");
+    ok(r.seq == 12 && r.missing == 1, "is 12, one missing");
+    is_int(klaviyo_chunk_next(&chunk, 18, &r), KLAVIYO_RING_OK, "forward");
+    is_int(r.seq, 18, "is 18");
+    is_int(klaviyo_chunk_next(&chunk, 19, &r), KLAVIYO_RING_EMPTY, "end");
+    is_int(klaviyo_chunk_next(&chunk, 13, &r), KLAVIYO_RING_OK, "back");
+    ok(r.seq == 14 && r.missing == 1, "is 14, one missing");
+    is_int(klaviyo_chunk_next(&chunk, 9, &r), KLAVIYO_RING_EMPTY,
+           "of what is before it, it knows nothing");
+
+    klaviyo_chunk_reset(&chunk);
+    is_int(klaviyo_chunk_next(&chunk, 10, &r), KLAVIYO_RING_EMPTY, "reset");
+
+    for (added = 0; spool_add(&chunk, added, 8000) == 1; added++) { }
+
+    ok(added > 120 && added < 131, "a megabyte of events: %u", added);
+    ok(chunk.used <= chunk.size, "it has not grown");
+
+    klaviyo_chunk_reset(&chunk);
+    ring_event(&e, 0, 0, 10);
+    e.event.attributes_len = 3 * MB;
+    e.event.attributes = calloc(1, 3 * MB);
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "a large one alone");
+    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 0, "not two");
+    free((void *) e.event.attributes);
+
+    klaviyo_chunk_free(&chunk);
+}
+
+
+static void
+test_plain(void)
+{
+    char                path[256];
+    uint64_t            seq;
+    struct stat         st;
+    spool_taken_t       taken;
+    klaviyo_spool_t    *spool, *other;
+    klaviyo_spool_rc_e  rc;
+
+    fresh();
+    spool = spool_open(dir, 32 * MB);
+
+    ok(spool != NULL, "opened: two directories made");
+    is_int(state(spool)->used, 0, "nothing in it");
+    is_int(stat(dir, &st) == 0 ? st.st_mode & 0777 : 0, 0700, "0700");
+    snprintf(path, sizeof(path), "%s/state", dir);
+    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "0600");
+
+    is_int(spool_try(&other, dir, 32 * MB), KLAVIYO_SPOOL_BUSY, "in use");
+    ok(strstr(ring_error, "in use") != NULL, "says so: %s", ring_error);
+
+    is_int(spool_write(spool, 0, 10000, 500), KLAVIYO_SPOOL_OK, "written");
+    ok(state(spool)->segments == 3, "three segments");
+    ok(spool_st.head == 0 && spool_st.tail == 10000, "head and tail");
+    is_int(spool_st.position, 1000000, "position");
+    names(1, path, sizeof(path));
+    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "0600");
+    ok(st.st_size <= 2 * MB, "a segment's size");
+
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == 10000 && !taken.wrong && !taken.missing, "read");
+    ok(taken.reads <= 8, "in few reads: %" PRIu64, taken.reads);
+    spool_take(spool, 4711, 0, &taken);
+    ok(taken.events == 5289 && taken.first == 4711 && !taken.wrong,
+       "from the middle");
+
+    klaviyo_spool_second(spool, &seq);
+    ok(seq > 3000 && seq < 4500, "second segment begins at %" PRIu64, seq);
+
+    is_int(klaviyo_spool_forget(spool, seq - 1, ring_error),
+           KLAVIYO_SPOOL_OK, "forget almost the first");
+    is_int(files(dir, ".spool"), 3, "still there");
+    is_int(klaviyo_spool_forget(spool, seq, ring_error), KLAVIYO_SPOOL_OK,
+           "forget the first");
+    is_int(files(dir, ".spool"), 2, "unlinked");
+    is_int(state(spool)->head, seq, "head");
+    is_int(klaviyo_spool_forget(spool, seq - 5, ring_error),
+           KLAVIYO_SPOOL_OK, "backwards is nothing");
+    is_int(state(spool)->head, seq, "head stays");
+
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 32 * MB);
+    ok(spool && ring_note[0] == '\0', "opened again, nothing to tell");
+    ok(state(spool)->head == seq && spool_st.tail == 10000, "as it was");
+    is_int(spool_st.position, 1000000, "position too");
+
+    rc = spool_write(spool, 10005, 10100, 100);
+    is_int(rc, KLAVIYO_SPOOL_OK, "written behind a gap");
+    is_int(files(dir, ".spool"), 3, "in a segment of its own");
+    spool_take(spool, seq, 0, &taken);
+    ok(!taken.wrong && taken.missing == 5
+       && taken.events == 10100 - seq - 5, "all but five");
+
+    is_int(spool_write(spool, 10099, 10110, 10), KLAVIYO_SPOOL_ERROR,
+           "not before the tail");
+
+    is_int(klaviyo_spool_forget(spool, 10100, ring_error), KLAVIYO_SPOOL_OK,
+           "forget all");
+    is_int(files(dir, ".spool"), 0, "the last is unlinked too");
+    is_int(state(spool)->used, 0, "no bytes");
+
+    is_int(klaviyo_spool_forget(spool, 12000, ring_error), KLAVIYO_SPOOL_OK,
+           "more was finished elsewhere");
+    ok(state(spool)->head == 12000 && spool_st.tail == 12000, "both move");
+
+    is_int(spool_write(spool, 12000, 12010, 10), KLAVIYO_SPOOL_OK, "goes on");
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 32 * MB);
+    ok(state(spool)->head == 12000 && spool_st.tail == 12010, "durable");
+    spool_take(spool, 12000, 0, &taken);
+    ok(taken.events == 10 && !taken.wrong, "read");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
+static void
+test_full(void)
+{
+    uint64_t          n, seq, used;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+
+    for (n = 0; spool_write(spool, n, n + 10, 8000) == KLAVIYO_SPOOL_OK;
+         n += 10)
+    {
+        /* void */
+    }
+
+    is_int(spool_write(spool, n, n + 10, 8000), KLAVIYO_SPOOL_FULL, "full");
+    used = state(spool)->used;
+    ok(used <= 4 * MB && used > 3 * MB, "within its size");
+    is_int(spool_st.tail, n, "nothing of it was written");
+
+    klaviyo_spool_second(spool, &seq);
+    klaviyo_spool_forget(spool, seq, ring_error);
+    is_int(spool_write(spool, n, n + 10, 8000), KLAVIYO_SPOOL_OK,
+           "room again");
+
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+}
+
+
+static void
+test_adopt(void)
+{
+    uint8_t           uuid[KLAVIYO_RING_UUID_LEN];
+    uint64_t          n;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    memset(uuid, 7, sizeof(uuid));
+
+    is_int(klaviyo_spool_adopt(spool, uuid, FIRST, 0, 0, 1, &n, ring_error),
+           KLAVIYO_SPOOL_OK, "an empty one");
+    is_int(n, 0, "has nothing");
+    ok(state(spool)->head == FIRST && spool_st.tail == FIRST, "is empty");
+    ok(memcmp(spool_st.ring, uuid, sizeof(uuid)) == 0
+       && spool_st.adoption == 1, "belongs to the ring");
+
+    spool_write(spool, FIRST, FIRST + 1000, 900);
+    klaviyo_spool_forget(spool, FIRST + 100, ring_error);
+    ok(state(spool)->segments > 2, "several segments");
+
+    /* a new ring, everything */
+
+    memset(uuid, 8, sizeof(uuid));
+    is_int(klaviyo_spool_adopt(spool, uuid, FIRST, FIRST + 100, UINT64_MAX,
+                               2, &n, ring_error), KLAVIYO_SPOOL_OK,
+           "by a new ring");
+    is_int(n, 900, "all that is not finished");
+    ok(state(spool)->head == FIRST - 900 && spool_st.tail == FIRST,
+       "numbered anew");
+    spool_take(spool, FIRST - 900, 0 - UINT64_C(1000), &taken);
+    ok(taken.events == 900 && !taken.wrong && !taken.missing, "all there");
+
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 4 * MB);
+    ok(memcmp(state(spool)->ring, uuid, sizeof(uuid)) == 0, "durable");
+
+    spool_write(spool, FIRST, FIRST + 50, 900);
+    is_int(state(spool)->tail, FIRST + 50, "and goes on");
+    spool_take(spool, FIRST, 0, &taken);
+    ok(taken.events == 50 && !taken.wrong, "with its numbers");
+
+    /* from the middle to the middle */
+
+    is_int(klaviyo_spool_adopt(spool, uuid, FIRST + 7, FIRST - 500,
+                               FIRST - 490, 3, &n, ring_error),
+           KLAVIYO_SPOOL_OK, "a piece");
+    is_int(n, 10, "ten");
+    ok(state(spool)->head == FIRST - 3 && spool_st.tail == FIRST + 7,
+       "numbered");
+    is_int(spool_st.segments, 1, "the rest is gone");
+    spool_take(spool, FIRST - 3, 0 - UINT64_C(503), &taken);
+    ok(taken.events == 10 && !taken.wrong && !taken.missing, "the right ten");
+
+    spool_write(spool, FIRST + 7, FIRST + 20, 50);
+    spool_take(spool, FIRST + 7, 0, &taken);
+    ok(taken.events == 13 && !taken.wrong && !taken.missing,
+       "what follows is not what was cut");
+
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 4 * MB);
+    spool_take(spool, FIRST + 7, 0, &taken);
+    ok(taken.events == 13 && !taken.wrong && !taken.missing, "nor later");
+
+    is_int(klaviyo_spool_adopt(spool, uuid, FIRST, FIRST + 100, FIRST + 200,
+                               4, &n, ring_error),
+           KLAVIYO_SPOOL_OK, "what is not there");
+    ok(n == 0 && state(spool)->segments == 0, "is nothing");
+
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+}
+
+
+/* What was written and synced, but the state not: as a crash leaves it. */
+
+static void
+test_behind_tail(void)
+{
+    char              saved[256];
+    uint8_t           uuid[KLAVIYO_RING_UUID_LEN];
+    uint64_t          n;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 32 * MB);
+    spool_write(spool, 0, 100, 700);
+
+    snprintf(saved, sizeof(saved), "cp '%s/state' '%s/old'", dir, ring_dir);
+    is_int(system(saved), 0, "the state of a moment ago");
+    spool_write(spool, 100, 3000, 300);
+    klaviyo_spool_close(spool);
+
+    snprintf(saved, sizeof(saved), "cp '%s/old' '%s/state'", ring_dir, dir);
+    is_int(system(saved), 0, "back");
+
+    spool = spool_open(dir, 32 * MB);
+    is_int(state(spool)->tail, 100, "not committed");
+    memset(uuid, 9, sizeof(uuid));
+    klaviyo_spool_adopt(spool, uuid, FIRST, 0, UINT64_MAX, 1, &n, ring_error);
+    is_int(n, 3000, "adoption finds them all");
+    spool_take(spool, FIRST - 3000, FIRST - 3000, &taken);
+    ok(taken.events == 3000 && !taken.wrong && !taken.missing, "whole");
+    klaviyo_spool_close(spool);
+
+    /* the ring is still there: they are written once more */
+
+    is_int(system(saved), 0, "back again");
+    spool = spool_open(dir, 32 * MB);
+    spool_write(spool, 103, 110, 20);
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == 107 && taken.missing == 3 && !taken.wrong,
+       "what was not committed is not found again");
+    klaviyo_spool_close(spool);
+
+    /* damage among them ends the search */
+
+    ring_cleanup();
+    fresh();
+    spool = spool_open(dir, 32 * MB);
+    spool_write(spool, 0, 100, 700);
+    snprintf(saved, sizeof(saved), "cp '%s/state' '%s/old'", dir, ring_dir);
+    is_int(system(saved), 0, "a state");
+    n = state(spool)->used;
+    spool_write(spool, 100, 200, 300);
+    klaviyo_spool_close(spool);
+    snprintf(saved, sizeof(saved), "cp '%s/old' '%s/state'", ring_dir, dir);
+    is_int(system(saved), 0, "back");
+    damage_segment(1, (off_t) n + 5000);
+    spool = spool_open(dir, 32 * MB);
+    klaviyo_spool_adopt(spool, uuid, FIRST, 0, UINT64_MAX, 1, &n, ring_error);
+    ok(n > 105 && n < 120, "up to the damage: %" PRIu64, n);
+    spool_take(spool, FIRST - n, FIRST - n, &taken);
+    ok(taken.events == n && !taken.wrong && !taken.missing, "whole");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
+static void
+test_gaps(void)
+{
+    char              path[256];
+    unsigned          i;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+
+    for (i = 0; i < 20; i++) {
+        spool_write(spool, i * 100, i * 100 + 100, 900);
+    }
+
+    ok(state(spool)->segments >= 8, "several segments");
+    klaviyo_spool_close(spool);
+
+    /* a payload, a header, a segment's header, a file */
+
+    damage_segment(1, 4096 + 40 + 200);
+    damage_segment(2, 4096 + 1008 * 10 + 3);
+    damage_segment(3, 20);
+    names(5, path, sizeof(path));
+    is_int(unlink(path), 0, "one is gone");
+
+    spool = spool_open(dir, 4 * MB);
+    ok(spool != NULL, "opened");
+    spool_take(spool, 0, 0, &taken);
+    is_int(taken.wrong, 0, "nothing wrong");
+    is_int(taken.events + taken.missing, 2000, "gaps of the right length");
+    ok(taken.missing > 2 + 400 && taken.missing < 2 + 560,
+       "two events and two segments: %" PRIu64, taken.missing);
+    spool_take(spool, 1, 0, &taken);
+    ok(taken.first == 1 && taken.events > 1400, "behind the damage");
+
+    is_int(spool_write(spool, 2000, 2010, 10), KLAVIYO_SPOOL_OK, "goes on");
+    klaviyo_spool_forget(spool, 2000, ring_error);
+    is_int(files(dir, ".spool"), 1, "damaged ones go with the others");
+
+    /* cut short behind the committed tail's back */
+
+    names(state(spool)->segments ? 9 : 9, path, sizeof(path));
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 100, 900);
+    names(1, path, sizeof(path));
+    is_int(truncate(path, 4096 + 50000), 0, "truncated");
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events > 40 && taken.events < 60
+       && taken.events + taken.missing == 100 && !taken.wrong, "a gap");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
+static void
+test_state(void)
+{
+    char              path[256], text[512];
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 10, 100);
+    spool_write(spool, 10, 20, 100);
+    klaviyo_spool_close(spool);
+
+    /* generations: 1 open, 2 and 3 written */
+
+    damage("state", 4096 + 30);
+    spool = spool_open(dir, 4 * MB);
+    ok(spool && ring_note[0] == '\0', "one slot is enough");
+    is_int(state(spool)->tail, 10, "the one before");
+    klaviyo_spool_close(spool);
+
+    damage("state", 30);
+    damage("state", 4096 + 30);
+    spool = spool_open(dir, 4 * MB);
+    ok(spool != NULL, "no slot: starts anew");
+    ok(strstr(ring_note, ".corrupt-") != NULL, "says so: %s", ring_note);
+    is_int(state(spool)->tail, 0, "empty");
+    is_int(files(dir, ".spool"), 0, "segments were moved");
+    snprintf(text, sizeof(text), "ls %s/.corrupt-*/state "
+             "%s/.corrupt-*/*.spool > /dev/null", dir, dir);
+    is_int(system(text), 0, "all is there");
+    is_int(spool_write(spool, 5, 8, 100), KLAVIYO_SPOOL_OK, "works");
+    klaviyo_spool_close(spool);
+
+    /* segments without a state */
+
+    snprintf(path, sizeof(path), "%s/state", dir);
+    is_int(unlink(path), 0, "the state is gone");
+    spool = spool_open(dir, 4 * MB);
+    ok(spool && ring_note[0] != '\0', "moved aside too: %s", ring_note);
+    klaviyo_spool_close(spool);
+    is_int(truncate(path, 0), 0, "an empty state");
+    spool = spool_open(dir, 4 * MB);
+    ok(spool && ring_note[0] == '\0', "of nothing is no damage");
+    klaviyo_spool_close(spool);
+
+    /* what is not ours */
+
+    snprintf(text, sizeof(text), "cd '%s' && rm -rf state .corrupt* && "
+             "echo hello, this is a poem > state && "
+             "echo x > README && echo y > 0.spool && "
+             "echo z > 00000000000000zz.spool && mkdir sub", dir);
+    is_int(system(text), 0, "other files");
+    is_int(spool_try(&spool, dir, 4 * MB), KLAVIYO_SPOOL_ERROR, "refused");
+    ok(strstr(ring_error, "some other file") != NULL, "%s", ring_error);
+    is_int(unlink(path), 0, "the poem goes");
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 10, 100);
+    klaviyo_spool_forget(spool, 10, ring_error);
+    klaviyo_spool_close(spool);
+    snprintf(text, sizeof(text), "cd '%s' && ls README 0.spool "
+             "00000000000000zz.spool sub > /dev/null", dir);
+    is_int(system(text), 0, "the others are left alone");
+
+    /* another version */
+
+    snprintf(text, sizeof(text), "cd '%s' && "
+             "printf '\\377' | dd of=state bs=1 seek=8 conv=notrunc "
+             "2> /dev/null && printf '\\377' | "
+             "dd of=state bs=1 seek=4104 conv=notrunc 2> /dev/null", dir);
+    is_int(system(text), 0, "another version");
+    spool = spool_open(dir, 4 * MB);
+    ok(spool && strstr(ring_note, ".version-") != NULL, "%s", ring_note);
+    klaviyo_spool_close(spool);
+
+    /* left-overs of a crash */
+
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 10, 100);
+    snprintf(text, sizeof(text), "cd '%s' && cp 0000000000000001.spool "
+             "0000000000000007.spool && touch 0000000000000000.spool", dir);
+    is_int(system(text), 0, "left-overs");
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 4 * MB);
+    is_int(files(dir, "1.spool"), 1, "kept what counts");
+    is_int(files(dir, "7.spool") + files(dir, "0000.spool"), 0,
+           "unlinked what does not");
+    spool_take(spool, 0, 0, &taken);
+    is_int(taken.events, 10, "all there");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
+static void
+test_owner(void)
+{
+    char                  path[256], text[512];
+    struct stat           st;
+    klaviyo_spool_t      *spool;
+    klaviyo_spool_conf_t  conf;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    klaviyo_spool_close(spool);
+
+    snprintf(path, sizeof(path), "%s/state", dir);
+    snprintf(text, sizeof(text), "cd '%s' && mv state elsewhere && "
+             "ln -s elsewhere state", dir);
+    is_int(system(text), 0, "a link");
+    is_int(spool_try(&spool, dir, 4 * MB), KLAVIYO_SPOOL_ERROR, "refused");
+    ok(strstr(ring_error, "symbolic link") != NULL, "%s", ring_error);
+    unlink(path);
+
+    is_int(chmod(dir, 0777), 0, "for everybody");
+    is_int(spool_try(&spool, dir, 4 * MB), KLAVIYO_SPOOL_ERROR, "refused");
+    ok(strstr(ring_error, "every user") != NULL, "%s", ring_error);
+    chmod(dir, 0700);
+
+    is_int(spool_try(&spool, dir, 1000), KLAVIYO_SPOOL_ERROR, "too small");
+    is_int(spool_try(&spool, "spool", 4 * MB), KLAVIYO_SPOOL_ERROR,
+           "not a full path");
+    snprintf(text, sizeof(text), "%s/a/b/c", ring_dir);
+    is_int(spool_try(&spool, text, 4 * MB), KLAVIYO_SPOOL_ERROR,
+           "three components are too many");
+    ok(strstr(ring_error, "mkdir") != NULL, "%s", ring_error);
+
+    memset(&conf, 0, sizeof(conf));
+    conf.dir = dir;
+    conf.size = 4 * MB;
+    conf.owner = geteuid();
+    conf.group = getegid();
+    is_int(klaviyo_spool_probe(&conf, ring_error), KLAVIYO_SPOOL_OK, "probe");
+    is_int(access(path, F_OK), -1, "makes no state");
+
+    if (geteuid() != 0) {
+        diag("not root: ownership is not tested");
+        ring_cleanup();
+        return;
+    }
+
+    conf.owner = 4711;
+    conf.group = 4712;
+    is_int(klaviyo_spool_probe(&conf, ring_error), KLAVIYO_SPOOL_ERROR,
+           "a directory that the workers cannot write to");
+    ok(strstr(ring_error, "4711") != NULL, "%s", ring_error);
+
+    snprintf(dir, sizeof(dir), "%s/two/shop", ring_dir);
+    is_int(klaviyo_spool_probe(&conf, ring_error), KLAVIYO_SPOOL_OK, "made");
+    is_int(klaviyo_spool_open(&spool, &conf, ring_error, ring_note),
+           KLAVIYO_SPOOL_OK, "opened");
+    spool_write(spool, 0, 10, 10);
+    klaviyo_spool_close(spool);
+    is_int(stat(dir, &st) == 0 ? st.st_uid : 0, 4711, "directory's owner");
+    snprintf(path, sizeof(path), "%s/two", ring_dir);
+    is_int(stat(path, &st) == 0 ? st.st_gid : 0, 4712, "its parent's group");
+    names(1, path, sizeof(path));
+    is_int(stat(path, &st) == 0 ? st.st_uid : 0, 4711, "a segment's owner");
+    snprintf(path, sizeof(path), "%s/state", dir);
+    is_int(stat(path, &st) == 0 ? st.st_uid : 0, 4711, "the state's owner");
+
+    is_int(chown(path, 815, 815), 0, "a stranger's");
+    is_int(klaviyo_spool_open(&spool, &conf, ring_error, ring_note),
+           KLAVIYO_SPOOL_ERROR, "refused");
+    ok(strstr(ring_error, "another user") != NULL, "%s", ring_error);
+
+    ring_cleanup();
+}
+
+
+/* A limit of the file's size in the middle of a segment. */
+
+static void
+test_abandon(void)
+{
+    uint64_t          before;
+    struct rlimit     limit, old;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    signal(SIGXFSZ, SIG_IGN);
+    spool = spool_open(dir, 32 * MB);
+    spool_write(spool, 0, 100, 900);
+    before = state(spool)->used;
+
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = before + 50 * 1024;
+    setrlimit(RLIMIT_FSIZE, &limit);
+
+    is_int(spool_write(spool, 100, 200, 900), KLAVIYO_SPOOL_OK,
+           "a segment that fails is replaced by another");
+    is_int(state(spool)->abandoned, 1, "one is abandoned");
+    is_int(spool_st.segments, 2, "two segments");
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == 200 && !taken.wrong && !taken.missing, "all there");
+
+    limit.rlim_cur = 20 * 1024;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    is_int(spool_write(spool, 200, 300, 900), KLAVIYO_SPOOL_ERROR,
+           "both fail");
+    ok(strstr(ring_error, "limit of a file's size") != NULL, "%s",
+       ring_error);
+    is_int(state(spool)->tail, 200, "nothing of it is committed");
+    is_int(files(dir, ".spool"), 2, "nothing of it is left");
+    setrlimit(RLIMIT_FSIZE, &old);
+
+    is_int(spool_write(spool, 200, 300, 900), KLAVIYO_SPOOL_OK, "again");
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 32 * MB);
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == 300 && !taken.wrong && !taken.missing, "all there");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
+/* A disk that is full, then read-only. */
+
+static void
+test_disk(void)
+{
+    uint64_t          n, m;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+
+    if (mount("none", ring_dir, "tmpfs", 0, "size=1m") == -1) {
+        diag("no mount: a full disk is not tested");
+        ring_cleanup();
+        return;
+    }
+
+    spool = spool_open(dir, 32 * MB);
+
+    for (n = 0; spool_write(spool, n, n + 10, 3000) == KLAVIYO_SPOOL_OK;
+         n += 10)
+    {
+        /* void */
+    }
+
+    ok(strstr(ring_error, "the disk is full") != NULL, "%s", ring_error);
+    is_int(spool_write(spool, n, n + 10, 8000), KLAVIYO_SPOOL_ERROR, "still");
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == n && !taken.wrong && !taken.missing,
+       "what was written is all there: %" PRIu64, n);
+
+    is_int(klaviyo_spool_forget(spool, n, ring_error), KLAVIYO_SPOOL_OK,
+           "forgetting works on a full disk");
+
+    for (m = n; m < n + 50; m += 10) {
+        is_int(spool_write(spool, m, m + 10, 3000), KLAVIYO_SPOOL_OK,
+               "and makes room");
+    }
+
+    klaviyo_spool_close(spool);
+
+    is_int(mount("none", ring_dir, "tmpfs", MS_REMOUNT|MS_RDONLY, NULL), 0,
+           "read-only");
+    is_int(spool_try(&spool, dir, 32 * MB), KLAVIYO_SPOOL_ERROR, "refused");
+    ok(strstr(ring_error, "read-only") != NULL, "%s", ring_error);
+
+    umount(ring_dir);
+    ring_cleanup();
+}
+
+
+static void
+test_large(void)
+{
+    uint8_t           *big;
+    ring_event_t       e;
+    klaviyo_chunk_t    chunk;
+    klaviyo_spool_t   *spool;
+    klaviyo_record_t   r;
+
+    fresh();
+    spool = spool_open(dir, 16 * MB);
+    memset(&chunk, 0, sizeof(chunk));
+
+    big = malloc(4 * MB);
+    memset(big, 'x', 4 * MB);
+    ring_event(&e, 0, 1, 10);
+    e.event.attributes = big;
+    e.event.attributes_len = 4 * MB;
+    klaviyo_chunk_add(&chunk, 1, &e.event);
+    is_int(klaviyo_spool_write(spool, &chunk, 0, ring_error),
+           KLAVIYO_SPOOL_OK, "four megabytes");
+    klaviyo_chunk_free(&chunk);
+    spool_write(spool, 2, 10, 10);
+
+    is_int(klaviyo_spool_read(spool, 0, &chunk, ring_error),
+           KLAVIYO_SPOOL_OK, "read");
+    is_int(klaviyo_chunk_next(&chunk, 0, &r), KLAVIYO_RING_OK, "a record");
+    ok(r.seq == 1 && r.event.attributes_len == 4 * MB
+       && memcmp(r.event.attributes, big, 4 * MB) == 0, "it is the same");
+
+    free(big);
+    klaviyo_chunk_free(&chunk);
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+}
+
+
+int
+main(void)
+{
+    test_chunk();
+    test_plain();
+    test_full();
+    test_adopt();
+    test_behind_tail();
+    test_gaps();
+    test_state();
+    test_owner();
+    test_abandon();
+    test_disk();
+    test_large();
+
+    return done_testing();
+}
