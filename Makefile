@@ -3,53 +3,135 @@
 NGINX_SRC    ?= /usr/share/nginx/src
 NGINX        ?= $(firstword $(wildcard /usr/sbin/nginx) nginx)
 MODULES_PATH ?= /usr/lib/nginx/modules
+SBIN_PATH    ?= /usr/sbin
+MAN_PATH     ?= /usr/share/man
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
-                openssl curl nghttp2-client clang libclang-rt-dev gdb
+                openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
 
 # Ours alone: nginx's own flags come from its configure.
 CFLAGS_MODULE = -Wall -Wextra -Werror
 
-MODULE        = objs/ngx_http_klaviyo_module.so
-NGINX_BUILD   = $(CURDIR)/objs/nginx
+# Other builds of the same stand in folders of their own below this one.
+
+OBJS         ?= objs
+CRASH         = $(OBJS)/crash
+
+MODULE        = $(OBJS)/ngx_http_klaviyo_module.so
+NGINX_BUILD   = $(CURDIR)/$(OBJS)/nginx
 
 SOURCES       = $(wildcard ngx_klaviyo_module/*.c ngx_klaviyo_module/*/*.c)
 HEADERS       = $(wildcard ngx_klaviyo_module/*.h ngx_klaviyo_module/*/*.h)
 
 PLAIN_SOURCES = $(wildcard ngx_klaviyo_module/*/klaviyo_*.c)
-UNIT_TESTS    = $(patsubst t/unit/%.c,objs/unit/%,$(wildcard t/unit/*_test.c))
+PLAIN_OBJECTS = $(patsubst ngx_klaviyo_module/%.c,$(OBJS)/plain/%.o,\
+                $(PLAIN_SOURCES))
+PLAIN         = $(OBJS)/libklaviyo.a
+UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
+                $(wildcard t/unit/*_test.c))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lpthread
 
-FUZZERS       = $(patsubst t/fuzz/%.c,objs/fuzz/%,$(wildcard t/fuzz/*_fuzz.c))
+# One test's own: what t/unit/disk.h stands in for.
+LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
+                     -Wl,--wrap=openat,--wrap=open,--wrap=close \
+                     -Wl,--wrap=unlinkat,--wrap=ftruncate
+
+# The command line tool: the module's plain C and a main of its own.
+
+CLI           = $(OBJS)/klaviyo-queue
+CLI_SOURCES   = $(wildcard cli/*.c)
+CLI_HEADERS   = $(wildcard cli/*.h)
+CFLAGS_CLI    = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module \
+                -DKLAVIYO_VERSION='"$(VERSION)"'
+VERSION       = $(shell sed -n 's/.* NGX_HTTP_KLAVIYO_VERSION *"\(.*\)"/\1/p' \
+                ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
+
+FUZZERS       = $(patsubst t/fuzz/%.c,$(OBJS)/fuzz/%,\
+                $(wildcard t/fuzz/*_fuzz.c))
+FUZZ_OBJECTS  = $(patsubst ngx_klaviyo_module/%.c,$(OBJS)/fuzz/plain/%.o,\
+                $(PLAIN_SOURCES))
 FUZZ_TIME    ?= 60
+DURATION     ?= 600
 CC_FUZZ      ?= clang
 CFLAGS_FUZZ   = -g -O1 -Wall -Wextra -Werror -Ingx_klaviyo_module \
                 -fsanitize=fuzzer,address,undefined \
                 -fno-sanitize-recover=undefined
+
+# The tests run side by side, those that take longest first; but by themselves
+# those that measure how fast something is.
+
+JOBS         ?= 4
+TESTS         = $(wildcard t/*.t)
+TESTS_LONG    = $(wildcard $(patsubst %,t/%.t,compile delivery process hold \
+                fuzz build klaviyo_faults spool dead_letter stopped))
+TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,transport_traps))
+
+# Nothing of the module runs in these, or under sanitizers of its own.
+
+TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness rooms \
+                sandbox)
+
+# In valgrind a start takes seconds: too long for what kills every 50 ms.
+
+TESTS_QUICK   = $(patsubst %,t/%.t,chaos crash)
+
+# $(call prove,environment,tests): T=t/x.t is taken as it is
+
+prove = $(if $(T),$(1) $(PROVE) -q --timer $(T), \
+    failed=0; export MAKEFLAGS=; \
+    $(1) $(PROVE) -q --timer -j$(JOBS) \
+        $(filter $(2),$(TESTS_LONG)) \
+        $(filter-out $(TESTS_LONG) $(TESTS_ALONE),$(2)) || failed=1; \
+    $(1) $(PROVE) -q --timer $(filter $(2),$(TESTS_ALONE)) || failed=1; \
+    exit $$failed)
+
+CFLAGS_ASAN   = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+                -fno-omit-frame-pointer
+ENV_ASAN      = ASAN_OPTIONS=detect_leaks=1 \
+                UBSAN_OPTIONS=print_stacktrace=1 \
+                KLAVIYO_OBJS=objs/asan KLAVIYO_SLOW=3 \
+                KLAVIYO_REAL_NGINX=$(NGINX) \
+                KLAVIYO_NGINX=$(CURDIR)/t/lib/nginx-asan
+
+VALGRIND      = valgrind -q --vgdb=no --error-exitcode=99 --leak-check=full \
+                --suppressions=$(CURDIR)/t/lib/valgrind.supp
+ENV_VALGRIND  = KLAVIYO_SLOW=10 KLAVIYO_RUN='$(VALGRIND)' \
+                KLAVIYO_QUEUE=$(CURDIR)/t/lib/klaviyo-queue-valgrind \
+                KLAVIYO_REAL_NGINX=$(NGINX) \
+                KLAVIYO_NGINX=$(CURDIR)/t/lib/nginx-valgrind
 
 
 $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
   which nginx's ./configure does not take))
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps unit fuzzers fuzz test demo install clean
+.PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
+        soak demo install clean
+.SECONDARY: $(FUZZ_OBJECTS)
 
-all: $(MODULE)
+all: $(MODULE) $(CLI)
 
 help:
 	@echo 'make              builds $(MODULE)'
+	@echo '                  and $(CLI)'
 	@echo 'make deps         installs with apt what is missing'
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
 	@echo 'make demo ONCE=1  the same by itself: 0 if every event arrived'
 	@echo 'make test         runs every test'
+	@echo 'make test-asan    runs them under ASan and UBSan'
+	@echo 'make test-valgrind  runs them in valgrind'
+	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
+	@echo 'make soak         long forms of the tests that kill and upgrade:'
+	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
-	@echo 'make install      installs the module for nginx to load'
+	@echo 'make install      installs the module for nginx to load,'
+	@echo '                  klaviyo-queue and its man page'
 	@echo 'make clean        removes what was built'
 	@echo
 	@echo 'NGINX_SRC=$(NGINX_SRC)  the source of the nginx to build for'
@@ -102,47 +184,103 @@ $(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS)
 	@echo 'built $@'
 
 
+# The plain C by itself: for the command line tool and the unit tests.
+
+$(OBJS)/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -c -o $@ $<
+
+$(PLAIN): $(PLAIN_OBJECTS)
+	@rm -f $@
+	@ar cr $@ $(PLAIN_OBJECTS)
+
+$(CLI): $(CLI_SOURCES) $(CLI_HEADERS) $(PLAIN)
+	@$(CC) $(CFLAGS_CLI) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_SOURCES) \
+	    $(PLAIN) $(LIBS_UNIT)
+	@echo 'built $@'
+
+
 unit: $(UNIT_TESTS)
 
-objs/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN_SOURCES) $(HEADERS)
-	@mkdir -p objs/unit
-	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN_SOURCES) $(LIBS_UNIT)
+$(OBJS)/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LDFLAGS_$*) $(LIBS_UNIT)
+
+
+# The module and the plain C with points at which a test can end them.
+
+crash:
+	@$(MAKE) --no-print-directory OBJS=$(CRASH) \
+	    CFLAGS='$(CFLAGS) -DKLAVIYO_CRASH_POINTS' \
+	    $(CRASH)/ngx_http_klaviyo_module.so $(CRASH)/crash_points
+
+$(OBJS)/crash_points: t/crash/crash_points.c $(wildcard t/unit/*.h) $(PLAIN)
+	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LIBS_UNIT)
 
 
 # What a run finds anew stays in objs/fuzz, what broke it in objs/fuzz too.
 
 fuzzers: $(FUZZERS)
 
-objs/fuzz/%: t/fuzz/%.c $(PLAIN_SOURCES) $(HEADERS)
-	@mkdir -p objs/fuzz
-	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(PLAIN_SOURCES) $(LIBS_UNIT)
+$(OBJS)/fuzz/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
+	@mkdir -p $(@D)
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -c -o $@ $<
+
+$(OBJS)/fuzz/%: t/fuzz/%.c $(FUZZ_OBJECTS)
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(FUZZ_OBJECTS) $(LIBS_UNIT)
 
 fuzz: fuzzers
 	@for f in $(FUZZERS); do \
 	    name=$$(basename $$f _fuzz); \
 	    echo "$$name: $(FUZZ_TIME) s"; \
-	    mkdir -p objs/fuzz/corpus/$$name; \
+	    mkdir -p $(OBJS)/fuzz/corpus/$$name; \
 	    $$f -max_total_time=$(FUZZ_TIME) -max_len=4096 -timeout=5 \
-	        -print_final_stats=1 -artifact_prefix=objs/fuzz/ \
-	        objs/fuzz/corpus/$$name t/fuzz/seeds/$$name \
-	        > objs/fuzz/$$name.log 2>&1 || { \
-	        cat objs/fuzz/$$name.log >&2; exit 1; }; \
-	    tail -n 6 objs/fuzz/$$name.log; \
+	        -print_final_stats=1 -artifact_prefix=$(OBJS)/fuzz/ \
+	        $(OBJS)/fuzz/corpus/$$name t/fuzz/seeds/$$name \
+	        > $(OBJS)/fuzz/$$name.log 2>&1 || { \
+	        cat $(OBJS)/fuzz/$$name.log >&2; exit 1; }; \
+	    tail -n 6 $(OBJS)/fuzz/$$name.log; \
 	done
 
 
 test: deps
-	@$(MAKE) --no-print-directory all unit fuzzers
-	@KLAVIYO_NGINX=$(NGINX) $(PROVE) -Q --timer $(or $(T),t/)
+	@$(MAKE) --no-print-directory all unit fuzzers crash
+	@$(call prove,KLAVIYO_NGINX=$(NGINX),$(TESTS))
+
+# The same with the module, the unit tests and the tool under the sanitizers.
+
+test-asan: deps
+	@$(MAKE) --no-print-directory OBJS=objs/asan \
+	    CFLAGS='$(CFLAGS_ASAN)' all unit crash
+	@$(call prove,$(ENV_ASAN),$(filter-out $(TESTS_PLAIN),$(TESTS)))
+
+# The same in valgrind's memcheck: takes half an hour.
+
+test-valgrind: deps
+	@$(MAKE) --no-print-directory all unit crash
+	@$(call prove,$(ENV_VALGRIND),\
+	    $(filter-out $(TESTS_PLAIN) $(TESTS_QUICK),$(TESTS)))
+
+# Tests with a long form ask for KLAVIYO_SOAK.
+
+soak: deps
+	@$(MAKE) --no-print-directory all unit crash
+	KLAVIYO_MODEL_STEPS=1000000 $(OBJS)/unit/model_test
+	@KLAVIYO_SOAK=$(DURATION) KLAVIYO_NGINX=$(NGINX) \
+	    KLAVIYO_TIMEOUT=$$((600 + 4 * $(DURATION))) \
+	    $(PROVE) -v --timer $$(grep -l KLAVIYO_SOAK t/*.t)
 
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@KLAVIYO_NGINX=$(NGINX) ONCE=$(ONCE) demo/run
 
 
-install: $(MODULE)
-	install -d $(DESTDIR)$(MODULES_PATH)
+install: $(MODULE) $(CLI)
+	install -d $(DESTDIR)$(MODULES_PATH) $(DESTDIR)$(SBIN_PATH) \
+	    $(DESTDIR)$(MAN_PATH)/man8
 	install -m 0644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/
+	install -m 0755 $(CLI) $(DESTDIR)$(SBIN_PATH)/
+	install -m 0644 cli/klaviyo-queue.8 $(DESTDIR)$(MAN_PATH)/man8/
 
 clean:
 	rm -rf objs

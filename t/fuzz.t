@@ -12,6 +12,7 @@ use Test::More;
 
 my $root    = "$FindBin::Bin/..";
 my $seconds = $ENV{FUZZ_SECONDS} // 3;
+my $objs    = $ENV{KLAVIYO_OBJS} // "objs";
 
 my @sources = sort glob("$FindBin::Bin/fuzz/*_fuzz.c");
 
@@ -20,7 +21,7 @@ plan tests => 3 * @sources;
 for my $source (@sources) {
     my ($name) = $source =~ m{([^/]+)_fuzz\.c$};
 
-    my $program = "$root/objs/fuzz/${name}_fuzz";
+    my $program = "$root/$objs/fuzz/${name}_fuzz";
     my $seeds   = "$FindBin::Bin/fuzz/seeds/$name";
     my $tmp     = tempdir(CLEANUP => 1);
 

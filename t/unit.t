@@ -8,7 +8,9 @@ use warnings;
 use FindBin;
 use Test::More;
 
-my $dir = "$FindBin::Bin/../objs/unit";
+my $objs = $ENV{KLAVIYO_OBJS} // "objs";
+my $dir  = "$FindBin::Bin/../$objs/unit";
+my $run  = $ENV{KLAVIYO_RUN} // "";     # valgrind, for instance
 
 my @sources = sort glob("$FindBin::Bin/unit/*_test.c");
 
@@ -18,7 +20,7 @@ for my $source (@sources) {
     my ($name) = $source =~ m{([^/]+)\.c$};
 
     subtest $name => sub {
-        open my $out, '-|', "exec $dir/$name 2>&1"
+        open my $out, '-|', "exec $run $dir/$name 2>&1"
             or return fail("$dir/$name: $!");
 
         my ($n, $plan) = (0, -1);

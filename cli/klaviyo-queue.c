@@ -1,0 +1,234 @@
+/*
+ * klaviyo-queue: the arguments, and which command they mean.
+ */
+
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "klaviyo_cli.h"
+#include "queue/klaviyo_ring_guard.h"
+
+
+#define KLAVIYO_CLI_JSON      0x01
+#define KLAVIYO_CLI_SPOOL     0x02
+#define KLAVIYO_CLI_BACKFILL  0x04
+#define KLAVIYO_CLI_OUTPUT    0x08
+#define KLAVIYO_CLI_FILE      0x10
+
+
+typedef struct {
+    const char  *name;
+    int        (*run)(const klaviyo_cli_t *cli);
+    unsigned     takes;
+} klaviyo_cli_command_t;
+
+
+static int klaviyo_cli_option(klaviyo_cli_t *cli,
+    const klaviyo_cli_command_t *command, const char *arg);
+static int klaviyo_cli_usage(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
+
+static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
+
+    { "stat", klaviyo_cli_stat, KLAVIYO_CLI_JSON|KLAVIYO_CLI_SPOOL },
+
+    { "check", klaviyo_cli_check, KLAVIYO_CLI_SPOOL },
+
+    { "export", klaviyo_cli_export, KLAVIYO_CLI_SPOOL },
+
+    { "replay", klaviyo_cli_replay, KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_FILE },
+
+    { "repair", klaviyo_cli_repair, KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
+
+    { NULL, NULL, 0 }
+};
+
+
+static const char  klaviyo_cli_help[] =
+    "Usage: klaviyo-queue stat [--json] <ring> [--spool=dir]\n"
+    "       klaviyo-queue check <ring> [--spool=dir]\n"
+    "       klaviyo-queue export <ring> [--spool=dir]\n"
+    "       klaviyo-queue replay [--backfill] <ring> [file|-]\n"
+    "       klaviyo-queue repair <ring> [--spool=dir] [--output=file]\n"
+    "       klaviyo-queue --help | --version\n"
+    "\n"
+    "Looks into the queue of an account of nginx's klaviyo module, and puts\n"
+    "events back into it.  <ring> is the path of the account's \"queue\"\n"
+    "setting, dir that of \"spool\".\n"
+    "\n"
+    "  stat      what became of the events, and what is queued\n"
+    "  check     verifies every byte that is queued\n"
+    "  export    what is queued, one JSON object a line\n"
+    "  replay    dead letters or an export, back into the queue\n"
+    "  repair    moves a damaged queue aside, and tells what is readable\n"
+    "\n"
+    "All but repair are safe beside a running nginx.\n"
+    "Exit status: 0 good; 1 faults were found or lines left out; 2 cannot.\n";
+
+
+int
+main(int argc, char **argv)
+{
+    int                           i, rc;
+    unsigned                      options;
+    klaviyo_cli_t                 cli;
+    const klaviyo_cli_command_t  *command;
+
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        (void) fputs(klaviyo_cli_help, stdout);
+        return klaviyo_cli_flush();
+    }
+
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        (void) puts("klaviyo-queue " KLAVIYO_VERSION);
+        return klaviyo_cli_flush();
+    }
+
+    (void) klaviyo_ring_guard_init();
+
+    if (argc < 2) {
+        return klaviyo_cli_usage("which command?");
+    }
+
+    for (command = klaviyo_cli_commands; command->name; command++) {
+        if (strcmp(command->name, argv[1]) == 0) {
+            break;
+        }
+    }
+
+    if (command->name == NULL) {
+        return klaviyo_cli_usage("unknown command \"%s\"", argv[1]);
+    }
+
+    memset(&cli, 0, sizeof(klaviyo_cli_t));
+    options = 1;
+
+    for (i = 2; i < argc; i++) {
+
+        if (options && strcmp(argv[i], "--") == 0) {
+            options = 0;
+            continue;
+        }
+
+        if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
+            rc = klaviyo_cli_option(&cli, command, argv[i]);
+
+            if (rc != KLAVIYO_CLI_OK) {
+                return rc;
+            }
+
+        } else if (cli.ring == NULL) {
+            cli.ring = argv[i];
+
+        } else if ((command->takes & KLAVIYO_CLI_FILE) && cli.file == NULL) {
+            cli.file = argv[i];
+
+        } else {
+            return klaviyo_cli_usage("what is \"%s\" to \"%s\"?", argv[i],
+                                     command->name);
+        }
+    }
+
+    if (cli.ring == NULL) {
+        return klaviyo_cli_usage("\"%s\" needs the path of a ring",
+                                 command->name);
+    }
+
+    return command->run(&cli);
+}
+
+
+static int
+klaviyo_cli_option(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
+    const char *arg)
+{
+    const char  **value;
+
+    if ((command->takes & KLAVIYO_CLI_JSON) && strcmp(arg, "--json") == 0) {
+        cli->json = 1;
+        return KLAVIYO_CLI_OK;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_BACKFILL)
+        && strcmp(arg, "--backfill") == 0)
+    {
+        cli->backfill = 1;
+        return KLAVIYO_CLI_OK;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_SPOOL)
+        && strncmp(arg, "--spool=", 8) == 0)
+    {
+        arg += 8;
+        value = &cli->spool;
+
+    } else if ((command->takes & KLAVIYO_CLI_OUTPUT)
+               && strncmp(arg, "--output=", 9) == 0)
+    {
+        arg += 9;
+        value = &cli->output;
+
+    } else {
+        return klaviyo_cli_usage("unknown option \"%s\" of \"%s\"", arg,
+                                 command->name);
+    }
+
+    if (*arg == '\0' || *value != NULL) {
+        return klaviyo_cli_usage("an option of \"%s\" is %s", command->name,
+                                 *arg ? "there twice" : "without its value");
+    }
+
+    *value = arg;
+
+    return KLAVIYO_CLI_OK;
+}
+
+
+static int
+klaviyo_cli_usage(const char *fmt, ...)
+{
+    va_list  args;
+
+    (void) fputs("klaviyo-queue: ", stderr);
+
+    va_start(args, fmt);
+    (void) vfprintf(stderr, fmt, args);
+    va_end(args);
+
+    (void) fputs("\nTry \"klaviyo-queue --help\".\n", stderr);
+
+    return KLAVIYO_CLI_CANNOT;
+}
+
+
+int
+klaviyo_cli_error(const char *fmt, ...)
+{
+    va_list  args;
+
+    (void) fflush(stdout);
+    (void) fputs("klaviyo-queue: ", stderr);
+
+    va_start(args, fmt);
+    (void) vfprintf(stderr, fmt, args);
+    va_end(args);
+
+    (void) fputc('\n', stderr);
+
+    return KLAVIYO_CLI_CANNOT;
+}
+
+
+int
+klaviyo_cli_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return klaviyo_cli_error("standard output: %s", strerror(errno));
+    }
+
+    return KLAVIYO_CLI_OK;
+}

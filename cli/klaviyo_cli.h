@@ -1,0 +1,47 @@
+/*
+ * klaviyo-queue: the queue of an account from the command line, over the same
+ * plain-C files as the module.
+ *
+ * A command gets its arguments and returns the exit status.  Everything that
+ * is not its result goes to standard error.
+ */
+
+
+#ifndef KLAVIYO_CLI_H
+#define KLAVIYO_CLI_H
+
+
+#include "queue/klaviyo_ring_open.h"
+
+
+#define KLAVIYO_CLI_OK      0
+#define KLAVIYO_CLI_FAULTS  1    /* done, but not all of it is good         */
+#define KLAVIYO_CLI_CANNOT  2
+
+
+typedef struct {
+    const char  *ring;
+    const char  *file;           /* NULL or "-": standard input             */
+    const char  *spool;          /* NULL: not given                         */
+    const char  *output;         /* NULL: standard output                   */
+    unsigned     json:1;
+    unsigned     backfill:1;
+} klaviyo_cli_t;
+
+
+int klaviyo_cli_stat(const klaviyo_cli_t *cli);
+int klaviyo_cli_check(const klaviyo_cli_t *cli);
+int klaviyo_cli_export(const klaviyo_cli_t *cli);
+int klaviyo_cli_replay(const klaviyo_cli_t *cli);
+int klaviyo_cli_repair(const klaviyo_cli_t *cli);
+
+
+/* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */
+int klaviyo_cli_error(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* whether all that was written has left; KLAVIYO_CLI_CANNOT with the error */
+int klaviyo_cli_flush(void);
+
+
+#endif /* KLAVIYO_CLI_H */

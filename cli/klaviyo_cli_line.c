@@ -1,0 +1,524 @@
+/*
+ * klaviyo-queue: lines of JSON, written and read.
+ *
+ * jansson says whether a line is JSON; what goes into the queue are the
+ * line's own bytes, so that a number keeps its digits.
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "json/klaviyo_value.h"
+#include "json/klaviyo_walk.h"
+#include "klaviyo_cli_line.h"
+
+
+/* what parse adds to the attributes, at most */
+#define KLAVIYO_CLI_LINE_ADDS                                                \
+    (sizeof(",\"unique_id\":,\"time\":,\"backfill\":true")                   \
+     + klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX) + 64)
+
+
+enum {
+    KLAVIYO_CLI_CAPTURED = 0,
+    KLAVIYO_CLI_UNIQUE_ID,
+    KLAVIYO_CLI_EVENT
+};
+
+enum {
+    KLAVIYO_CLI_PROPERTIES = 0,
+    KLAVIYO_CLI_METRIC,
+    KLAVIYO_CLI_PROFILE,
+    KLAVIYO_CLI_OWN_ID,
+    KLAVIYO_CLI_TIME,
+    KLAVIYO_CLI_VALUE,
+    KLAVIYO_CLI_CURRENCY,
+    KLAVIYO_CLI_BACKFILLED,
+    KLAVIYO_CLI_ATTRIBUTES_N
+};
+
+
+static const char *klaviyo_cli_parse_event(klaviyo_cli_pieces_t *pieces,
+    klaviyo_slice_t *line, klaviyo_slice_t *attributes, unsigned backfill,
+    klaviyo_event_t *event);
+static const char *klaviyo_cli_parse_metric(const klaviyo_slice_t *metric);
+static const char *klaviyo_cli_parse_profile(const klaviyo_slice_t *profile,
+    klaviyo_event_t *event);
+static const char *klaviyo_cli_parse_id(klaviyo_cli_pieces_t *pieces,
+    klaviyo_slice_t *id, const klaviyo_slice_t *other,
+    klaviyo_event_t *event);
+static const char *klaviyo_cli_parse_time(klaviyo_slice_t *time,
+    const klaviyo_slice_t *captured);
+static const char *klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
+    const klaviyo_slice_t *attributes, const klaviyo_slice_t *member,
+    unsigned backfill, klaviyo_event_t *event);
+static void klaviyo_cli_members(const klaviyo_slice_t *object,
+    const char *const *name, klaviyo_slice_t *member);
+static klaviyo_slice_t klaviyo_cli_member(const klaviyo_slice_t *object,
+    const char *name);
+static int klaviyo_cli_is(const klaviyo_slice_t *slice,
+    klaviyo_walk_type_e type);
+static int klaviyo_cli_says(const klaviyo_slice_t *slice, const char *text);
+static int klaviyo_cli_good_time(const klaviyo_slice_t *time);
+
+
+static const char *const  klaviyo_cli_line_names[] = {
+    "captured",
+    "unique_id",
+    "event",
+    NULL
+};
+
+static const char *const  klaviyo_cli_attributes_names[] = {
+    "properties",
+    "metric",
+    "profile",
+    "unique_id",
+    "time",
+    "value",
+    "value_currency",
+    "backfill",
+    NULL
+};
+
+static const char *const  klaviyo_cli_identifiers[] = {
+    "email",
+    "phone_number",
+    "external_id",
+    "anonymous_id",
+    "_kx",
+    NULL
+};
+
+
+void
+klaviyo_cli_line_write(FILE *out, const klaviyo_event_t *event)
+{
+    int64_t         ms;
+    uint8_t         id[klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX)];
+    uint8_t         time[KLAVIYO_TIME_LEN];
+    klaviyo_json_t  json;
+
+    klaviyo_json_init(&json, id, sizeof(id));
+    klaviyo_json_string(&json, event->unique_id, event->unique_id_len,
+                        KLAVIYO_UNIQUE_ID_MAX);
+
+    ms = (event->time > 0) ? event->time : 0;
+    klaviyo_value_format_time(time, ms / 1000);
+
+    (void) fprintf(out, "{\"captured\":\"%.19s.%03dZ\",\"unique_id\":",
+                   (char *) time, (int) (ms % 1000));
+    (void) fwrite(id, json.pos - json.start, 1, out);
+    (void) fputs(",\"event\":{\"type\":\"event\",\"attributes\":{", out);
+    (void) fwrite(event->attributes, event->attributes_len, 1, out);
+    (void) fputs(",\"profile\":{\"data\":", out);
+    (void) fwrite(event->profile, event->profile_len, 1, out);
+    (void) fputs("}}}}\n", out);
+}
+
+
+const char *
+klaviyo_cli_line_parse(klaviyo_cli_pieces_t *pieces, const uint8_t *p,
+    size_t len, unsigned backfill, klaviyo_event_t *event)
+{
+    json_t           *root;
+    klaviyo_slice_t   text, type, attributes;
+    klaviyo_slice_t   line[sizeof(klaviyo_cli_line_names) / sizeof(char *)];
+
+    if (len > KLAVIYO_CLI_LINE_MAX) {
+        return "the line is too long";
+    }
+
+    memset(event, 0, sizeof(klaviyo_event_t));
+
+    root = json_loadb((const char *) p, len, JSON_REJECT_DUPLICATES, NULL);
+
+    if (root == NULL) {
+        return "this is not one JSON object";
+    }
+
+    json_decref(root);
+
+    text.data = p;
+    text.len = klaviyo_value_trim(&text.data, len);
+
+    klaviyo_cli_members(&text, klaviyo_cli_line_names, line);
+
+    type = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "type");
+    attributes = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "attributes");
+
+    if (!klaviyo_cli_says(&type, "event")
+        || !klaviyo_cli_is(&attributes, KLAVIYO_WALK_OBJECT))
+    {
+        return "there is no \"event\" with its type and attributes";
+    }
+
+    return klaviyo_cli_parse_event(pieces, line, &attributes, backfill,
+                                   event);
+}
+
+
+static const char *
+klaviyo_cli_parse_event(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *line,
+    klaviyo_slice_t *attributes, unsigned backfill, klaviyo_event_t *event)
+{
+    unsigned         n;
+    const char      *error;
+    klaviyo_walk_t   walk;
+    klaviyo_slice_t  name, *id;
+    klaviyo_slice_t  member[KLAVIYO_CLI_ATTRIBUTES_N + 1];
+
+    klaviyo_cli_members(attributes, klaviyo_cli_attributes_names, member);
+
+    if (!klaviyo_cli_is(&member[KLAVIYO_CLI_PROPERTIES],
+                        KLAVIYO_WALK_OBJECT))
+    {
+        return "the event has no properties";
+    }
+
+    n = 0;
+    klaviyo_walk_enter(&walk, member[KLAVIYO_CLI_PROPERTIES].data,
+                       member[KLAVIYO_CLI_PROPERTIES].data
+                       + member[KLAVIYO_CLI_PROPERTIES].len);
+
+    while (klaviyo_walk_next(&walk, &name)) {
+        n++;
+    }
+
+    if (n > KLAVIYO_PROPERTIES_MAX) {
+        return "the event has too many properties";
+    }
+
+    if (member[KLAVIYO_CLI_VALUE].len
+        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_WALK_NUMBER)
+        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_WALK_NULL))
+    {
+        return "the value is not a number";
+    }
+
+    error = klaviyo_cli_parse_metric(&member[KLAVIYO_CLI_METRIC]);
+
+    if (error == NULL) {
+        error = klaviyo_cli_parse_profile(&member[KLAVIYO_CLI_PROFILE],
+                                          event);
+    }
+
+    id = &member[KLAVIYO_CLI_OWN_ID];
+
+    if (error == NULL) {
+        error = klaviyo_cli_parse_id(pieces, id, &line[KLAVIYO_CLI_UNIQUE_ID],
+                                     event);
+    }
+
+    if (error == NULL) {
+        error = klaviyo_cli_parse_time(&member[KLAVIYO_CLI_TIME],
+                                       &line[KLAVIYO_CLI_CAPTURED]);
+    }
+
+    if (error == NULL) {
+        error = klaviyo_cli_parse_pieces(pieces, attributes, member, backfill,
+                                         event);
+    }
+
+    return error;
+}
+
+
+static const char *
+klaviyo_cli_parse_metric(const klaviyo_slice_t *metric)
+{
+    int              good;
+    uint8_t         *buf;
+    klaviyo_slice_t  data, attributes, name;
+
+    data = klaviyo_cli_member(metric, "data");
+    attributes = klaviyo_cli_member(&data, "attributes");
+    name = klaviyo_cli_member(&attributes, "name");
+
+    if (!klaviyo_cli_is(&name, KLAVIYO_WALK_STRING)) {
+        return "the event has no metric";
+    }
+
+    buf = malloc(name.len);
+
+    if (buf == NULL) {
+        return "there is no memory for it";
+    }
+
+    good = klaviyo_value_is_metric(buf, klaviyo_walk_string(&name, buf));
+
+    free(buf);
+
+    return good ? NULL : "the name of the metric is empty, too long, or has "
+                         "control characters";
+}
+
+
+static const char *
+klaviyo_cli_parse_profile(const klaviyo_slice_t *profile,
+    klaviyo_event_t *event)
+{
+    unsigned          i;
+    klaviyo_slice_t   data, type, member, attributes;
+
+    data = klaviyo_cli_member(profile, "data");
+    type = klaviyo_cli_member(&data, "type");
+    attributes = klaviyo_cli_member(&data, "attributes");
+
+    if (!klaviyo_cli_says(&type, "profile")) {
+        return "the event has no profile";
+    }
+
+    if (data.len > KLAVIYO_PROFILE_MAX) {
+        return "the profile is too large";
+    }
+
+    event->profile = data.data;
+    event->profile_len = data.len;
+
+    member = klaviyo_cli_member(&data, "id");
+
+    if (klaviyo_cli_is(&member, KLAVIYO_WALK_STRING) && member.len > 2) {
+        return NULL;
+    }
+
+    for (i = 0; klaviyo_cli_identifiers[i]; i++) {
+        member = klaviyo_cli_member(&attributes, klaviyo_cli_identifiers[i]);
+
+        if (klaviyo_cli_is(&member, KLAVIYO_WALK_STRING) && member.len > 2) {
+            return NULL;
+        }
+    }
+
+    return "the profile has no identifier";
+}
+
+
+/* the same id in the line and in the event, or in one of them only */
+
+static const char *
+klaviyo_cli_parse_id(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *id,
+    const klaviyo_slice_t *other, klaviyo_event_t *event)
+{
+    size_t    len;
+    uint8_t   buf[klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX)];
+
+    if (id->len == 0) {
+        *id = *other;
+    }
+
+    if (!klaviyo_cli_is(id, KLAVIYO_WALK_STRING)) {
+        return "there is no unique_id";
+    }
+
+    if (id->len > sizeof(buf)) {
+        return "the unique_id is too long";
+    }
+
+    len = klaviyo_walk_string(id, buf);
+
+    if (len == 0 || len > KLAVIYO_UNIQUE_ID_MAX) {
+        return len ? "the unique_id is too long" : "the unique_id is empty";
+    }
+
+    if (other->len
+        && (!klaviyo_cli_is(other, KLAVIYO_WALK_STRING)
+            || !klaviyo_walk_is(other, buf, len)))
+    {
+        return "the unique_id of the line is not that of the event";
+    }
+
+    memcpy(pieces->unique_id, buf, len);
+
+    event->unique_id = pieces->unique_id;
+    event->unique_id_len = len;
+
+    return NULL;
+}
+
+
+/* an event without a time happened when it was captured, not now */
+
+static const char *
+klaviyo_cli_parse_time(klaviyo_slice_t *time, const klaviyo_slice_t *captured)
+{
+    if (time->len) {
+        return klaviyo_cli_good_time(time) ? NULL
+               : "the event's time is none that Klaviyo takes";
+    }
+
+    if (captured->len == 0) {
+        return NULL;
+    }
+
+    if (!klaviyo_cli_good_time(captured)) {
+        return "\"captured\" is not a time";
+    }
+
+    *time = *captured;
+
+    return NULL;
+}
+
+
+static int
+klaviyo_cli_good_time(const klaviyo_slice_t *text)
+{
+    int64_t          t;
+    klaviyo_slice_t  bare;
+
+    bare = *text;
+
+    if (klaviyo_cli_is(text, KLAVIYO_WALK_STRING)) {
+        bare.data++;
+        bare.len -= 2;
+    }
+
+    return klaviyo_value_time(bare.data, bare.len, (int64_t) time(NULL), &t)
+           == KLAVIYO_VALUE_OK;
+}
+
+
+/*
+ * The members of the event's attributes as they stand, without the profile;
+ * those that may have come from elsewhere are put behind.
+ */
+
+static const char *
+klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
+    const klaviyo_slice_t *attributes, const klaviyo_slice_t *member,
+    unsigned backfill, klaviyo_event_t *event)
+{
+    size_t                  size;
+    uint8_t                *p;
+    klaviyo_json_t          json;
+    klaviyo_walk_t          walk;
+    klaviyo_slice_t         name, value;
+    const klaviyo_slice_t  *id, *time;
+
+    size = attributes->len + KLAVIYO_CLI_LINE_ADDS;
+
+    if (size > pieces->size) {
+        p = realloc(pieces->attributes, size);
+
+        if (p == NULL) {
+            return "there is no memory for it";
+        }
+
+        pieces->attributes = p;
+        pieces->size = size;
+    }
+
+    id = &member[KLAVIYO_CLI_OWN_ID];
+    time = &member[KLAVIYO_CLI_TIME];
+
+    klaviyo_json_init(&json, pieces->attributes, size);
+
+    klaviyo_json_literal(&json, "\"unique_id\":");
+    klaviyo_json_raw(&json, id->data, id->len);
+
+    if (time->len) {
+        klaviyo_json_literal(&json, ",\"time\":");
+        klaviyo_json_raw(&json, time->data, time->len);
+    }
+
+    if (backfill) {
+        klaviyo_json_literal(&json, ",\"backfill\":true");
+    }
+
+    klaviyo_walk_enter(&walk, attributes->data,
+                       attributes->data + attributes->len);
+
+    while (klaviyo_walk_next(&walk, &name)) {
+        klaviyo_walk_value(&walk, &value);
+
+        if (klaviyo_cli_says(&name, "profile")
+            || klaviyo_cli_says(&name, "unique_id")
+            || klaviyo_cli_says(&name, "time")
+            || (backfill && klaviyo_cli_says(&name, "backfill")))
+        {
+            continue;
+        }
+
+        klaviyo_json_literal(&json, ",");
+        klaviyo_json_raw(&json, name.data, name.len);
+        klaviyo_json_literal(&json, ":");
+        klaviyo_json_raw(&json, value.data, value.len);
+    }
+
+    if (json.overflow) {
+        return "the event is too large";
+    }
+
+    event->attributes = json.start;
+    event->attributes_len = json.pos - json.start;
+
+    return NULL;
+}
+
+
+/* each named member's value, or an empty slice; names end with a NULL */
+
+static void
+klaviyo_cli_members(const klaviyo_slice_t *object, const char *const *name,
+    klaviyo_slice_t *member)
+{
+    unsigned         i;
+    klaviyo_walk_t   walk;
+    klaviyo_slice_t  found, value;
+
+    for (i = 0; name[i]; i++) {
+        member[i].data = NULL;
+        member[i].len = 0;
+    }
+
+    if (!klaviyo_cli_is(object, KLAVIYO_WALK_OBJECT)) {
+        return;
+    }
+
+    klaviyo_walk_enter(&walk, object->data, object->data + object->len);
+
+    while (klaviyo_walk_next(&walk, &found)) {
+        klaviyo_walk_value(&walk, &value);
+
+        for (i = 0; name[i]; i++) {
+            if (klaviyo_cli_says(&found, name[i])) {
+                member[i] = value;
+            }
+        }
+    }
+}
+
+
+static klaviyo_slice_t
+klaviyo_cli_member(const klaviyo_slice_t *object, const char *name)
+{
+    const char       *names[2];
+    klaviyo_slice_t   member;
+
+    names[0] = name;
+    names[1] = NULL;
+
+    klaviyo_cli_members(object, names, &member);
+
+    return member;
+}
+
+
+static int
+klaviyo_cli_is(const klaviyo_slice_t *slice, klaviyo_walk_type_e type)
+{
+    return slice->len != 0 && klaviyo_walk_type(slice->data) == type;
+}
+
+
+static int
+klaviyo_cli_says(const klaviyo_slice_t *slice, const char *text)
+{
+    return klaviyo_cli_is(slice, KLAVIYO_WALK_STRING)
+           && klaviyo_walk_is(slice, text, strlen(text));
+}

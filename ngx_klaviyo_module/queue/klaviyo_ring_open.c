@@ -1,0 +1,360 @@
+/*
+ * The queue room: a ring opened by a guest.
+ *
+ * Who only looks takes no lock: one on byte 0 would keep an nginx that starts
+ * at this moment from finding itself alone, and from bringing the ring in
+ * order.  Who joins follows the protocol of klaviyo_ring_file.c.  Who seizes
+ * keeps both locks, so that nobody can attach.
+ *
+ * Plain C.  May touch the ring's file and mapping.
+ */
+
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "klaviyo_ring_open.h"
+#include "klaviyo_ring_private.h"
+
+
+#define KLAVIYO_RING_OPEN_WAIT  2000   /* ms */
+
+
+static klaviyo_ring_rc_e klaviyo_ring_open_look(klaviyo_ring_t *ring,
+    const struct stat *st, char *error);
+static klaviyo_ring_rc_e klaviyo_ring_open_join(klaviyo_ring_t *ring,
+    char *error);
+static klaviyo_ring_rc_e klaviyo_ring_open_seize(klaviyo_ring_t *ring,
+    char *error);
+static klaviyo_ring_rc_e klaviyo_ring_open_locked(klaviyo_ring_t *ring,
+    char *error);
+static klaviyo_ring_rc_e klaviyo_ring_open_map(klaviyo_ring_t *ring, int prot,
+    char *error);
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_open(klaviyo_ring_t **ring, const char *path,
+    klaviyo_ring_open_e how, char *error)
+{
+    size_t              dir_len;
+    const char         *name, *dir;
+    struct stat         st;
+    klaviyo_ring_t     *r;
+    klaviyo_ring_rc_e   rc;
+
+    *ring = NULL;
+    error[0] = '\0';
+
+    name = strrchr(path, '/');
+    name = name ? name + 1 : path;
+    dir = path;
+    dir_len = name - path;
+
+    if (name[0] == '\0' || strlen(path) > PATH_MAX - 64) {
+        return klaviyo_ring_error(error, "\"%.64s\" is not the path of a "
+                                  "file", path);
+    }
+
+    if (dir_len == 0) {
+        dir = ".";
+        dir_len = 1;
+    }
+
+    r = klaviyo_ring_new(dir, dir_len, name, error);
+
+    if (r == NULL) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    r->dir_fd = open(r->dir, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (r->dir_fd == -1
+        || fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+    {
+        rc = (errno == ENOENT) ? KLAVIYO_RING_EMPTY : KLAVIYO_RING_ERROR;
+        (void) klaviyo_ring_error(error, "open() \"%s\" failed (%d: %m)",
+                                  r->path, errno);
+
+    } else {
+        r->owner = st.st_uid;
+
+        switch (how) {
+
+        case KLAVIYO_RING_JOIN:
+            rc = klaviyo_ring_open_join(r, error);
+            break;
+
+        case KLAVIYO_RING_SEIZE:
+            rc = klaviyo_ring_open_seize(r, error);
+            break;
+
+        default: /* KLAVIYO_RING_LOOK */
+            rc = klaviyo_ring_open_look(r, &st, error);
+            break;
+        }
+    }
+
+    if (rc != KLAVIYO_RING_OK) {
+        klaviyo_ring_detach(r);
+        return rc;
+    }
+
+    *ring = r;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_look(klaviyo_ring_t *ring, const struct stat *st,
+    char *error)
+{
+    klaviyo_ring_rc_e  rc;
+
+    rc = klaviyo_ring_check_stat(ring, ring->name, st, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    ring->fd = openat(ring->dir_fd, ring->name,
+                      O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY);
+
+    if (ring->fd == -1) {
+        return klaviyo_ring_error(error, "open() \"%s\" failed (%d: %m)",
+                                  ring->path, errno);
+    }
+
+    return klaviyo_ring_open_map(ring, PROT_READ, error);
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_join(klaviyo_ring_t *ring, char *error)
+{
+    char               lock[PATH_MAX];
+    struct stat        st;
+    klaviyo_ring_rc_e  rc;
+
+    /* whoever has used this ring has left its lock file, and none is made */
+
+    (void) snprintf(lock, sizeof(lock), "%s.lock", ring->name);
+
+    if (fstatat(ring->dir_fd, lock, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+        return klaviyo_ring_error(error, "\"%s.lock\" is missing (%d: %m): "
+                                  "start nginx with this queue first",
+                                  ring->path, errno);
+    }
+
+    rc = klaviyo_ring_open_locked(ring, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (klaviyo_ring_check(ring) != KLAVIYO_RING_GOOD) {
+        return klaviyo_ring_error(error, "\"%s\" is damaged, or of another "
+                                  "version", ring->path);
+    }
+
+    rc = klaviyo_ring_open_map(ring, PROT_READ|PROT_WRITE, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (ring->alone
+        && klaviyo_ring_recover(ring, error) != KLAVIYO_RING_OK)
+    {
+        return klaviyo_ring_error(error, "\"%s\" is damaged", ring->path);
+    }
+
+    if (klaviyo_ring_byte_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED)
+        != 0)
+    {
+        return klaviyo_ring_error(error, "\"%s\" cannot be locked",
+                                  ring->path);
+    }
+
+    (void) close(ring->lock_fd);
+    ring->lock_fd = -1;
+
+    return KLAVIYO_RING_OK;
+}
+
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_seize(klaviyo_ring_t *ring, char *error)
+{
+    klaviyo_ring_rc_e  rc;
+
+    rc = klaviyo_ring_open_locked(ring, error);
+
+    if (rc != KLAVIYO_RING_OK) {
+        return rc;
+    }
+
+    if (!ring->alone) {
+        (void) klaviyo_ring_error(error, "\"%s\" is in use: stop nginx first",
+                                  ring->path);
+        return KLAVIYO_RING_BUSY;
+    }
+
+    return klaviyo_ring_open_map(ring, PROT_READ, error);
+}
+
+
+/* The lock file, if there is one, the ring, and its byte 0. */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_locked(klaviyo_ring_t *ring, char *error)
+{
+    int                rc;
+    char               lock[PATH_MAX];
+    struct stat        st;
+    klaviyo_ring_rc_e  opened;
+
+    (void) snprintf(lock, sizeof(lock), "%s.lock", ring->name);
+
+    if (fstatat(ring->dir_fd, lock, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        opened = klaviyo_ring_open_lock(ring, lock, KLAVIYO_RING_OPEN_WAIT,
+                                        error);
+
+        if (opened != KLAVIYO_RING_OK) {
+            return opened;
+        }
+    }
+
+    opened = klaviyo_ring_open_at(ring, ring->name, 0, &ring->fd, error);
+
+    if (opened == KLAVIYO_RING_EMPTY) {
+        (void) klaviyo_ring_error(error, "\"%s\" is gone", ring->path);
+    }
+
+    if (opened != KLAVIYO_RING_OK) {
+        return opened;
+    }
+
+    rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
+    ring->alone = (rc == 0);
+
+    if (rc == EAGAIN || rc == EACCES) {
+        rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK,
+                                    KLAVIYO_RING_LOCK_ATTACHED);
+    }
+
+    /* refused as well: somebody else has seized it */
+
+    if (rc != 0) {
+        errno = rc;
+        return klaviyo_ring_error(error, "fcntl(F_OFD_SETLK) \"%s\" failed "
+                                  "(%d: %m)", ring->path, rc);
+    }
+
+    return KLAVIYO_RING_OK;
+}
+
+
+/* A damaged header leaves the size of the file to go by. */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_open_map(klaviyo_ring_t *ring, int prot, char *error)
+{
+    void         *map;
+    struct stat   st;
+
+    switch (klaviyo_ring_check(ring)) {
+
+    case KLAVIYO_RING_GOOD:
+        break;
+
+    case KLAVIYO_RING_FOREIGN:
+        return klaviyo_ring_error(error, "\"%s\" has another version of its "
+                                  "format (%u, this is %d)", ring->path,
+                                  ring->fixed.version, KLAVIYO_RING_VERSION);
+
+    default: /* KLAVIYO_RING_CORRUPT */
+
+        if (fstat(ring->fd, &st) == -1
+            || st.st_size < KLAVIYO_RING_RECORDS + KLAVIYO_RING_PAGE
+            || (uint64_t) st.st_size > SIZE_MAX / 2)
+        {
+            return klaviyo_ring_error(error, "\"%s\" has no room for a "
+                                      "record", ring->path);
+        }
+
+        ring->fixed.capacity = ((uint64_t) st.st_size - KLAVIYO_RING_RECORDS)
+                               / 16 * 16;
+        break;
+    }
+
+    ring->map_size = KLAVIYO_RING_RECORDS + ring->fixed.capacity;
+
+    map = mmap(NULL, ring->map_size, prot, MAP_SHARED, ring->fd, 0);
+
+    if (map == MAP_FAILED) {
+        return klaviyo_ring_error(error, "mmap() \"%s\" failed (%d: %m)",
+                                  ring->path, errno);
+    }
+
+    /* personal data stays out of core files */
+
+    (void) madvise(map, ring->map_size, MADV_DONTDUMP);
+
+    ring->map = map;
+    klaviyo_ring_guard_add(ring);
+    klaviyo_ring_place(ring);
+
+    return KLAVIYO_RING_OK;
+}
+
+
+int
+klaviyo_ring_in_use(const klaviyo_ring_t *ring)
+{
+    struct flock  fl;
+
+    memset(&fl, 0, sizeof(struct flock));
+    fl.l_type = F_WRLCK;
+    fl.l_whence = SEEK_SET;
+    fl.l_start = KLAVIYO_RING_LOCK_ATTACHED;
+    fl.l_len = 1;
+
+    return fcntl(ring->fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_move_aside(klaviyo_ring_t *ring, char *to, char *error)
+{
+    int          n;
+    time_t       now;
+    struct stat  st;
+
+    now = time(NULL);
+
+    for (n = 0; n < 1000; n++) {
+        (void) snprintf(to, PATH_MAX, "%s.corrupt-%lld-%d", ring->name,
+                        (long long) now, n);
+
+        if (fstatat(ring->dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            continue;
+        }
+
+        if (renameat(ring->dir_fd, ring->name, ring->dir_fd, to) == 0) {
+            return KLAVIYO_RING_OK;
+        }
+
+        break;
+    }
+
+    return klaviyo_ring_error(error, "rename() \"%s\" to \"%s\" failed "
+                              "(%d: %m)", ring->path, to, errno);
+}
