@@ -117,7 +117,7 @@ subtest 'a healthy system writes nothing' => sub {
     my $t = start(account => $queue);
     my $from = $sent + 1;
 
-    hits($t, 100);
+    hits($t, 40);
     all_once($t, $from, 'healthy');
     is segments($t->spool), 0, 'no segment';
     is $t->account('shop')->{spool}{events_written}, 0, 'nothing written';
@@ -234,7 +234,7 @@ subtest 'reloads, and another size of the ring' => sub {
 
 subtest 'the spool is full' => sub {
     for my $full (qw(drop_newest drop_oldest)) {
-        my $t = start(account => "queue %%QUEUE%% size=256k full=$full;"
+        my $t = start(account => "queue %%QUEUE%% size=1m full=$full;"
                                  . ' spool %%SPOOL%% size=4m;',
             http => $http . 'klaviyo_property Two ' . 'y' x 3000 . ';'
                     . 'klaviyo_property Three ' . 'z' x 3000 . ';');

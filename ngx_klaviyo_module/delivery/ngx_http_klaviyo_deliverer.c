@@ -199,13 +199,10 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_klaviyo_deliverer_verify(ngx_http_klaviyo_deliverer_t *deliverer)
 {
-    char  error[KLAVIYO_RING_ERROR_MAX];
+    char               error[KLAVIYO_RING_ERROR_MAX];
+    klaviyo_ring_rc_e  rc;
 
-    if (klaviyo_ring_verify(deliverer->account->ring, error)
-        == KLAVIYO_RING_OK)
-    {
-        return NGX_OK;
-    }
+    rc = klaviyo_ring_verify(deliverer->account->ring, error);
 
     if (error[0]) {
         ngx_log_error(NGX_LOG_CRIT, deliverer->event.log, 0,
@@ -213,13 +210,14 @@ ngx_http_klaviyo_deliverer_verify(ngx_http_klaviyo_deliverer_t *deliverer)
                       &deliverer->account->name, error);
     }
 
-    return NGX_DECLINED;
+    return rc == KLAVIYO_RING_OK ? NGX_OK : NGX_DECLINED;
 }
 
 
 static void
 ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
 {
+    ngx_uint_t                   settled;
     ngx_http_klaviyo_account_t  *account;
 
     account = deliverer->account;
@@ -229,8 +227,16 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
         return;
     }
 
+    /*
+     * What an old ring has in the spool is adopted before the rest of it is
+     * taken over; until then it is only attached.
+     */
+
+    settled = deliverer->spooler
+              && ngx_http_klaviyo_spooler_settled(deliverer->spooler);
+
     (void) klaviyo_ring_drain(account->ring, deliverer->lease.epoch,
-                              NGX_HTTP_KLAVIYO_DRAIN);
+                              settled ? NGX_HTTP_KLAVIYO_DRAIN : 0);
 
     if (ngx_http_klaviyo_holder_run(&deliverer->holder)) {
         deliverer->next_tick = ngx_current_msec + NGX_HTTP_KLAVIYO_SOON;

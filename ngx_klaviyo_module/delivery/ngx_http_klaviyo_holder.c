@@ -28,22 +28,24 @@ ngx_http_klaviyo_holder_init(ngx_http_klaviyo_holder_t *holder,
 void
 ngx_http_klaviyo_holder_verify(ngx_http_klaviyo_holder_t *holder)
 {
-    char  error[KLAVIYO_RING_ERROR_MAX];
+    char               error[KLAVIYO_RING_ERROR_MAX];
+    klaviyo_ring_rc_e  rc;
 
-    if (holder->account->hold_ring == NULL
-        || klaviyo_ring_verify(holder->account->hold_ring, error)
-           == KLAVIYO_RING_OK)
-    {
+    if (holder->account->hold_ring == NULL) {
         return;
     }
 
+    rc = klaviyo_ring_verify(holder->account->hold_ring, error);
+
     if (error[0]) {
         ngx_log_error(NGX_LOG_CRIT, holder->log, 0,
-                      "klaviyo account \"%V\": %s, no event can wait for its "
-                      "visitor", &holder->account->name, error);
+                      "events of klaviyo account \"%V\" that wait for their "
+                      "visitor: %s", &holder->account->name, error);
     }
 
-    ngx_http_klaviyo_holder_close(holder);
+    if (rc != KLAVIYO_RING_OK) {
+        ngx_http_klaviyo_holder_close(holder);
+    }
 }
 
 

@@ -98,6 +98,13 @@ ngx_http_klaviyo_spooler_feed(ngx_http_klaviyo_spooler_t *spooler)
 
 
 ngx_uint_t
+ngx_http_klaviyo_spooler_settled(ngx_http_klaviyo_spooler_t *spooler)
+{
+    return spooler->disk == NULL || spooler->settled;
+}
+
+
+ngx_uint_t
 ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler)
 {
     klaviyo_ring_span_t  span;
@@ -107,7 +114,7 @@ ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler)
         return 0;
     }
 
-    if (spooler->disk == NULL || spooler->settled) {
+    if (ngx_http_klaviyo_spooler_settled(spooler)) {
         return 1;
     }
 

@@ -36,6 +36,10 @@ void ngx_http_klaviyo_spooler_destroy(ngx_http_klaviyo_spooler_t *spooler);
  */
 ngx_uint_t ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler);
 
+/* 1: nothing else has a claim on what the spool holds, or there is no spool */
+ngx_uint_t ngx_http_klaviyo_spooler_settled(
+    ngx_http_klaviyo_spooler_t *spooler);
+
 /* what there is to do now; returns the milliseconds until there may be more */
 ngx_msec_t ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler);
 

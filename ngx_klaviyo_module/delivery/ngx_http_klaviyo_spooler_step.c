@@ -128,9 +128,15 @@ ngx_http_klaviyo_spooler_due(ngx_http_klaviyo_spooler_t *spooler,
         return 1;
     }
 
-    if (spooler->account->spool_sync == 0
-        || spooler->copied.position == span->end.position)
-    {
+    if (spooler->copied.position == span->end.position) {
+        return 0;
+    }
+
+    if (span->removed) {
+        return 1;
+    }
+
+    if (spooler->account->spool_sync == 0) {
         return 0;
     }
 

@@ -111,6 +111,8 @@ typedef struct {
     uint64_t          used;
     unsigned          rebooted;  /* 1: the machine has been since, and what */
                                  /* is in the ring may be damaged           */
+    unsigned          removed;   /* 1: the file has no name any more, and   */
+                                 /* ends with the processes that have it    */
 } klaviyo_ring_span_t;
 
 
@@ -168,10 +170,12 @@ int klaviyo_ring_alone(klaviyo_ring_t *ring);
 void klaviyo_ring_detach(klaviyo_ring_t *ring);
 
 /*
- * Each worker, each second: compares size, link count and header of the file
- * with what was mapped.  KLAVIYO_RING_DETACHED from then on, for every call;
- * the first call that finds it says so in `error`.  For what happens within
- * this second see klaviyo_ring_guard.h.
+ * Each worker, each second: compares size and name of the file with what was
+ * mapped.  Truncated or written over: KLAVIYO_RING_DETACHED from then on, for
+ * every call, in place of a SIGBUS.  Removed or replaced: OK, the mapping is
+ * as good as before, and the spool should have what is in it.  The first call
+ * that finds either says so in `error`.  For what happens within this second
+ * see klaviyo_ring_guard.h.
  */
 klaviyo_ring_rc_e klaviyo_ring_verify(klaviyo_ring_t *ring, char *error);
 

@@ -179,22 +179,31 @@ klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
     error[0] = '\0';
     what = "truncated";
     whole = 0;
+    st.st_nlink = 1;
 
-    if (fstat(ring->fd, &st) == 0) {
-
-        if (st.st_nlink == 0) {
-            what = "removed";
-
-        } else if ((uint64_t) st.st_size >= ring->map_size
-                   && !klaviyo_ring_detached(ring))
-        {
-            what = "written over";
-            whole = (memcmp(ring->map, &ring->fixed,
-                            sizeof(klaviyo_ring_fixed_t)) == 0);
-        }
+    if (fstat(ring->fd, &st) == 0
+        && (uint64_t) st.st_size >= ring->map_size
+        && !klaviyo_ring_detached(ring))
+    {
+        what = "written over";
+        whole = (memcmp(ring->map, &ring->fixed,
+                        sizeof(klaviyo_ring_fixed_t)) == 0);
     }
 
     if (whole && !klaviyo_ring_detached(ring)) {
+
+        /* the mapping outlives the name */
+
+        if (st.st_nlink == 0
+            && __atomic_exchange_n(&ring->common->removed, 1,
+                                   __ATOMIC_RELAXED) == 0)
+        {
+            (void) klaviyo_ring_error(error, "\"%s\" was removed while in "
+                                      "use, nothing is lost as long as nginx "
+                                      "runs: reload it to make the file anew",
+                                      ring->path);
+        }
+
         return KLAVIYO_RING_OK;
     }
 

@@ -25,6 +25,7 @@ typedef struct {
                                          /* more                            */
     uint64_t                 lost;       /* events since then               */
     uint64_t                 told;       /* somebody has told of it         */
+    uint64_t                 removed;    /* the file has no name any more   */
 } klaviyo_ring_common_t;
 
 

@@ -381,7 +381,7 @@ test_memory(void)
 
 
 static void
-test_detached(const char *how)
+test_truncated(void)
 {
     int                 fd;
     uint8_t             buf[16384];
@@ -399,18 +399,13 @@ test_detached(const char *how)
 
     is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_OK, "whole");
 
-    if (strcmp(how, "truncated") == 0) {
-        fd = open(ring_path, O_RDWR);
-        ok(ftruncate(fd, 100) == 0, "truncate it");
-        close(fd);
-
-    } else {
-        ok(unlink(ring_path) == 0, "remove it");
-    }
+    fd = open(ring_path, O_RDWR);
+    ok(ftruncate(fd, 100) == 0, "truncate it");
+    close(fd);
 
     is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_DETACHED,
-           "%s: detached", how);
-    ok(strstr(ring_error, how) && strstr(ring_error, ring_path),
+           "detached");
+    ok(strstr(ring_error, "truncated") && strstr(ring_error, ring_path),
        "says so: %s", ring_error);
     klaviyo_ring_verify(ring, ring_error);
     is_str(ring_error, "", "once");
@@ -438,6 +433,48 @@ test_detached(const char *how)
     ok(ring != NULL, "a reload makes a new one");
     is_int(ring_append(ring, 1, 1, 100), KLAVIYO_RING_OK, "that works");
     ring_equation(ring, "in the new one");
+    klaviyo_ring_detach(ring);
+}
+
+
+/* the file has no name any more: the mapping is as good as before */
+
+static void
+test_removed(void)
+{
+    uint8_t              buf[16384];
+    klaviyo_ring_t      *ring;
+    klaviyo_cursor_t     cursor;
+    klaviyo_record_t     record;
+    klaviyo_ring_span_t  span;
+
+    ring = ring_open(RING_SIZE, 0);
+
+    ring_append(ring, 1, 1, 100);
+    klaviyo_ring_first(ring, &cursor);
+
+    ok(unlink(ring_path) == 0, "remove it");
+
+    is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_OK, "verify");
+    ok(strstr(ring_error, "removed") && strstr(ring_error, ring_path),
+       "says so: %s", ring_error);
+    is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_OK, "again");
+    is_str(ring_error, "", "once");
+
+    is_int(klaviyo_ring_span(ring, &span), KLAVIYO_RING_OK, "span");
+    is_int(span.removed, 1, "removed");
+
+    is_int(ring_append(ring, 2, 1, 100), KLAVIYO_RING_OK, "append");
+    is_int(klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record),
+           KLAVIYO_RING_OK, "read");
+    ring_equation(ring, "goes on");
+
+    klaviyo_ring_detach(ring);
+
+    ring = ring_open(RING_SIZE, 0);
+    is_int(klaviyo_ring_span(ring, &span), KLAVIYO_RING_OK, "a new one");
+    is_int(span.removed, 0, "has its name");
+    is_int(ring_append(ring, 1, 1, 100), KLAVIYO_RING_OK, "works");
     klaviyo_ring_detach(ring);
 }
 
@@ -657,8 +694,8 @@ main(void)
     ring_cleanup();
 
     ring_folder();
-    test_detached("truncated");
-    test_detached("removed");
+    test_truncated();
+    test_removed();
     test_paths();
     ring_cleanup();
 

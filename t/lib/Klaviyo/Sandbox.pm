@@ -25,8 +25,8 @@ package Klaviyo::Sandbox;
 #   POST   /_sandbox/settings   {"keep_alive_timeout": s, "max_requests": n}
 #
 # A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk"),
-# "skip" (let so many through first) and "times" (0: until cleared).  The first
-# fault in the list that is due takes the request:
+# "account" (its name), "skip" (let so many through first) and "times" (0:
+# until cleared).  The first fault in the list that is due takes the request:
 #
 #   status  "status", "retry_after" (a number, any text, or {"date": s}),
 #           "body" ("json", "html", "empty", any text), "size" (pad the body
@@ -35,7 +35,9 @@ package Klaviyo::Sandbox;
 #   hang    never answers; "process": true records first
 #   slow    answers after "seconds"; the events are recorded at once
 #   lost    records, then closes without an answer; "reset": true by RST
-#   raw     answers the bytes "bytes" and closes
+#   raw     answers the bytes "bytes" and closes; "process": records first;
+#           "drip": so many seconds for each byte; "after": seconds before it
+#           closes; "reset": by RST
 #   refuse  400 (or "status") when an event matches "match" {"metric",
 #           "unique_id", "email", "properties": {name: pattern}}; "pointer":
 #           see Faults.pm; "errors": at most so many at once
@@ -253,7 +255,7 @@ sub _api ($c) {
             . "$taken->{retry_after} seconds.");
     }
 
-    my $fault = $self->faults->take($endpoint, 0);
+    my $fault = $self->faults->take($endpoint, 0, $key->{account});
 
     return _fail($c, $endpoint, $fault) if $fault;
 
@@ -344,7 +346,8 @@ sub _process ($self, $c, $endpoint) {
                       detail => 'At most 200 metrics.'}];
     }
 
-    my ($fault, @hit) = $self->faults->refused($endpoint, $items);
+    my ($fault, @hit) = $self->faults->refused($endpoint, $items,
+        $key->{account});
 
     if ($fault) {
         my $n      = 0;
@@ -406,23 +409,18 @@ sub _fail ($c, $endpoint, $fault) {
         return _cut($c->tx, 1);
     }
 
-    if ($kind eq 'raw') {
-        my $bytes  = $fault->{bytes} // '';
-        my $stream = Mojo::IOLoop->stream($c->tx->connection);
-
-        utf8::encode($bytes);
-        $c->render_later;
-        $self->store->answered($request, 0);
-        $stream->on(drain => sub ($stream) { $stream->close });
-        $stream->write($bytes);
-        return;
-    }
-
     my ($status, $errors);
 
     if ($kind eq 'slow' || $kind eq 'lost' || $fault->{process}) {
         ($status, $errors) = $self->_process($c, $endpoint);
         $request->{processed} = $status;
+    }
+
+    if ($kind eq 'raw') {
+        $c->render_later;
+        $c->inactivity_timeout(0);
+        $self->store->answered($request, 0);
+        return _raw($c->tx, $fault);
     }
 
     if ($kind eq 'lost') {
@@ -503,6 +501,40 @@ sub _fail ($c, $endpoint, $fault) {
     $self->store->answered($request, $status);
 
     return $c->render(data => $body, status => $status);
+}
+
+
+# bytes as they are, at once or one by one, then the end of the connection
+
+sub _raw ($tx, $fault) {
+    my $stream = Mojo::IOLoop->stream($tx->connection) or return;
+    my $bytes  = $fault->{bytes} // '';
+    my $end    = sub {
+        return _cut($tx, $fault->{reset}) if !$fault->{after};
+        Mojo::IOLoop->timer($fault->{after} => sub {
+            _cut($tx, $fault->{reset});
+        });
+    };
+
+    utf8::encode($bytes);
+
+    if (!$fault->{drip}) {
+        return $end->() if $bytes eq '';
+
+        $stream->once(drain => $end);
+        return $stream->write($bytes);
+    }
+
+    my $next = sub ($next) {
+        my $stream = Mojo::IOLoop->stream($tx->connection) or return;
+
+        return $end->() if $bytes eq '';
+
+        $stream->write(substr $bytes, 0, 1, '');
+        Mojo::IOLoop->timer($fault->{drip} => sub { $next->($next) });
+    };
+
+    return $next->($next);
 }
 
 

@@ -63,14 +63,17 @@ sub clear {
 sub list { return $_[0]{list} }
 
 
-# the fault for this request, if any; `early`: before its body was read
+# the fault for this request, if any; `early`: before its body was read, and
+# before it is known whose it is
 sub take {
-    my ($self, $endpoint, $early) = @_;
+    my ($self, $endpoint, $early, $account) = @_;
 
     for my $fault (@{ $self->{list} }) {
         next if $fault->{kind} eq 'refuse';
         next if ($fault->{at} // '') eq 'headers' xor $early;
         next if defined $fault->{endpoint} && $fault->{endpoint} ne $endpoint;
+        next if defined $fault->{account}
+            && $fault->{account} ne ($account // '');
         next if !_due($fault);
 
         return $fault;
@@ -82,10 +85,11 @@ sub take {
 
 # [event, fault] for each of these events that is to be refused
 sub refused {
-    my ($self, $endpoint, $events) = @_;
+    my ($self, $endpoint, $events, $account) = @_;
 
     for my $fault (grep { $_->{kind} eq 'refuse' } @{ $self->{list} }) {
         next if defined $fault->{endpoint} && $fault->{endpoint} ne $endpoint;
+        next if defined $fault->{account} && $fault->{account} ne $account;
 
         my @hit = grep { _matches($fault->{match}, $_) } @$events;
 
