@@ -6,6 +6,8 @@
  *     capture/    request → event
  *     queue/      event → record
  *     delivery/   records → Klaviyo
+ *     gateway/    requests → any endpoint of Klaviyo's
+ *     webhook/    calls that Klaviyo signed
  *     status/     what became of them
  */
 
@@ -16,8 +18,10 @@
 #include "delivery/ngx_http_klaviyo_deliverer.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
+#include "gateway/ngx_http_klaviyo_pass.h"
 #include "queue/klaviyo_ring_guard.h"
 #include "status/ngx_http_klaviyo_status.h"
+#include "webhook/ngx_http_klaviyo_webhook.h"
 
 
 #define NGX_HTTP_KLAVIYO_LEVELS                                              \
@@ -126,6 +130,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_enrich"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_enrich,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_json"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
       ngx_http_klaviyo_part,
@@ -146,6 +157,34 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_klaviyo_loc_conf_t, request_body),
       NULL },
+
+    { ngx_string("klaviyo_webhook"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_klaviyo_webhook,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_pass"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_pass_timeout"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, location.pass_timeout),
+      &ngx_http_klaviyo_pass_timeout_post },
+
+    { ngx_string("klaviyo_pass_connections"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t, location.pass_connections),
+      &ngx_http_klaviyo_pass_connections_bounds },
 
     { ngx_string("klaviyo_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
@@ -200,6 +239,10 @@ ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf)
         }
     }
 
+    if (ngx_http_klaviyo_webhook_variables(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_klaviyo_capture_variables(cf);
 }
 
@@ -215,8 +258,11 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     ngx_http_klaviyo_kx_cookie_init(kmcf);
 
+    ngx_http_klaviyo_enrich_init(kmcf);
+
     if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
         || ngx_http_klaviyo_body_init(cf) != NGX_OK
+        || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
         || ngx_http_klaviyo_bots_init(cf, kmcf) != NGX_OK)
     {
@@ -256,18 +302,46 @@ ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf)
 static void *
 ngx_http_klaviyo_create_loc_conf(ngx_conf_t *cf)
 {
-    return ngx_http_klaviyo_capture_create_conf(cf);
+    ngx_http_klaviyo_loc_conf_t  *conf;
+
+    conf = ngx_http_klaviyo_capture_create_conf(cf);
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->location.webhook = NGX_CONF_UNSET_PTR;
+
+    ngx_http_klaviyo_pass_unset(&conf->location);
+
+    return conf;
 }
 
 
 static char *
 ngx_http_klaviyo_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    ngx_http_klaviyo_loc_conf_t *prev = parent;
+    ngx_http_klaviyo_loc_conf_t *conf = child;
+
     ngx_http_klaviyo_main_conf_t  *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
 
-    return ngx_http_klaviyo_capture_merge_conf(cf, kmcf, parent, child);
+    if (ngx_http_klaviyo_capture_merge_conf(cf, kmcf, prev, conf)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_klaviyo_pass_merge(cf, kmcf, &prev->location,
+                                    &conf->location, &conf->account)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_klaviyo_webhook_merge(cf, kmcf, &prev->location,
+                                          &conf->location, &conf->account);
 }
 
 
@@ -326,6 +400,7 @@ ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_http_klaviyo_pass_exit_process();
     ngx_http_klaviyo_deliverer_exit_process(cycle);
 
     (void) ngx_http_klaviyo_job_exit_process(NGX_HTTP_KLAVIYO_JOB_EXIT);

@@ -13,12 +13,15 @@ use lib 't/lib';
 use Klaviyo::Test;
 
 use Cwd            qw(abs_path);
+use Digest::SHA    qw(hmac_sha256_hex);
 use File::Basename qw(dirname);
 use MIME::Base64   qw(encode_base64);
 use Mojo::JSON     qw(decode_json encode_json);
+use POSIX          ();
 
 my $root = dirname(abs_path(__FILE__)) . '/..';
 my $text = text("$root/docs/cookbook.md");
+my $modules = '/usr/lib/nginx/modules';
 my $kx   = 'aZ-0_9=.ABC123';
 
 my (%recipe, %run, $t, $seen);
@@ -125,7 +128,7 @@ sub recipe {
     batch linger=20ms;
     retry min=50ms max=1s;
 }gm;
-        $part{http} =~ s{/etc/nginx/klaviyo/}{%%DIR%%/klaviyo/}g;
+        s{/etc/nginx/klaviyo/}{%%DIR%%/klaviyo/}g for values %part;
         $part{http} =~ s{/var/cache/nginx/}{%%DIR%%/}g;
         $part{http} =~ s{127\.0\.0\.1:8080}{127.0.0.1:%%PORT_APP%%}g;
         $part{http} .= "upstream app { server 127.0.0.1:%%PORT_APP%%; }\n"
@@ -145,12 +148,20 @@ sub recipe {
             account => $own ? undef : 'batch linger=20ms;',
             http    => $part{http} . application($say),
             server  => $part{server},
+            main    => $blocks->{js}
+                ? "load_module $modules/ngx_http_js_module.so;" : '',
         );
 
         for (['shop', ''], ['north', '_n'], ['south', '_s']) {
             $t->file("klaviyo/$_->[0].key",
                 "pk_test_0123456789abcdef$_->[1]\n", 0600);
         }
+
+        $t->file("klaviyo/webhook.secret$_", "whsec_0123$_\n", 0600)
+            for '', '.new';
+        $t->file('page.html', $blocks->{html}[0] // '');
+        $t->file('klaviyo/klaviyo.js', $blocks->{js}[0] // '');
+        $t->file('known.json', $blocks->{json}[0] // '');
 
         $seen = 0;
         $t->start;
@@ -162,10 +173,13 @@ sub recipe {
 
 # The application: says what the recipe shows, in answers of 200 or what
 # X-Answer of the request asks for; nothing of it when that is "bare", and a
-# redirect back when it is "form".
+# redirect back when it is "form"; the ```html block when it is "page".  Below
+# /internal/ it says what the ```json block does.
 
 sub application {
     my ($say) = @_;
+
+    my $told = '$http_x_klaviyo_topic$http_x_klaviyo_webhook_id';
 
     return <<"END";
 
@@ -178,6 +192,11 @@ server {
 
     location / {
         error_page 418 = \@bare;
+        error_page 419 = \@page;
+
+        if (\$http_x_answer = page) {
+            return 419;
+        }
 
         if (\$http_x_answer = bare) {
             return 418;
@@ -199,8 +218,18 @@ server {
             return 404;
         }
 
-        return 200 "\$request_uri \$http_x_klaviyo_event_id\\n";
+        return 200 "\$request_uri \$http_x_klaviyo_event_id$told\\n";
 $say    }
+
+    location /internal/ {
+        root %%DIR%%;
+        try_files /known.json =404;
+    }
+
+    location \@page {
+        root %%DIR%%;
+        try_files /page.html =404;
+    }
 
     location \@bare {
         return 200 "bare\\n";
@@ -621,6 +650,141 @@ recipe 'Order webhook' => sub {
             ShippingAddress => $order->{shipping},
         },
     };
+};
+
+
+recipe 'Klaviyo\'s webhooks' => sub {
+    my ($blocks) = @_;
+
+    my $body = $blocks->{json}[0];
+    my $date = POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime);
+    my $call = sub {
+        my ($secret, $text) = @_;
+
+        return sends 'a call', [POST => '/hooks/klaviyo',
+            ['Klaviyo-Webhook-Id' => '01JD3HOOK', 'Klaviyo-Timestamp' => $date,
+             'Klaviyo-Signature' => hmac_sha256_hex("$body$date", $secret)],
+            $text // $body];
+    };
+
+    for my $secret ('whsec_0123', 'whsec_0123.new') {
+        my $answer = $call->($secret);
+
+        is $answer->status, 200, 'signed';
+        is $answer->body,
+            "/hooks/klaviyo event:klaviyo.sent_sms01JD3HOOK\n",
+            'the application is told the topic and the id';
+    }
+
+    is $call->('whsec_0123.old')->status, 401, 'another secret';
+    is $call->('whsec_0123', "$body ")->status, 401, 'another body';
+    is $t->get('/hooks/klaviyo')->status, 401, 'a visitor';
+
+    my $count = $t->account->{webhook};
+
+    is_deeply [@$count{qw(accepted bad_signature bad_headers)}], [2, 2, 1],
+        'counted';
+};
+
+
+recipe 'Events by subrequest' => sub {
+    my %event = (profile => {_kx => $kx});
+    my @all   = map { +{%event, metric => $_->[0],
+        properties => {@{ $_->[2] // [] },
+            page(GET => '/pages/x', $_->[1])}} }
+        ['Saw Coupon', 204, [Code => 'SPRING']], ['Viewed Page', 200];
+
+    my $answer = sends 'a page with SSI',
+        [GET => '/pages/x', [@known, 'X-Answer' => 'page']], @all;
+
+    is $answer->status, 200, 'served';
+    unlike $answer->body, qr/include/, 'without the command';
+    sends 'a page without', [GET => '/pages/x', \@known], $all[1];
+    is sends('a visitor', [GET =>
+        '/klaviyo/event?metric=Placed%20Order', \@known])->status, 404,
+        'cannot name events';
+};
+
+
+recipe 'What only the application knows' => sub {
+    sends 'a product', [GET => '/products/desk-lamp', \@known],
+        {metric => 'Viewed Product', value => 49.9, value_currency => 'EUR',
+            profile => {email => 'ann@shop.com'}, properties => {
+                ProductID => 'desk-lamp', ProductName => 'Desk Lamp',
+                Categories => ['Lamps'],
+                page(GET => '/products/desk-lamp', 200)}};
+
+    is sends('a visitor', [GET => '/klaviyo/known?product=x', \@known])
+        ->status, 404, 'cannot ask';
+};
+
+
+recipe 'Create or update a profile' => sub {
+    my ($blocks) = @_;
+
+    my $import = sub {
+        $t->request(POST => '/klaviyo/api/profile-import', [],
+            $blocks->{json}[0]);
+    };
+    my $created = $import->();
+
+    is $created->status, 201, 'created';
+    is $import->()->status, 200, 'updated';
+
+    my $profiles = $t->sandbox->state('shop')->{profiles};
+
+    is scalar @$profiles, 1, 'one profile';
+    is $profiles->[0]{properties}{Favourite}, 'Lamps', 'all of it';
+
+    my $found = $t->get(
+        '/klaviyo/api/profiles?filter=equals(email,"ann@shop.com")');
+
+    is $found->json->{data}[0]{id}, $created->json->{data}{id}, 'found';
+};
+
+
+recipe 'Subscribe to a list' => sub {
+    my ($blocks) = @_;
+
+    $t->sandbox->fault(kind => 'status', status => 429, times => 1,
+        retry_after => 1, endpoint => 'subscriptions');
+    is $t->request(POST => '/newsletter/subscribe', [],
+        $blocks->{json}[0])->status, 202, 'accepted, after a pause';
+    is $t->sandbox->state('shop')->{subscriptions}[0]{email}, 'ann@shop.com', 'who';
+    is $t->sandbox->state('shop')->{subscriptions}[0]{list}, 'LIST01', 'to which';
+};
+
+
+recipe 'Lists, page by page' => sub {
+    my $answer = $t->get('/admin/lists');
+
+    is_deeply $answer->json, [map { "List $_" } 1 .. 25], 'all of them';
+    is scalar @{ $t->sandbox->requests }, 3, 'in three pages';
+    is $t->get('/klaviyo/api/lists')->status, 404, 'internal';
+
+    $t->sandbox->fault(kind => 'status', status => 403);
+    is $t->get('/admin/lists')->body, "Klaviyo says 403\n", 'an error';
+};
+
+
+recipe 'A list in a page' => sub {
+    my $page = $t->get('/pages/offer', 'X-Answer' => 'page')->body;
+
+    like $page, qr/<form data-list="\{.*&quot;List 1&quot;.*\}">/,
+        'in the page';
+    unlike $page, qr/<!--#/, 'no command is left';
+};
+
+
+recipe 'A copy of a call' => sub {
+    my ($blocks) = @_;
+
+    is $t->request(POST => '/crm/profile',
+        ['Content-Type' => 'application/json'], $blocks->{json}[0])->status,
+        200, 'the service answers';
+    ok wait_for(5, sub { @{ $t->sandbox->state('shop')->{profiles} } }), 'copied';
+    is $t->sandbox->state('shop')->{profiles}[0]{first_name}, 'Ann', 'as it was';
+    ok wait_for(5, sub { $t->account->{gateway}{answers_2xx} }), 'counted';
 };
 
 

@@ -151,7 +151,7 @@ subtest 'headers, paths, methods' => sub {
         'content encoding';
     is send_single($right, Accept => 'text/html')->status, 406, 'accept';
     is send_to('/api/events/', $right)->status, 404, 'slash at the end';
-    is send_to('/api/profiles', $right)->status, 404, 'another path';
+    is send_to('/api/nothing', $right)->status, 404, 'another path';
     is $sandbox->client->request(GET => '/api/events', headers())->status,
         405, 'method';
 

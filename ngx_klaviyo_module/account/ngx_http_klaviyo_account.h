@@ -81,7 +81,25 @@ typedef struct {
 
     ngx_array_t     *sources;        /* of klaviyo_json and klaviyo_form     */
     ngx_uint_t       reads_body;     /* klaviyo_request_body is on somewhere */
+    ngx_uint_t       webhook;        /* klaviyo_webhook stands somewhere     */
+    ngx_uint_t       enriches;       /* klaviyo_enrich stands somewhere      */
 } ngx_http_klaviyo_main_conf_t;
+
+
+/*
+ * What the rooms beside capture know of a location, each its own.  The
+ * location's configuration, which is capture's, begins with it.
+ */
+
+typedef struct {
+    struct ngx_http_klaviyo_webhook_s
+                    *webhook;        /* UNSET_PTR: inherit, NULL: off        */
+
+    struct ngx_http_klaviyo_pass_s
+                    *pass;           /* NULL: none; not inherited            */
+    ngx_msec_t       pass_timeout;
+    ngx_int_t        pass_connections;
+} ngx_http_klaviyo_location_t;
 
 
 extern ngx_module_t  ngx_http_klaviyo_module;

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_wait.h"
@@ -19,11 +19,13 @@ static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
+static const char *ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+static void ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 static ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason);
-static ngx_uint_t ngx_http_klaviyo_capture_status(ngx_http_request_t *r,
-    ngx_array_t *statuses);
 
 
 void *
@@ -50,6 +52,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->tracks = NGX_CONF_UNSET_PTR;
     conf->defaults = NGX_CONF_UNSET;
     conf->header = NGX_CONF_UNSET_PTR;
+    conf->enrich = NGX_CONF_UNSET_PTR;
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
     conf->consent = NGX_CONF_UNSET_PTR;
@@ -74,7 +77,8 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->properties == NULL
             && conf->account.data == NULL
             && conf->defaults == NGX_CONF_UNSET
-            && conf->header == NGX_CONF_UNSET_PTR);
+            && conf->header == NGX_CONF_UNSET_PTR
+            && conf->enrich == NGX_CONF_UNSET_PTR);
 
     ngx_conf_merge_ptr_value(conf->tracks, prev->tracks, NULL);
 
@@ -98,6 +102,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_str_value(conf->account, prev->account, "");
     ngx_conf_merge_value(conf->defaults, prev->defaults, 1);
     ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
+    ngx_conf_merge_ptr_value(conf->enrich, prev->enrich, NULL);
     ngx_conf_merge_value(conf->request_body, prev->request_body, 0);
     ngx_conf_merge_bitmask_value(conf->identity, prev->identity,
                                  NGX_HTTP_KLAVIYO_IDENTITY_DEFAULT);
@@ -327,6 +332,18 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    /*
+     * slice and proxy_cache_background_update clone a request: nobody's; and
+     * klaviyo_enrich asks about one
+     */
+
+    if (r->parent
+        && (r->uri.data == r->parent->uri.data
+            || ngx_http_klaviyo_enrich_own(r)))
+    {
+        return NGX_OK;
+    }
+
     n = klcf->rules ? klcf->rules->nelts : 0;
     rule = n ? klcf->rules->elts : klcf->named;
 
@@ -338,17 +355,21 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    if (ctx->enrichment) {
+        ngx_http_klaviyo_enrich_read(ctx->enrichment, rule->account->ring);
+    }
+
     for (i = 0; i < n; i++) {
 
-        reason = ngx_http_klaviyo_capture_rule(r, ctx, &rule[i]);
+        reason = ngx_http_klaviyo_capture_enriched(r, ctx, &rule[i]);
 
         if (ctx->reason == NULL) {
             ctx->reason = reason;
         }
     }
 
-    if (klcf->named) {
-        ngx_http_klaviyo_header_capture(r, ctx, klcf->named);
+    if (klcf->named && ctx->named) {
+        ngx_http_klaviyo_capture_named(r, ctx, klcf->named);
     }
 
     if (ctx->captured && ngx_http_klaviyo_body_missing(r, ctx)) {
@@ -358,6 +379,51 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
     ctx->logged = 1;
 
     return NGX_OK;
+}
+
+
+static const char *
+ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_http_klaviyo_rule_t  own;
+
+    if (ctx->enrichment == NULL || !ctx->enrichment->merge) {
+        return ngx_http_klaviyo_capture_rule(r, ctx, rule);
+    }
+
+    if (ngx_http_klaviyo_named_merge(r, rule, &ctx->enrichment->named, &own)
+        != NGX_OK)
+    {
+        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
+                           1);
+        return klaviyo_counter_names[KLAVIYO_COUNT_SKIPPED_MEMORY].name;
+    }
+
+    return ngx_http_klaviyo_capture_rule(r, ctx, &own);
+}
+
+
+static void
+ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_http_klaviyo_rule_t  own;
+
+    if (ctx->enrichment == NULL || !ctx->enrichment->merge) {
+        ngx_http_klaviyo_header_capture(r, ctx, rule);
+        return;
+    }
+
+    if (ngx_http_klaviyo_named_merge(r, rule, &ctx->enrichment->named, &own)
+        != NGX_OK)
+    {
+        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
+                           1);
+        return;
+    }
+
+    ngx_http_klaviyo_header_capture(r, ctx, &own);
 }
 
 
@@ -457,7 +523,7 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
 {
     ngx_uint_t  i, status, *wanted;

@@ -57,6 +57,16 @@ typedef struct {
 } ngx_http_klaviyo_kx_cookie_t;
 
 
+/* klaviyo_enrich */
+
+typedef struct {
+    ngx_http_complex_value_t   uri;
+    ngx_http_complex_value_t   args;       /* behind the directive's own "?" */
+    ngx_msec_t                 timeout;    /* ms                             */
+    unsigned                   whole:1;    /* a "?" may be in the URI's value */
+} ngx_http_klaviyo_enrich_t;
+
+
 /* a track as it applies in one location: account chosen, template compiled */
 
 typedef struct {
@@ -67,6 +77,9 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_klaviyo_location_t
+                               location;   /* of other rooms; stands first   */
+
     ngx_array_t               *tracks;     /* ngx_http_klaviyo_track_t;
                                               UNSET_PTR: inherit, NULL: off  */
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
@@ -83,6 +96,7 @@ typedef struct {
     ngx_http_klaviyo_track_t  *header;     /* klaviyo_response_header, whose
                                               name stands as the metric;
                                               UNSET_PTR: inherit, NULL: off  */
+    ngx_http_klaviyo_enrich_t *enrich;     /* UNSET_PTR: inherit, NULL: off  */
     ngx_flag_t                 request_body;
 
     ngx_http_complex_value_t  *consent;    /* UNSET_PTR: inherit, NULL: off  */
@@ -133,6 +147,12 @@ char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_klaviyo_request_body(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* directive: klaviyo_enrich */
+char *ngx_http_klaviyo_enrich(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* its filters, if there is one; in postconfiguration */
+void ngx_http_klaviyo_enrich_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* directives: klaviyo_json, klaviyo_form */
 char *ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

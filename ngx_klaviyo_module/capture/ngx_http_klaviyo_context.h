@@ -17,6 +17,9 @@
 typedef struct ngx_http_klaviyo_claims_s  ngx_http_klaviyo_claims_t;
 
 
+typedef struct ngx_http_klaviyo_enrichment_s  ngx_http_klaviyo_enrichment_t;
+
+
 typedef struct ngx_http_klaviyo_source_state_s
     ngx_http_klaviyo_source_state_t;
 
@@ -37,6 +40,8 @@ typedef struct {
 
     ngx_array_t         *named;      /* ngx_str_t, of the answer: values of
                                         klaviyo_response_header; or NULL     */
+    ngx_http_klaviyo_enrichment_t
+                        *enrichment; /* of klaviyo_enrich; or NULL           */
     ngx_http_klaviyo_source_state_t
                         *sources;    /* of klaviyo_json; NULL: not yet       */
 
@@ -66,6 +71,10 @@ ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
 /* captures the event of a rule: NULL, or why there is none, and counts it */
 const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+
+/* 1: the status of the answer is one of these; NULL: 2xx and 3xx */
+ngx_uint_t ngx_http_klaviyo_capture_status(ngx_http_request_t *r,
+    ngx_array_t *statuses);
 
 /* 1: klaviyo_request_body is on here, and the body is not in memory */
 ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,

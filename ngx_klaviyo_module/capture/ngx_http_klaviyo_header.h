@@ -27,5 +27,13 @@ ngx_int_t ngx_http_klaviyo_named_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
     ngx_http_klaviyo_rule_t *result);
 
+/*
+ * The rule with what klaviyo_enrich brought, which takes the place of all but
+ * what the track's own block says.  In r->pool.
+ */
+ngx_int_t ngx_http_klaviyo_named_merge(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
+    ngx_http_klaviyo_rule_t *result);
+
 
 #endif /* NGX_HTTP_KLAVIYO_HEADER_H */

@@ -1,30 +1,25 @@
 /*
- * An event that the application names, as a template: that of its location
- * is copied without what the event names anew, and what it names is added as
- * operations whose values are constant.  From there on it is an event as any
- * other, with the same checks.
+ * What the application says in JSON, as a template: that of the location is
+ * copied without what is said anew, and what is said is added as operations
+ * whose values are constant.  From there on it is an event as any other, with
+ * the same checks.
+ *
+ * It is said of an event that the application names in a header, or, by
+ * klaviyo_enrich, of one that the configuration names.
  */
 
 
-#include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_named.h"
 
 
-/* what is known of a member of `profile` or `properties` */
-
-typedef struct {
-    ngx_str_t                    name;        /* decoded                    */
-    klaviyo_slice_t              json;        /* the name, with its quotes  */
-    klaviyo_slice_t              value;
-    ngx_http_klaviyo_known_t    *known;
-    ngx_http_klaviyo_section_e   section;
-} ngx_http_klaviyo_named_t;
-
-
+static ngx_int_t ngx_http_klaviyo_named_template(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
+    ngx_http_klaviyo_rule_t *result, klaviyo_counter_e left_out);
 static ngx_int_t ngx_http_klaviyo_named_fields(ngx_http_request_t *r,
     klaviyo_named_t *named, ngx_array_t *fields);
 static ngx_int_t ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
-    ngx_array_t *fields);
+    ngx_array_t *fields, klaviyo_counter_e left_out);
 static ngx_int_t ngx_http_klaviyo_named_who(ngx_http_request_t *r,
     ngx_array_t *fields);
 static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
@@ -47,8 +42,39 @@ ngx_http_klaviyo_named_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
     ngx_http_klaviyo_rule_t *result)
 {
+    return ngx_http_klaviyo_named_template(r, rule, named, result,
+                                           KLAVIYO_COUNT_VALUE_HEADER);
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_named_merge(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
+    ngx_http_klaviyo_rule_t *result)
+{
+    klaviyo_named_t  copy;
+
+    /* it says something for each rule, and this is counted for each */
+
+    copy = *named;
+
+    return ngx_http_klaviyo_named_template(r, rule, &copy, result,
+                                           KLAVIYO_COUNT_VALUE_ENRICH);
+}
+
+
+/* whose word it is tells the counter of what is left out of it */
+
+static ngx_int_t
+ngx_http_klaviyo_named_template(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
+    ngx_http_klaviyo_rule_t *result, klaviyo_counter_e left_out)
+{
+    ngx_uint_t                    merge;
     ngx_array_t                   fields;
     ngx_http_klaviyo_template_t  *template;
+
+    merge = (left_out == KLAVIYO_COUNT_VALUE_ENRICH);
 
     template = ngx_palloc(r->pool, sizeof(ngx_http_klaviyo_template_t));
     if (template == NULL) {
@@ -56,23 +82,26 @@ ngx_http_klaviyo_named_rule(ngx_http_request_t *r,
     }
 
     *template = *rule->template;
-    template->named = 1;
 
     if (ngx_array_init(&fields, r->pool, 8, sizeof(ngx_http_klaviyo_named_t))
         != NGX_OK
         || ngx_http_klaviyo_named_fields(r, named, &fields) != NGX_OK
-        || ngx_http_klaviyo_named_ops(r, rule, template, &fields) != NGX_OK
+        || (merge && ngx_http_klaviyo_merge_fields(r, template, &fields)
+                     != NGX_OK)
+        || ngx_http_klaviyo_named_ops(r, rule, template, &fields, left_out)
+           != NGX_OK
         || ngx_http_klaviyo_named_properties(r, rule->template, template,
                                              &fields)
            != NGX_OK
-        || ngx_http_klaviyo_named_rest(r, named, template) != NGX_OK)
+        || (merge ? ngx_http_klaviyo_merge_rest(r, named, template)
+                  : ngx_http_klaviyo_named_rest(r, named, template))
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (named->left_out) {
-        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_VALUE_HEADER,
-                           named->left_out);
+        klaviyo_ring_count(rule->account->ring, left_out, named->left_out);
     }
 
     *result = *rule;
@@ -143,7 +172,7 @@ ngx_http_klaviyo_named_fields(ngx_http_request_t *r, klaviyo_named_t *named,
 static ngx_int_t
 ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
-    ngx_array_t *fields)
+    ngx_array_t *fields, klaviyo_counter_e left_out)
 {
     ngx_int_t                     rc, who;
     ngx_uint_t                    i, j, n;
@@ -204,8 +233,7 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
             }
 
             if (rc == NGX_DECLINED) {
-                klaviyo_ring_count(rule->account->ring,
-                                   KLAVIYO_COUNT_VALUE_HEADER, 1);
+                klaviyo_ring_count(rule->account->ring, left_out, 1);
                 continue;
             }
 
@@ -401,11 +429,35 @@ ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
 }
 
 
+/* an event without a metric fails the check that it must have one */
+
 static ngx_int_t
 ngx_http_klaviyo_named_rest(ngx_http_request_t *r, klaviyo_named_t *named,
     ngx_http_klaviyo_template_t *template)
 {
-    ngx_uint_t              i;
+    ngx_uint_t  i;
+
+    if (named->member[KLAVIYO_NAMED_VALUE].len) {
+        ngx_memzero(&template->currency, sizeof(ngx_http_klaviyo_op_t));
+    }
+
+    for (i = KLAVIYO_NAMED_METRIC; i <= KLAVIYO_NAMED_BACKFILL; i++) {
+
+        if ((named->member[i].len || i == KLAVIYO_NAMED_METRIC)
+            && ngx_http_klaviyo_named_member(r, named, template, i) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_named_member(ngx_http_request_t *r, klaviyo_named_t *named,
+    ngx_http_klaviyo_template_t *template, ngx_uint_t i)
+{
     ngx_http_klaviyo_op_t  *op;
 
     /* in the order of klaviyo_named_member_e */
@@ -426,28 +478,13 @@ ngx_http_klaviyo_named_rest(ngx_http_request_t *r, klaviyo_named_t *named,
         { &template->backfill, ngx_null_string, KLAVIYO_VALUE_BOOL }
     };
 
-    for (i = KLAVIYO_NAMED_METRIC; i <= KLAVIYO_NAMED_BACKFILL; i++) {
+    op = rest[i].op;
 
-        op = rest[i].op;
+    ngx_memzero(op, sizeof(ngx_http_klaviyo_op_t));
 
-        ngx_memzero(op, sizeof(ngx_http_klaviyo_op_t));
+    op->text = rest[i].text;
 
-        /* an event without a metric fails the check that it must have one */
-
-        if (named->member[i].len == 0 && i != KLAVIYO_NAMED_METRIC) {
-            continue;
-        }
-
-        op->text = rest[i].text;
-
-        if (ngx_http_klaviyo_named_op(r, op, rest[i].type, &named->member[i])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_http_klaviyo_named_op(r, op, rest[i].type, &named->member[i]);
 }
 
 

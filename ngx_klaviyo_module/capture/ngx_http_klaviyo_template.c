@@ -13,7 +13,7 @@
 
 static ngx_int_t ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_array_t *fields,
-    ngx_http_klaviyo_section_e section, ngx_uint_t *n);
+    ngx_array_t *own, ngx_http_klaviyo_section_e section, ngx_uint_t *n);
 static ngx_int_t ngx_http_klaviyo_template_defaults(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_uint_t *n);
 static ngx_int_t ngx_http_klaviyo_template_rest(ngx_conf_t *cf,
@@ -67,6 +67,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
 
     template->defaults = conf->defaults;
     template->named = (track == conf->header);
+    template->apart = (template->named || conf->enrich);
     template->size = NGX_HTTP_KLAVIYO_FRAME;
 
     n = profile ? profile->nelts : 0;
@@ -85,7 +86,8 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
 
     for (i = 0; i < NGX_HTTP_KLAVIYO_PROPERTIES; i++) {
 
-        if (ngx_http_klaviyo_template_fields(cf, template, profile, i, &n)
+        if (ngx_http_klaviyo_template_fields(cf, template, profile,
+                                             track->profile, i, &n)
             != NGX_OK)
         {
             return NULL;
@@ -97,6 +99,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     if (ngx_http_klaviyo_template_defaults(cf, template, &n) != NGX_OK
         || ngx_http_klaviyo_template_fields(cf, template,
                                             template->properties,
+                                            track->properties,
                                             NGX_HTTP_KLAVIYO_PROPERTIES, &n)
            != NGX_OK)
     {
@@ -122,7 +125,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
 static ngx_int_t
 ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_array_t *fields,
-    ngx_http_klaviyo_section_e section, ngx_uint_t *n)
+    ngx_array_t *own, ngx_http_klaviyo_section_e section, ngx_uint_t *n)
 {
     ngx_uint_t                  i, first;
     ngx_http_klaviyo_op_t      *op;
@@ -168,6 +171,10 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
             op->identifier = known->identifier;
         }
 
+        op->own = (template->apart
+                   && ngx_http_klaviyo_field_find(own, &field[i].name)
+                      != NULL);
+
         if (op->value) {
             (*n)++;
             continue;
@@ -177,7 +184,7 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
             template->identified |= op->identifier;
         }
 
-        if (*n == first || op[-1].value || op[-1].get || template->named) {
+        if (*n == first || op[-1].value || op[-1].get || template->apart) {
             (*n)++;
             continue;
         }

@@ -81,6 +81,7 @@ typedef struct {
     ngx_uint_t                   members;      /* in finished text          */
     ngx_http_klaviyo_check_e     check;
     unsigned                     identifier:2;
+    unsigned                     own:1;        /* of the track's block      */
 } ngx_http_klaviyo_op_t;
 
 
@@ -100,8 +101,9 @@ struct ngx_http_klaviyo_template_s {
     unsigned                     identified:2; /* by a constant             */
     unsigned                     defaults:1;
     unsigned                     named:1;      /* for events that the
-                                                  application names: each
-                                                  constant an operation     */
+                                                  application names         */
+    unsigned                     apart:1;      /* each constant is an
+                                                  operation                 */
 };
 
 

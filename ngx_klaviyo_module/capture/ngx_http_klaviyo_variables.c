@@ -3,6 +3,7 @@
  */
 
 
+#include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_url.h"
 
@@ -17,6 +18,8 @@ static ngx_int_t ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_klaviyo_variable_captured(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_http_klaviyo_rule_t *ngx_http_klaviyo_first_rule(
+    ngx_http_request_t **rp);
 static void ngx_http_klaviyo_context_cleanup(void *data);
 static ngx_int_t ngx_http_klaviyo_own_id(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
@@ -167,13 +170,10 @@ ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
     ngx_uint_t                    bad;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_rule_t      *rule;
-    ngx_http_klaviyo_loc_conf_t  *klcf;
 
     (void) data;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
-
-    rule = klcf->rules ? klcf->rules->elts : klcf->named;
+    rule = ngx_http_klaviyo_first_rule(&r);
 
     ctx = ngx_http_klaviyo_context(r, rule != NULL);
 
@@ -222,6 +222,37 @@ ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
     v->not_found = 0;
 
     return NGX_OK;
+}
+
+
+/* a subrequest that fires no event tells of the one that made it */
+
+static ngx_http_klaviyo_rule_t *
+ngx_http_klaviyo_first_rule(ngx_http_request_t **rp)
+{
+    ngx_http_request_t           *r;
+    ngx_http_klaviyo_rule_t      *rule;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    for ( ;; ) {
+
+        r = *rp;
+
+        klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        rule = klcf->rules ? klcf->rules->elts : klcf->named;
+
+        if (r->parent == NULL
+            || (rule && clcf->log_subrequest
+                && ngx_http_klaviyo_enrich_own(r) == NULL))
+        {
+            return rule;
+        }
+
+        *rp = r->parent;
+    }
 }
 
 

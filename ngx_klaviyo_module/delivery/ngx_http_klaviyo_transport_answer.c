@@ -1,11 +1,12 @@
 /*
- * What is kept of an answer: the status, four headers, the body up to a limit.
+ * A post, and what is kept of its answer: the status, four headers, the body
+ * up to a limit.
  *
  * Every byte here is Klaviyo's end's: hostile until checked.
  */
 
 
-#include "ngx_http_klaviyo_transport_answer.h"
+#include "ngx_http_klaviyo_transport_private.h"
 
 
 /* a body that goes on for longer is broken off, bytes */
@@ -15,38 +16,80 @@
 #define NGX_HTTP_KLAVIYO_TRANSPORT_NUMBER   1000000000
 
 
-static size_t ngx_http_klaviyo_transport_header(char *line, size_t size,
-    size_t n, void *data);
+typedef struct {
+    ngx_log_t                   *log;
+    ngx_http_klaviyo_answer_pt   handler;
+    void                        *data;
+
+    klaviyo_answer_t             answer;    /* `status` 0 until its head is
+                                               complete                      */
+    u_char                      *body;
+    size_t                       size;      /* of the buffer, bytes          */
+    size_t                       received;  /* of the body, kept or not      */
+} ngx_http_klaviyo_post_t;
+
+
+static void ngx_http_klaviyo_post_begin(void *data);
+static void ngx_http_klaviyo_post_header(void *data, ngx_str_t *name,
+    ngx_str_t *value);
+static void ngx_http_klaviyo_post_head(void *data, ngx_uint_t status);
+static ngx_int_t ngx_http_klaviyo_post_body(void *data, u_char *p,
+    size_t len);
+static void ngx_http_klaviyo_post_done(void *data, const char *error,
+    ngx_uint_t sent);
+static void ngx_http_klaviyo_post_free(void *data);
 static void ngx_http_klaviyo_transport_reset(klaviyo_answer_t *answer);
 static ngx_uint_t ngx_http_klaviyo_transport_is(ngx_str_t *word,
     const char *known);
 static int64_t ngx_http_klaviyo_transport_number(ngx_str_t *value);
 static int64_t ngx_http_klaviyo_transport_until(ngx_str_t *value);
-static size_t ngx_http_klaviyo_transport_body(char *p, size_t size, size_t n,
-    void *data);
+
+
+static const ngx_http_klaviyo_handlers_t  ngx_http_klaviyo_post_handlers = {
+    NULL,                                  /* the body is in memory */
+    ngx_http_klaviyo_post_begin,
+    ngx_http_klaviyo_post_header,
+    ngx_http_klaviyo_post_head,
+    ngx_http_klaviyo_post_body,
+    ngx_http_klaviyo_post_done,
+    ngx_http_klaviyo_post_free
+};
 
 
 ngx_int_t
-ngx_http_klaviyo_transport_answer_init(
-    ngx_http_klaviyo_transport_answer_t *ctx, CURL *easy, ngx_log_t *log)
+ngx_http_klaviyo_transport_post(ngx_http_klaviyo_transport_t *transport,
+    const char *path, const u_char *body, size_t len,
+    ngx_http_klaviyo_answer_pt handler, void *data)
 {
-    ngx_memzero(ctx, sizeof(ngx_http_klaviyo_transport_answer_t));
+    ngx_http_klaviyo_call_t   call;
+    ngx_http_klaviyo_post_t  *post;
 
-    ctx->easy = easy;
-    ctx->log = log;
+    post = ngx_calloc(sizeof(ngx_http_klaviyo_post_t), transport->event.log);
+    if (post == NULL) {
+        return NGX_ERROR;
+    }
 
-    ngx_http_klaviyo_transport_reset(&ctx->answer);
+    post->log = transport->event.log;
+    post->handler = handler;
+    post->data = data;
 
-    if (curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, ctx->error) != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION,
-                            ngx_http_klaviyo_transport_header)
-           != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_HEADERDATA, ctx) != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
-                            ngx_http_klaviyo_transport_body)
-           != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_WRITEDATA, ctx) != CURLE_OK)
+    ngx_http_klaviyo_transport_reset(&post->answer);
+
+    ngx_memzero(&call, sizeof(ngx_http_klaviyo_call_t));
+
+    call.method = "POST";
+    call.path = path;
+    call.headers = transport->headers;
+    call.nheaders = sizeof(transport->headers) / sizeof(char *);
+    call.body = body;
+    call.body_len = len;
+    call.timeout = transport->account->total_timeout;
+
+    if (ngx_http_klaviyo_exchange_start(transport, &call,
+                                        &ngx_http_klaviyo_post_handlers, post)
+        == NULL)
     {
+        ngx_free(post);
         return NGX_ERROR;
     }
 
@@ -54,15 +97,121 @@ ngx_http_klaviyo_transport_answer_init(
 }
 
 
-klaviyo_answer_t *
-ngx_http_klaviyo_transport_answer_done(
-    ngx_http_klaviyo_transport_answer_t *ctx, CURLcode rc)
+static void
+ngx_http_klaviyo_post_begin(void *data)
 {
-    char              *p;
-    const char        *error;
+    ngx_http_klaviyo_post_t *post = data;
+
+    ngx_http_klaviyo_transport_reset(&post->answer);
+}
+
+
+static void
+ngx_http_klaviyo_post_header(void *data, ngx_str_t *name, ngx_str_t *value)
+{
+    ngx_http_klaviyo_post_t *post = data;
+
     klaviyo_answer_t  *answer;
 
-    answer = &ctx->answer;
+    answer = &post->answer;
+
+    if (ngx_http_klaviyo_transport_is(name, "retry-after")) {
+        answer->retry_after = ngx_http_klaviyo_transport_until(value);
+
+    } else if (ngx_http_klaviyo_transport_is(name, "ratelimit-remaining")) {
+        answer->rate_remaining = ngx_http_klaviyo_transport_number(value);
+
+    } else if (ngx_http_klaviyo_transport_is(name, "ratelimit-reset")) {
+        answer->rate_reset = ngx_http_klaviyo_transport_number(value);
+
+    } else if (ngx_http_klaviyo_transport_is(name, "cf-mitigated")) {
+        answer->challenge = ngx_http_klaviyo_transport_is(value, "challenge");
+    }
+}
+
+
+static void
+ngx_http_klaviyo_post_head(void *data, ngx_uint_t status)
+{
+    ngx_http_klaviyo_post_t *post = data;
+
+    post->answer.status = (unsigned) status;
+}
+
+
+/*
+ * What is over the limit is read and dropped, so that the connection can be
+ * used again, unless there is no end of it.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_post_body(void *data, u_char *p, size_t len)
+{
+    ngx_http_klaviyo_post_t *post = data;
+
+    size_t             keep, size;
+    u_char            *body;
+    klaviyo_answer_t  *answer;
+
+    answer = &post->answer;
+
+    post->received += len;
+
+    if (post->received > NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS) {
+        return NGX_ERROR;
+    }
+
+    if (answer->body_cut) {
+        return NGX_OK;
+    }
+
+    keep = ngx_min(len, KLAVIYO_REPLY_BODY_MAX - answer->body_len);
+
+    if (answer->body_len + keep > post->size) {
+
+        size = ngx_max(4096, post->size);
+
+        while (size < answer->body_len + keep) {
+            size *= 2;
+        }
+
+        body = ngx_alloc(size, post->log);
+
+        if (body == NULL) {
+            answer->body_cut = 1;
+            return NGX_OK;
+        }
+
+        if (post->body) {
+            ngx_memcpy(body, post->body, answer->body_len);
+            ngx_free(post->body);
+        }
+
+        post->body = body;
+        post->size = size;
+    }
+
+    if (keep) {
+        ngx_memcpy(post->body + answer->body_len, p, keep);
+    }
+
+    answer->body_len += keep;
+    answer->body_cut = (keep < len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_klaviyo_post_done(void *data, const char *error, ngx_uint_t sent)
+{
+    ngx_http_klaviyo_post_t *post = data;
+
+    klaviyo_answer_t  *answer;
+
+    (void) sent;
+
+    answer = &post->answer;
 
     /*
      * An answer whose body broke off counts by its status, which is mostly all
@@ -71,136 +220,38 @@ ngx_http_klaviyo_transport_answer_done(
      * one without an end is not worth another try.
      */
 
-    if (rc != CURLE_OK && answer->status) {
+    if (error && answer->status) {
         answer->body_cut = 1;
 
         if (klaviyo_reply_verdict(answer) == KLAVIYO_REPLY_REFUSED
-            && ctx->received <= NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS)
+            && post->received <= NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS)
         {
             answer->status = 0;
         }
     }
 
     if (answer->status) {
-        answer->body = ctx->body;
-        return answer;
-    }
+        answer->body = post->body;
 
-    ngx_http_klaviyo_transport_reset(answer);
-
-    if (ctx->error[0] == '\0') {
-
-        /* libcurl is content with a head that was cut off */
-
-        error = (rc == CURLE_OK) ? "answer without a complete head"
-                                 : curl_easy_strerror(rc);
-
-        ngx_cpystrn((u_char *) ctx->error, (u_char *) error, CURL_ERROR_SIZE);
-    }
-
-    /* a part of it may be the far end's words */
-
-    for (p = ctx->error; *p; p++) {
-        if (*p < ' ' || *p > '~') {
-            *p = '?';
-        }
-    }
-
-    answer->error = ctx->error;
-
-    return answer;
-}
-
-
-void
-ngx_http_klaviyo_transport_answer_free(
-    ngx_http_klaviyo_transport_answer_t *ctx)
-{
-    if (ctx->body) {
-        ngx_free(ctx->body);
-        ctx->body = NULL;
-    }
-}
-
-
-/*
- * A line of the answer's head, of an interim answer's (1xx) head before it, or
- * of the trailer after its body.
- */
-
-static size_t
-ngx_http_klaviyo_transport_header(char *line, size_t size, size_t n,
-    void *data)
-{
-    ngx_http_klaviyo_transport_answer_t *ctx = data;
-
-    long               status;
-    size_t             len;
-    u_char            *p, *last, *colon;
-    ngx_str_t          name, value;
-    klaviyo_answer_t  *answer;
-
-    len = size * n;
-    p = (u_char *) line;
-    last = p + len;
-    answer = &ctx->answer;
-
-    if (answer->status) {
-        return len;
-    }
-
-    if (len >= 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
+    } else {
         ngx_http_klaviyo_transport_reset(answer);
-        return len;
+        answer->error = error;
     }
 
-    while (last > p && (last[-1] == CR || last[-1] == LF || last[-1] == ' '
-                        || last[-1] == '\t'))
-    {
-        last--;
+    post->handler(post->data, answer);
+}
+
+
+static void
+ngx_http_klaviyo_post_free(void *data)
+{
+    ngx_http_klaviyo_post_t *post = data;
+
+    if (post->body) {
+        ngx_free(post->body);
     }
 
-    if (last == p) {
-        status = 0;
-
-        (void) curl_easy_getinfo(ctx->easy, CURLINFO_RESPONSE_CODE,
-                                 &status);
-
-        if (status >= 200) {
-            answer->status = (unsigned) status;
-        }
-
-        return len;
-    }
-
-    colon = ngx_strlchr(p, last, ':');
-
-    if (colon == NULL) {
-        return len;
-    }
-
-    name.data = p;
-    name.len = colon - p;
-
-    do { colon++; } while (colon < last && (*colon == ' ' || *colon == '\t'));
-
-    value.data = colon;
-    value.len = last - colon;
-
-    if (ngx_http_klaviyo_transport_is(&name, "retry-after")) {
-        answer->retry_after = ngx_http_klaviyo_transport_until(&value);
-
-    } else if (ngx_http_klaviyo_transport_is(&name, "ratelimit-remaining")) {
-        answer->rate_remaining = ngx_http_klaviyo_transport_number(&value);
-
-    } else if (ngx_http_klaviyo_transport_is(&name, "ratelimit-reset")) {
-        answer->rate_reset = ngx_http_klaviyo_transport_number(&value);
-
-    } else if (ngx_http_klaviyo_transport_is(&name, "cf-mitigated")) {
-        answer->challenge = ngx_http_klaviyo_transport_is(&value, "challenge");
-    }
-
-    return size * n;
+    ngx_free(post);
 }
 
 
@@ -278,69 +329,4 @@ ngx_http_klaviyo_transport_until(ngx_str_t *value)
     n = ngx_min(n, NGX_HTTP_KLAVIYO_TRANSPORT_NUMBER);
 
     return ngx_max(n, 0);
-}
-
-
-/*
- * What is over the limit is read and dropped, so that the connection can be
- * used again, unless there is no end of it.
- */
-
-static size_t
-ngx_http_klaviyo_transport_body(char *p, size_t size, size_t n, void *data)
-{
-    ngx_http_klaviyo_transport_answer_t *ctx = data;
-
-    size_t             len, keep;
-    u_char            *body;
-    klaviyo_answer_t  *answer;
-
-    len = size * n;
-    answer = &ctx->answer;
-
-    ctx->received += len;
-
-    if (ctx->received > NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS) {
-        /* anything but `len` ends the transfer */
-        return 0;
-    }
-
-    if (answer->body_cut) {
-        return len;
-    }
-
-    keep = ngx_min(len, KLAVIYO_REPLY_BODY_MAX - answer->body_len);
-
-    if (answer->body_len + keep > ctx->size) {
-
-        size = ngx_max(4096, ctx->size);
-
-        while (size < answer->body_len + keep) {
-            size *= 2;
-        }
-
-        body = ngx_alloc(size, ctx->log);
-
-        if (body == NULL) {
-            answer->body_cut = 1;
-            return len;
-        }
-
-        if (ctx->body) {
-            ngx_memcpy(body, ctx->body, answer->body_len);
-            ngx_free(ctx->body);
-        }
-
-        ctx->body = body;
-        ctx->size = size;
-    }
-
-    if (keep) {
-        ngx_memcpy(ctx->body + answer->body_len, p, keep);
-    }
-
-    answer->body_len += keep;
-    answer->body_cut = (keep < len);
-
-    return len;
 }

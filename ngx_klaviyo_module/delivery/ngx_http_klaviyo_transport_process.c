@@ -5,9 +5,7 @@
  */
 
 
-#include "ngx_http_klaviyo_transport.h"
-
-#include <curl/curl.h>
+#include "ngx_http_klaviyo_transport_private.h"
 
 #if (NGX_HAVE_DLOPEN)
 #include <dlfcn.h>
@@ -24,7 +22,7 @@ static void *ngx_http_klaviyo_transport_calloc(size_t n, size_t size);
 #endif
 
 
-static ngx_uint_t  ngx_http_klaviyo_transport_ready;
+ngx_uint_t  ngx_http_klaviyo_transport_ready;
 
 
 ngx_int_t

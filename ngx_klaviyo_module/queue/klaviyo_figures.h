@@ -99,7 +99,35 @@
     X(DEAD_LETTERS,         "dead_letters", "written")                       \
     X(DEAD_LETTERS_DROPPED, "dead_letters", "dropped_by_rotation")           \
     X(DEAD_LETTERS_ERRORS,  "dead_letters", "errors")                        \
-    X(BREAKER_OPENED,       "delivery",     "breaker_opened")
+    X(BREAKER_OPENED,       "delivery",     "breaker_opened")                \
+    X(WEBHOOK_ACCEPTED,     "webhook",      "accepted")                      \
+    X(WEBHOOK_HEADERS,      "webhook",      "bad_headers")                   \
+    X(WEBHOOK_TIMESTAMP,    "webhook",      "bad_timestamp")                 \
+    X(WEBHOOK_SIGNATURE,    "webhook",      "bad_signature")                 \
+    X(WEBHOOK_OTHER_ID,     "webhook",      "other_id")                      \
+    X(WEBHOOK_BODY,         "webhook",      "bad_body")                      \
+    X(WEBHOOK_TOO_LARGE,    "webhook",      "too_large")                     \
+    X(WEBHOOK_SUBREQUEST,   "webhook",      "subrequest")                    \
+    X(GATEWAY_REQUESTS,     "gateway",      "requests")                      \
+    X(GATEWAY_2XX,          "gateway",      "answers_2xx")                   \
+    X(GATEWAY_3XX,          "gateway",      "answers_3xx")                   \
+    X(GATEWAY_4XX,          "gateway",      "answers_4xx")                   \
+    X(GATEWAY_5XX,          "gateway",      "answers_5xx")                   \
+    X(GATEWAY_FAILED,       "gateway",      "failed")                        \
+    X(GATEWAY_CANCELED,     "gateway",      "canceled")                      \
+    X(GATEWAY_RETRIED,      "gateway",      "retried")                       \
+    X(GATEWAY_THROTTLED,    "gateway",      "throttled")                     \
+    X(GATEWAY_REFUSED,      "gateway",      "refused_connections")           \
+    X(ENRICH_REQUESTED,     "enrich",       "requested")                     \
+    X(ENRICH_MERGED,        "enrich",       "merged")                        \
+    X(ENRICH_EMPTY,         "enrich",       "empty")                         \
+    X(ENRICH_TIMED_OUT,     "enrich",       "timed_out")                     \
+    X(ENRICH_FAILED,        "enrich",       "failed")                        \
+    X(ENRICH_TOO_LARGE,     "enrich",       "too_large")                     \
+    X(ENRICH_NOT_JSON,      "enrich",       "not_json")                      \
+    X(ENRICH_CANCELED,      "enrich",       "canceled")                      \
+    X(ENRICH_CLOSE,         "enrich",       "not_asked")                     \
+    X(VALUE_ENRICH,         "left_out",     "enrich")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -207,6 +207,12 @@ ngx_http_klaviyo_status_account(klaviyo_json_t *json,
     klaviyo_json_literal(json, "},");
     ngx_http_klaviyo_status_group(json, &figures, "replies");
     klaviyo_json_literal(json, "},");
+    ngx_http_klaviyo_status_group(json, &figures, "webhook");
+    klaviyo_json_literal(json, "},");
+    ngx_http_klaviyo_status_group(json, &figures, "gateway");
+    klaviyo_json_literal(json, "},");
+    ngx_http_klaviyo_status_group(json, &figures, "enrich");
+    klaviyo_json_literal(json, "},");
     ngx_http_klaviyo_status_group(json, &figures, "delivery");
     klaviyo_json_literal(json, ",");
     ngx_http_klaviyo_status_number(json, "deliverer", figures.deliverer);

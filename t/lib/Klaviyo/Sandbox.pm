@@ -1,8 +1,8 @@
 package Klaviyo::Sandbox;
 
 # A Klaviyo to talk to: the two endpoints that take events, with the checks,
-# the limits and the de-duplication that Klaviyo documents, and with faults on
-# demand.  Serves plain HTTP; TLS and HTTP/2 come from an nginx in front.
+# the limits and the de-duplication that Klaviyo documents, some others, see
+# Sandbox/Endpoints.pm, and faults on demand.  Serves plain HTTP; TLS and HTTP/2 come from an nginx in front.
 #
 #   POST /api/events
 #   POST /api/event-bulk-create-jobs
@@ -13,6 +13,7 @@ package Klaviyo::Sandbox;
 #   GET    /_sandbox/events     what was recorded, in order; ?since=n&limit=n
 #   GET    /_sandbox/requests   every request to /api; ?since=n
 #   GET    /_sandbox/body       the bytes of request ?n= (the last few only)
+#   GET    /_sandbox/state      profiles, lists, subscriptions; ?account=x
 #   GET    /_sandbox/stats      counts, statuses, the fullest rate windows
 #   DELETE /_sandbox            forget everything, clear all faults
 #   POST   /_sandbox/faults     one fault or an array of them -> {"ids": []}
@@ -24,9 +25,10 @@ package Klaviyo::Sandbox;
 #                               another sender used up that much
 #   POST   /_sandbox/settings   {"keep_alive_timeout": s, "max_requests": n}
 #
-# A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk"),
-# "account" (its name), "skip" (let so many through first) and "times" (0:
-# until cleared).  The first fault in the list that is due takes the request:
+# A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk",
+# "profiles", "lists", "subscriptions"), "account" (its name), "skip" (let so
+# many through first) and "times" (0: until cleared).  The first fault in the
+# list that is due takes the request:
 #
 #   status  "status", "retry_after" (a number, any text, or {"date": s}),
 #           "body" ("json", "html", "empty", any text), "size" (pad the body
@@ -44,6 +46,7 @@ package Klaviyo::Sandbox;
 
 use Mojo::Base 'Mojolicious', -signatures;
 
+use Klaviyo::Sandbox::Endpoints;
 use Klaviyo::Sandbox::Faults;
 use Klaviyo::Sandbox::JSON qw(read_json);
 use Klaviyo::Sandbox::Limits;
@@ -65,6 +68,7 @@ has keep        => 200_000;
 has keep_bodies => 8;
 has daemon      => undef, weak => 1;
 
+has endpoints   => sub { Klaviyo::Sandbox::Endpoints->new };
 has faults      => sub { Klaviyo::Sandbox::Faults->new };
 has store       => sub ($self) {
     Klaviyo::Sandbox::Store->new(keep => $self->keep);
@@ -112,7 +116,7 @@ sub startup ($self) {
 
     my $r = $self->routes;
 
-    for my $name (qw(events requests body stats)) {
+    for my $name (qw(events requests body state stats)) {
         $r->get("/_sandbox/$name")->to(cb => $self->can("_get_$name"));
     }
 
@@ -151,7 +155,7 @@ sub _headers_read ($self, $tx) {
             ->write("HTTP/1.1 100 Continue\r\n\r\n");
     }
 
-    my $endpoint = $endpoint{ $tx->req->url->path->to_string } or return;
+    my $endpoint = _class($tx->req->url->path->to_string) or return;
     my $fault    = $self->faults->take($endpoint, 1) or return;
     my $request  = $self->_request($tx, $endpoint);
 
@@ -162,6 +166,11 @@ sub _headers_read ($self, $tx) {
     _cut($tx, 1);
 
     return;
+}
+
+
+sub _class ($path) {
+    return $endpoint{$path} // Klaviyo::Sandbox::Endpoints::class_of($path);
 }
 
 
@@ -220,7 +229,10 @@ sub _api ($c) {
     my $self     = $c->app;
     my $req      = $c->req;
     my $path     = $req->url->path->to_string;
-    my $endpoint = $endpoint{$path};
+    my $endpoint = _class($path);
+    my @allowed  = $endpoint{$path} ? 'POST'
+        : Klaviyo::Sandbox::Endpoints::allowed($path);
+    my $method   = $req->method eq 'HEAD' ? 'GET' : $req->method;
     my $request  = $self->_request($c->tx, $endpoint);
     my $bodies   = $self->bodies;
 
@@ -231,9 +243,11 @@ sub _api ($c) {
 
     return _error($c, 404, "No resource at this path.") if !$endpoint;
 
-    if ($req->method ne 'POST') {
-        $c->res->headers->allow('POST');
-        return _error($c, 405, 'Only POST.');
+    if (!grep { $_ eq $method } @allowed) {
+        my $allow = join ', ', @allowed;
+
+        $c->res->headers->allow($allow);
+        return _error($c, 405, "Only $allow.");
     }
 
     my $authorization = $req->headers->authorization // '';
@@ -294,7 +308,8 @@ sub _process ($self, $c, $endpoint) {
                       detail => 'A revision date is required.'}];
     }
 
-    if (($headers->content_type // '')
+    if (($endpoint{ $c->req->url->path->to_string } || length $body)
+        && ($headers->content_type // '')
             !~ m{\Aapplication/vnd\.api\+json(?:\s*;.*)?\z}i
         || defined $headers->header('Content-Encoding'))
     {
@@ -310,6 +325,15 @@ sub _process ($self, $c, $endpoint) {
 
     if (length $body > Klaviyo::Sandbox::Schema::BODY_MAX) {
         return 413, [{detail => 'At most 5 MB.'}];
+    }
+
+    if (!$endpoint{ $c->req->url->path->to_string }) {
+        my ($status, $errors, $document) =
+            $self->endpoints->process($key->{account}, $c->req);
+
+        $c->stash(document => $document);
+
+        return $status, $errors;
     }
 
     my $json = eval { read_json($body) };
@@ -603,6 +627,12 @@ sub _answer ($c, $status, $errors) {
 
     $store->answered($c->stash('request'), $status);
 
+    if (!@$errors && $c->stash('document')) {
+        $c->res->headers->content_type(JSON_API);
+        return $c->render(status => $status,
+            data => encode_json($c->stash('document')));
+    }
+
     if (!@$errors) {
         return $c->rendered($status);
     }
@@ -648,6 +678,15 @@ sub _get_body ($c) {
 }
 
 
+sub _get_state ($c) {
+    my $self = $c->app;
+    my ($account) = $c->param('account') // sort map { $_->{account} }
+        values %{ $self->keys };
+
+    return $c->render(json => $self->endpoints->state($account));
+}
+
+
 sub _get_stats ($c) {
     my $self     = $c->app;
     my $store    = $self->store;
@@ -687,6 +726,7 @@ sub _reset ($c) {
 
     $self->store->reset;
     $self->faults->clear;
+    $self->endpoints(Klaviyo::Sandbox::Endpoints->new);
     $self->accounts({});
     $self->bodies([]);
     $counted->{max_open} = $counted->{open};

@@ -14,6 +14,8 @@ use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 my %documented = (
     single => {burst => 350, steady => 3500},
     bulk   => {burst => 10,  steady => 150},
+    map { $_ => {burst => 75, steady => 700} }
+        qw(profiles lists subscriptions),
 );
 
 
@@ -151,7 +153,11 @@ sub pause {
     my $until = clock_gettime(CLOCK_MONOTONIC) + $seconds;
     my $class = $self->{class}{$name};
 
-    for my $paused ($self, $class) {
+    # that other endpoints are told to wait does not concern events
+
+    my @paused = $name =~ /^(?:single|bulk)$/ ? ($self, $class) : $class;
+
+    for my $paused (@paused) {
         $paused->{paused_until} = $until if $until > $paused->{paused_until};
     }
 

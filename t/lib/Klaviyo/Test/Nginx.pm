@@ -20,12 +20,16 @@ use Klaviyo::Test::Process qw(
 
 
 # folder, config; ports: those that must accept connections once it has
-# started; binary: KLAVIYO_NGINX, else /usr/sbin/nginx; env: hash
+# started; binary: KLAVIYO_NGINX, else /usr/sbin/nginx; plain: without what
+# KLAVIYO_NGINX may be wrapped in; env: hash
 sub new {
     my ($class, %option) = @_;
 
+    my $wrapped = $ENV{KLAVIYO_NGINX} // '/usr/sbin/nginx';
+    my $plain   = $ENV{KLAVIYO_REAL_NGINX} // $wrapped;
+
     my $self = bless {
-        binary => $ENV{KLAVIYO_NGINX} // '/usr/sbin/nginx',
+        binary => $option{plain} ? $plain : $wrapped,
         ports  => [],
         owner  => $$,
         %option,
@@ -46,7 +50,8 @@ sub version {
     my ($self) = @_;
 
     $self->{version} //= do {
-        my (undef, $output) = run($self->{binary}, '-v');
+        my (undef, $output) = run($ENV{KLAVIYO_REAL_NGINX} // $self->{binary},
+                                  '-v');
         my ($text) = $output =~ m{nginx/([0-9.]+)}
             or die "$self->{binary} is not an nginx: $output\n";
         [split /\./, $text];
@@ -114,6 +119,8 @@ sub start {
         $self->adopt($self->read_pid);
     }
 
+    my ($workers) = read_file($self->{conf}) =~ /^\s*worker_processes\s+(\d+)/m;
+
     my $up = wait_for(15, sub {
         return 'gone' if !running($self->{master});
 
@@ -122,7 +129,7 @@ sub start {
                 PeerPort => $port, Timeout => 1) or return;
         }
 
-        return $self->workers ? 'up' : undef;
+        return $self->workers >= ($workers // 1) ? 'up' : undef;
     });
 
     if (($up // '') ne 'up') {
@@ -173,7 +180,30 @@ sub alive {
 sub processes {
     my ($self) = @_;
 
-    return $self->{master} ? children($self->{master}) : ();
+    return if !$self->{master};
+
+    my %children = children($self->{master});
+    my $log;
+
+    for my $pid (grep { $children{$_} =~ /valgrind/ } keys %children) {
+        $log //= $self->log;
+        $children{$pid} = _title($log, $pid);
+    }
+
+    return %children;
+}
+
+
+# what runs in valgrind has no title of its own, but the log tells of it
+sub _title {
+    my ($log, $pid) = @_;
+
+    my ($what) = $log =~ /: start (worker|cache \w+) process $pid\b/
+        or return '';
+
+    return "nginx: $what process"
+        . ($log =~ /\] $pid#[0-9]+: (?:gracefully shutting down|exiting)/
+           ? ' is shutting down' : '');
 }
 
 
@@ -199,7 +229,7 @@ sub left {
 
     $pids{ $self->{master} } = 1 if $self->{master};
 
-    my @left = grep { running($_) && _is_nginx($_) } sort keys %pids;
+    my @left = grep { running($_) && $self->_is_nginx($_) } sort keys %pids;
 
     return @left;
 }
@@ -291,9 +321,10 @@ sub kill_left {
 
 
 sub _is_nginx {
-    my ($pid) = @_;
+    my ($self, $pid) = @_;
 
-    return read_file("/proc/$pid/cmdline") =~ /^nginx: / ? 1 : 0;
+    return read_file("/proc/$pid/cmdline") =~ /^nginx: |\Q$self->{conf}\E/
+        ? 1 : 0;
 }
 
 

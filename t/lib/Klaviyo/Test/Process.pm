@@ -14,11 +14,14 @@ use POSIX       qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
-    spawn run free_port wait_for running end_process children temp_folder
+    spawn run free_port slow wait_for running end_process children temp_folder
     memory_folder write_file read_file worker_user
 );
 
-my %ports;
+# ports of one block; the first one is held by whom the block belongs to
+use constant BLOCK => 40;
+
+my %block;
 
 
 # spawn(command => [...], stdin/stdout/stderr => path or handle) -> pid
@@ -83,29 +86,50 @@ sub run {
 
 
 # A loopback port that nobody listens on, below the range from which the
-# kernel takes the ports of outgoing connections.
+# kernel takes the ports of outgoing connections.  Tests run side by side, and
+# a port is free until its nginx has started: so each process takes its ports
+# from a block of its own.
 sub free_port {
+    my $block = $block{$$} //= {};
+
     for (1 .. 1000) {
-        my $port = 10_000 + int rand 22_000;
+        if (!$block->{left}) {
+            my $first = 10_000 + BLOCK * int rand 22_000 / BLOCK;
+            my $held  = _listen($first) or next;
 
-        next if $ports{$port}++;
+            push @{ $block->{held} }, $held;
+            @{$block}{qw(next left)} = ($first + 1, BLOCK - 1);
+        }
 
-        IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port,
-            Proto => 'tcp', Listen => 1) or next;
+        my $port = $block->{next}++;
 
-        return $port;
+        $block->{left}--;
+
+        return $port if _listen($port);
     }
 
     die "no free port\n";
 }
 
 
+sub _listen {
+    my ($port) = @_;
+
+    return IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+        LocalPort => $port, Proto => 'tcp', Listen => 1);
+}
+
+
+# seconds that something may take, under valgrind for instance
+sub slow { return $_[0] * ($ENV{KLAVIYO_SLOW} || 1) }
+
+
 # Calls the code until it returns something true, which is returned; nothing
-# after so many seconds.
+# after so many seconds, times KLAVIYO_SLOW.
 sub wait_for {
     my ($seconds, $code, $step) = @_;
 
-    my $end = time + $seconds;
+    my $end = time + slow($seconds);
 
     while (1) {
         my $result = $code->();

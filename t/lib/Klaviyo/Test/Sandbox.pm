@@ -12,6 +12,7 @@ package Klaviyo::Test::Sandbox;
 #   requests   -> array; each {n, method, path, endpoint, status, processed,
 #       events, bytes, time, finished, headers, http_version, connection,
 #       tls, fault}
+#   state(account) -> {profiles, lists, subscriptions} of it
 #   stats      -> hash, see Klaviyo/Sandbox.pm
 #   body(n)    -> the bytes of a request, the last one without n
 #   fault(kind => ..., ...) -> its number; clear_faults; faults
@@ -88,6 +89,14 @@ sub events {
 
 
 sub requests { return $_[0]->_call(GET => '/_sandbox/requests') }
+
+sub state {
+    my ($self, $account) = @_;
+
+    return $self->_call(GET => '/_sandbox/state'
+        . (defined $account ? "?account=$account" : ''));
+}
+
 
 sub stats { return $_[0]->_call(GET => '/_sandbox/stats') }
 
@@ -169,11 +178,13 @@ sub stop {
 
     return 1 if $self->{owner} != $$ || !$self->{pid};
 
-    delete $self->{client};
-    delete $self->{pipe};
+    # it goes by itself when the pipe is closed
 
     my $pid    = delete $self->{pid};
     my $before = running($pid);
+
+    delete $self->{client};
+    delete $self->{pipe};
 
     return end_process($pid, 'TERM', 5) && $before;
 }

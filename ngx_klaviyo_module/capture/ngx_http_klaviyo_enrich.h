@@ -1,0 +1,56 @@
+/*
+ * Private to capture/: klaviyo_enrich, what an internal location knows of a
+ * request, merged into its events.
+ *
+ * A background subrequest holds a reference to the main request: it is
+ * logged, and its events are captured, when both have ended.  The filters
+ * are there only if the directive is.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_ENRICH_H
+#define NGX_HTTP_KLAVIYO_ENRICH_H
+
+
+#include "ngx_http_klaviyo_header.h"
+
+
+struct ngx_http_klaviyo_enrichment_s {
+    ngx_http_request_t  *request;    /* the subrequest; NULL: none was made  */
+    ngx_event_t          timer;
+
+    u_char              *start;      /* the answer                           */
+    u_char              *last;
+    u_char              *end;
+
+    klaviyo_counter_e    outcome;    /* ENRICH_CANCELED: not known yet       */
+    klaviyo_named_t      named;      /* from the log phase on                */
+
+    unsigned             ended:1;    /* the subrequest has given its
+                                        reference back                       */
+    unsigned             merge:1;    /* there is something to merge          */
+};
+
+
+/* makes the subrequest */
+void ngx_http_klaviyo_enrich_fire(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_enrich_t *enrich);
+
+/* of a subrequest that klaviyo_enrich made; NULL: of any other request */
+ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_enrich_own(
+    ngx_http_request_t *r);
+
+/* the header of its answer: NGX_OK, or NGX_ERROR when it ends with that */
+ngx_int_t ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
+    ngx_http_klaviyo_enrichment_t *enrichment);
+
+/* takes all bytes of the chain */
+void ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
+    ngx_http_klaviyo_enrichment_t *enrichment, ngx_chain_t *in);
+
+/* once in the log phase: reads the answer, and counts what became of it */
+void ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment,
+    klaviyo_ring_t *ring);
+
+
+#endif /* NGX_HTTP_KLAVIYO_ENRICH_H */

@@ -1,0 +1,218 @@
+/*
+ * What libcurl hands over in the midst of a transfer, and who takes it.
+ *
+ * For the transport only.  Every byte of an answer is the far end's: hostile
+ * until checked.
+ */
+
+
+#include "ngx_http_klaviyo_transport_private.h"
+
+
+static int ngx_http_klaviyo_transport_once(void *data, char *remote,
+    char *local, int remote_port, int local_port);
+static size_t ngx_http_klaviyo_transport_read(char *p, size_t size, size_t n,
+    void *data);
+static size_t ngx_http_klaviyo_transport_header(char *line, size_t size,
+    size_t n, void *data);
+static size_t ngx_http_klaviyo_transport_body(char *p, size_t size, size_t n,
+    void *data);
+
+
+ngx_int_t
+ngx_http_klaviyo_transport_callbacks(ngx_http_klaviyo_exchange_t *exchange)
+{
+    CURL  *easy;
+
+    easy = exchange->easy;
+
+    if (curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->error)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
+                            ngx_http_klaviyo_transport_once)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_READFUNCTION,
+                            ngx_http_klaviyo_transport_read)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_READDATA, exchange) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION,
+                            ngx_http_klaviyo_transport_header)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
+                            ngx_http_klaviyo_transport_body)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) != CURLE_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * libcurl sends a request again by itself when a kept connection broke before
+ * the answer began.  Only we may: the first one may have been processed, and
+ * the second counts in Klaviyo's rate windows too.
+ */
+
+static int
+ngx_http_klaviyo_transport_once(void *data, char *remote, char *local,
+    int remote_port, int local_port)
+{
+    ngx_http_klaviyo_exchange_t *exchange = data;
+
+    (void) remote;
+    (void) local;
+    (void) remote_port;
+    (void) local_port;
+
+    if (exchange->sent) {
+        return CURL_PREREQFUNC_ABORT;
+    }
+
+    exchange->sent = 1;
+
+    return CURL_PREREQFUNC_OK;
+}
+
+
+static size_t
+ngx_http_klaviyo_transport_read(char *p, size_t size, size_t n, void *data)
+{
+    ngx_http_klaviyo_exchange_t *exchange = data;
+
+    ssize_t  len;
+
+    len = exchange->handlers->read(exchange->data, (u_char *) p, size * n);
+
+    return len < 0 ? CURL_READFUNC_ABORT : (size_t) len;
+}
+
+
+/*
+ * A line of the answer's head, of an interim answer's (1xx) head before it, or
+ * of the trailer after its body.
+ */
+
+static size_t
+ngx_http_klaviyo_transport_header(char *line, size_t size, size_t n,
+    void *data)
+{
+    ngx_http_klaviyo_exchange_t *exchange = data;
+
+    long        status;
+    size_t      len;
+    u_char     *p, *last, *colon;
+    ngx_str_t   name, value;
+
+    len = size * n;
+    p = (u_char *) line;
+    last = p + len;
+
+    if (exchange->complete) {
+        return len;
+    }
+
+    if (len >= 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
+        exchange->handlers->begin(exchange->data);
+        return len;
+    }
+
+    while (last > p && (last[-1] == CR || last[-1] == LF || last[-1] == ' '
+                        || last[-1] == '\t'))
+    {
+        last--;
+    }
+
+    if (last == p) {
+        status = 0;
+
+        (void) curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE,
+                                 &status);
+
+        if (status >= 200) {
+            exchange->complete = 1;
+            exchange->handlers->head(exchange->data, (ngx_uint_t) status);
+        }
+
+        return len;
+    }
+
+    colon = ngx_strlchr(p, last, ':');
+
+    if (colon == NULL) {
+        return len;
+    }
+
+    name.data = p;
+    name.len = colon - p;
+
+    do { colon++; } while (colon < last && (*colon == ' ' || *colon == '\t'));
+
+    value.data = colon;
+    value.len = last - colon;
+
+    exchange->handlers->header(exchange->data, &name, &value);
+
+    return len;
+}
+
+
+static size_t
+ngx_http_klaviyo_transport_body(char *p, size_t size, size_t n, void *data)
+{
+    ngx_http_klaviyo_exchange_t *exchange = data;
+
+    size_t     len;
+    ngx_int_t  rc;
+
+    len = size * n;
+
+    rc = exchange->handlers->body(exchange->data, (u_char *) p, len);
+
+    if (rc == NGX_AGAIN) {
+        return CURL_WRITEFUNC_PAUSE;
+    }
+
+    /* anything but `len` ends the transfer */
+
+    return rc == NGX_OK ? len : 0;
+}
+
+
+const char *
+ngx_http_klaviyo_transport_why(ngx_http_klaviyo_exchange_t *exchange,
+    CURLcode rc)
+{
+    char        *p;
+    const char  *error;
+
+    if (rc == CURLE_OK && exchange->complete) {
+        return NULL;
+    }
+
+    if (exchange->error[0] == '\0') {
+
+        /* libcurl is content with a head that was cut off */
+
+        error = (rc == CURLE_OK) ? "answer without a complete head"
+                                 : curl_easy_strerror(rc);
+
+        ngx_cpystrn((u_char *) exchange->error, (u_char *) error,
+                    CURL_ERROR_SIZE);
+    }
+
+    /* a part of it may be the far end's words */
+
+    for (p = exchange->error; *p; p++) {
+        if (*p < ' ' || *p > '~') {
+            *p = '?';
+        }
+    }
+
+    return exchange->error;
+}

@@ -1,0 +1,246 @@
+/*
+ * The directive klaviyo_pass, and what it means in its location.
+ */
+
+
+#include "ngx_http_klaviyo_pass_private.h"
+
+
+static char *ngx_http_klaviyo_pass_uri(ngx_conf_t *cf,
+    ngx_http_klaviyo_pass_t *pass, ngx_str_t *value);
+static ngx_http_klaviyo_account_t *ngx_http_klaviyo_pass_account(
+    ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
+    ngx_http_klaviyo_pass_t *pass, ngx_str_t *name);
+static char *ngx_http_klaviyo_pass_check_timeout(ngx_conf_t *cf, void *post,
+    void *data);
+
+
+ngx_conf_post_t  ngx_http_klaviyo_pass_timeout_post = {
+    ngx_http_klaviyo_pass_check_timeout
+};
+
+
+ngx_conf_num_bounds_t  ngx_http_klaviyo_pass_connections_bounds = {
+    ngx_conf_check_num_bounds, 1, 4096
+};
+
+
+char *
+ngx_http_klaviyo_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_location_t *location = conf;
+
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_klaviyo_pass_t   *pass;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    (void) cmd;
+
+    if (location->pass) {
+        return "is duplicate";
+    }
+
+    pass = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_pass_t));
+    if (pass == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    pass->conf_file = cf->conf_file->file.name.data;
+    pass->conf_line = cf->conf_file->line;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len > 8
+            && ngx_strncmp(value[i].data, "account=", 8) == 0
+            && pass->name.len == 0)
+        {
+            pass->name.data = value[i].data + 8;
+            pass->name.len = value[i].len - 8;
+            continue;
+        }
+
+        if (i == 1 && (value[i].data[0] == '/' || value[i].data[0] == '$')) {
+
+            if (ngx_http_klaviyo_pass_uri(cf, pass, &value[i])
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+#if (NGX_PCRE)
+    if (clcf->regex == NULL && !clcf->exact_match && !clcf->named) {
+#else
+    if (!clcf->exact_match && !clcf->named) {
+#endif
+        pass->prefix = clcf->name.len;
+    }
+
+    clcf->handler = ngx_http_klaviyo_pass_handler;
+
+    location->pass = pass;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_pass_uri(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
+    ngx_str_t *value)
+{
+    size_t                             path, args;
+    u_char                            *p, *target;
+    ngx_http_compile_complex_value_t   ccv;
+
+    pass->uri = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (pass->uri == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = pass->uri;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (pass->uri->lengths) {
+        return NGX_CONF_OK;
+    }
+
+    p = ngx_strlchr(value->data, value->data + value->len, '?');
+
+    path = p ? (size_t) (p - value->data) : value->len;
+    args = p ? value->len - path - 1 : 0;
+
+    target = ngx_pnalloc(cf->temp_pool, klaviyo_path_size(path, args));
+    if (target == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (klaviyo_path_target(target, value->data, path,
+                            args ? p + 1 : NULL, args)
+        == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid uri \"%V\": expected a path of Klaviyo's "
+                           "API as \"/api/profiles\"", value);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+void
+ngx_http_klaviyo_pass_unset(ngx_http_klaviyo_location_t *conf)
+{
+    conf->pass = NULL;
+    conf->pass_timeout = NGX_CONF_UNSET_MSEC;
+    conf->pass_connections = NGX_CONF_UNSET;
+}
+
+
+char *
+ngx_http_klaviyo_pass_merge(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_location_t *prev,
+    ngx_http_klaviyo_location_t *conf, ngx_str_t *account)
+{
+    ngx_http_klaviyo_pass_t   *pass;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_msec_value(conf->pass_timeout, prev->pass_timeout, 10000);
+    ngx_conf_merge_value(conf->pass_connections, prev->pass_connections, 32);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* an "if" of the location, or limit_except: the handler is inherited */
+
+    if (conf->pass == NULL && (clcf->noname || clcf->lmt_excpt)
+        && clcf->handler == NULL && prev->pass)
+    {
+        conf->pass = prev->pass;
+        clcf->handler = ngx_http_klaviyo_pass_handler;
+    }
+
+    pass = conf->pass;
+
+    if (pass == NULL || pass->account) {
+        return NGX_CONF_OK;
+    }
+
+    pass->account = ngx_http_klaviyo_pass_account(cf, kmcf, pass,
+                                       pass->name.len ? &pass->name : account);
+
+    return pass->account ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_http_klaviyo_account_t *
+ngx_http_klaviyo_pass_account(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_pass_t *pass,
+    ngx_str_t *name)
+{
+    ngx_http_klaviyo_account_t  *found, **account;
+
+    if (kmcf->accounts.nelts == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no account for klaviyo_pass in %s:%ui: add "
+                      "\"klaviyo_account shop { api_key_file <path>; }\" to "
+                      "the http block", pass->conf_file, pass->conf_line);
+        return NULL;
+    }
+
+    if (name->len) {
+        found = ngx_http_klaviyo_account_find(kmcf, name);
+
+        if (found == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown account \"%V\" for klaviyo_pass in %s:%ui, "
+                          "there is no klaviyo_account of this name",
+                          name, pass->conf_file, pass->conf_line);
+        }
+
+        return found;
+    }
+
+    if (kmcf->accounts.nelts > 1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no account chosen for klaviyo_pass in %s:%ui, and "
+                      "there are %ui: add \"account=<name>\" to it or "
+                      "\"klaviyo_account_default <name>;\" to its level",
+                      pass->conf_file, pass->conf_line, kmcf->accounts.nelts);
+        return NULL;
+    }
+
+    account = kmcf->accounts.elts;
+
+    return account[0];
+}
+
+
+static char *
+ngx_http_klaviyo_pass_check_timeout(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *timeout = data;
+
+    (void) cf;
+    (void) post;
+
+    return *timeout ? NGX_CONF_OK : "must not be 0";
+}

@@ -1,0 +1,399 @@
+/*
+ * What Klaviyo is asked: method, path, headers, body.
+ *
+ * Nothing of a request passes but what is named here.  The strings live in
+ * the request's pool; the key is not among them.
+ */
+
+
+#include "ngx_http_klaviyo_pass_private.h"
+
+
+/* Accept, Content-Type, revision */
+#define NGX_HTTP_KLAVIYO_PASS_DEFAULTS  3
+
+
+static ngx_int_t ngx_http_klaviyo_pass_call_path(
+    ngx_http_klaviyo_pass_ctx_t *ctx);
+static ngx_int_t ngx_http_klaviyo_pass_call_headers(
+    ngx_http_klaviyo_pass_ctx_t *ctx);
+static ngx_int_t ngx_http_klaviyo_pass_call_header(
+    ngx_http_klaviyo_pass_ctx_t *ctx, const char *name, ngx_str_t *key,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_pass_call_hop(ngx_http_request_t *r,
+    ngx_str_t *name);
+
+
+/* PATCH is not: Klaviyo's may append */
+
+static ngx_http_klaviyo_method_t  ngx_http_klaviyo_pass_methods[] = {
+    { NGX_HTTP_GET,     "GET",     1, 0 },
+    { NGX_HTTP_POST,    "POST",    0, 1 },
+    { NGX_HTTP_PATCH,   "PATCH",   0, 1 },
+    { NGX_HTTP_DELETE,  "DELETE",  1, 0 },
+    { NGX_HTTP_HEAD,    "HEAD",    1, 0 },
+    { NGX_HTTP_PUT,     "PUT",     1, 1 },
+    { NGX_HTTP_OPTIONS, "OPTIONS", 1, 0 },
+    { 0,                NULL,      0, 0 }
+};
+
+
+ngx_int_t
+ngx_http_klaviyo_pass_call(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_http_klaviyo_method_t  *method;
+
+    for (method = ngx_http_klaviyo_pass_methods; method->name; method++) {
+        if (method->bit == ctx->request->method) {
+            break;
+        }
+    }
+
+    if (method->name == NULL) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    ctx->method = method;
+    ctx->call.method = method->name;
+    ctx->call.body_len = -1;
+    ctx->call.http1 = 1;
+
+    rc = ngx_http_klaviyo_pass_call_path(ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_klaviyo_pass_call_headers(ctx);
+}
+
+
+/*
+ * $uri is what the location was chosen by, and access allowed by: decoded,
+ * without dots.  It is encoded again, not taken as the client wrote it.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_pass_call_path(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    size_t               cut, slash;
+    u_char              *p, *target;
+    ngx_str_t            path, args;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->pass->uri) {
+
+        if (ngx_http_complex_value(r, ctx->pass->uri, &path) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_str_null(&args);
+
+        p = ngx_strlchr(path.data, path.data + path.len, '?');
+
+        if (p) {
+            args.data = p + 1;
+            args.len = path.data + path.len - args.data;
+            path.len = p - path.data;
+        }
+
+    } else {
+        path = r->uri;
+        args = r->args;
+
+        /* a rewrite may have led away from the location's name */
+
+        cut = r->valid_location ? ngx_min(ctx->pass->prefix, path.len) : 0;
+        slash = (cut && path.data[cut - 1] == '/') ? 1 : 0;
+
+        if (cut - slash == path.len) {
+            ngx_str_set(&path, "/");
+
+        } else {
+            path.data += cut - slash;
+            path.len -= cut - slash;
+        }
+    }
+
+    target = ngx_pnalloc(r->pool, klaviyo_path_size(path.len, args.len));
+    if (target == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (klaviyo_path_target(target, path.data, path.len, args.data, args.len)
+        == 0)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "klaviyo_pass: no path of an API: \"%V\"", &path);
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    ctx->call.path = (char *) target;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A subrequest has the headers of the visitor's request, which its caller did
+ * not write: none of them passes.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    ngx_str_t            accept, type, revision;
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *header;
+    klaviyo_header_e     kind;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ctx->call.headers = ngx_palloc(r->pool, NGX_HTTP_KLAVIYO_HEADERS_MAX
+                                            * sizeof(char *));
+    if (ctx->call.headers == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&accept, "application/vnd.api+json");
+    type = accept;
+    revision = ctx->pass->account->revision;
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; r == r->main; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        kind = klaviyo_headers_request(header[i].key.data, header[i].key.len);
+
+        if (kind == KLAVIYO_HEADER_STOPS || header[i].value.len == 0
+            || ngx_http_klaviyo_pass_call_hop(r, &header[i].key))
+        {
+            continue;
+        }
+
+        if (!klaviyo_headers_value(header[i].value.data, header[i].value.len))
+        {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "klaviyo_pass: invalid header \"%V\"",
+                          &header[i].key);
+            return NGX_HTTP_BAD_REQUEST;
+        }
+
+        switch (kind) {
+
+        case KLAVIYO_HEADER_ACCEPT:
+            accept = header[i].value;
+            break;
+
+        case KLAVIYO_HEADER_CONTENT_TYPE:
+            type = header[i].value;
+            break;
+
+        case KLAVIYO_HEADER_REVISION:
+            revision = header[i].value;
+            break;
+
+        default:
+            if (ctx->call.nheaders == NGX_HTTP_KLAVIYO_HEADERS_MAX
+                                      - NGX_HTTP_KLAVIYO_PASS_DEFAULTS)
+            {
+                return NGX_HTTP_BAD_REQUEST;
+            }
+
+            if (ngx_http_klaviyo_pass_call_header(ctx, NULL, &header[i].key,
+                                                  &header[i].value)
+                != NGX_OK)
+            {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+        }
+    }
+
+    if (ngx_http_klaviyo_pass_call_header(ctx, "revision", NULL, &revision)
+        != NGX_OK
+        || ngx_http_klaviyo_pass_call_header(ctx, "Accept", NULL, &accept)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* one of a body that is not there would be strange */
+
+    if ((ctx->method->body || r->headers_in.content_length_n > 0
+         || r->headers_in.chunked)
+        && ngx_http_klaviyo_pass_call_header(ctx, "Content-Type", NULL, &type)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_pass_call_header(ngx_http_klaviyo_pass_ctx_t *ctx,
+    const char *name, ngx_str_t *key, ngx_str_t *value)
+{
+    u_char     *p;
+    ngx_str_t   own;
+
+    if (key == NULL) {
+        own.data = (u_char *) name;
+        own.len = ngx_strlen(name);
+        key = &own;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, key->len + value->len + 3);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->call.headers[ctx->call.nheaders++] = (char *) p;
+
+    ngx_sprintf(p, "%V: %V%Z", key, value);
+
+    return NGX_OK;
+}
+
+
+/* named by Connection: for us, not for who is behind us */
+
+static ngx_uint_t
+ngx_http_klaviyo_pass_call_hop(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].key.len == sizeof("connection") - 1
+            && ngx_strncasecmp(header[i].key.data, (u_char *) "connection",
+                               sizeof("connection") - 1)
+               == 0
+            && klaviyo_headers_listed(header[i].value.data,
+                                      header[i].value.len, name->data,
+                                      name->len))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The body of a subrequest is its parent's unless it was given one; without a
+ * method that has one, it is none of Klaviyo's.
+ */
+
+void
+ngx_http_klaviyo_pass_call_body(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    off_t                len;
+    ngx_chain_t         *cl;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    len = 0;
+
+    if (r->request_body
+        && (ctx->method->body || (ctx->method->bit & NGX_HTTP_DELETE)))
+    {
+        for (cl = r->request_body->bufs; cl; cl = cl->next) {
+            len += ngx_buf_size(cl->buf);
+        }
+    }
+
+    if (len || ctx->method->body) {
+        ctx->call.body_len = len;
+    }
+}
+
+
+void
+ngx_http_klaviyo_pass_call_rewind(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    ctx->body = ctx->request->request_body ? ctx->request->request_body->bufs
+                                           : NULL;
+    ctx->body_pos = 0;
+}
+
+
+ssize_t
+ngx_http_klaviyo_pass_call_read(void *data, u_char *p, size_t size)
+{
+    ngx_http_klaviyo_pass_ctx_t *ctx = data;
+
+    off_t       left;
+    size_t      n, copied;
+    ssize_t     got;
+    ngx_buf_t  *b;
+
+    copied = 0;
+
+    while (ctx->body && copied < size) {
+
+        b = ctx->body->buf;
+        left = ngx_buf_size(b) - ctx->body_pos;
+
+        if (left <= 0) {
+            ctx->body = ctx->body->next;
+            ctx->body_pos = 0;
+            continue;
+        }
+
+        n = (size_t) ngx_min(left, (off_t) (size - copied));
+
+        if (ngx_buf_in_memory(b)) {
+            ngx_memcpy(p + copied, b->pos + ctx->body_pos, n);
+
+        } else {
+            got = ngx_read_file(b->file, p + copied, n,
+                                b->file_pos + ctx->body_pos);
+
+            if (got <= 0) {
+                return NGX_ERROR;
+            }
+
+            n = got;
+        }
+
+        ctx->body_pos += n;
+        copied += n;
+    }
+
+    return copied;
+}

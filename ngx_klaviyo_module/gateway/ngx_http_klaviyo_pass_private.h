@@ -1,0 +1,162 @@
+/*
+ * A request on its way through the gateway.  Private to this room.
+ *
+ *     _pass.c         the directive
+ *     _pass_handler   the content handler: slots, the request's end
+ *     _pass_call      what Klaviyo is asked
+ *     _pass_answer    what Klaviyo says, while it comes
+ *     _pass_run       tries, pauses, and the way to the client
+ *
+ * The handlers of the transport only keep what they are given, and post
+ * `wake`: everything else is done from there, from `timer`, and from the
+ * client's events, where a request may end and its transfer be canceled.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_PASS_PRIVATE_H
+#define NGX_HTTP_KLAVIYO_PASS_PRIVATE_H
+
+
+#include "ngx_http_klaviyo_pass.h"
+#include "delivery/ngx_http_klaviyo_transport.h"
+
+#include "klaviyo_headers.h"
+#include "klaviyo_path.h"
+
+
+/* of an answer on its way: 4 of libcurl's largest pieces, 64 KB */
+#define NGX_HTTP_KLAVIYO_PASS_BUFFERS  4
+#define NGX_HTTP_KLAVIYO_PASS_BUFFER   16384
+
+
+typedef struct ngx_http_klaviyo_pass_s  ngx_http_klaviyo_pass_t;
+
+
+/* one klaviyo_pass */
+
+struct ngx_http_klaviyo_pass_s {
+    ngx_http_klaviyo_account_t  *account;    /* chosen by merging            */
+    ngx_str_t                    name;       /* account=, empty: the default */
+    ngx_http_complex_value_t    *uri;        /* NULL: the request's          */
+    size_t                       prefix;     /* what of it is the location's */
+
+    u_char                      *conf_file;
+    ngx_uint_t                   conf_line;
+};
+
+
+/* the requests of one account in this worker */
+
+typedef struct {
+    ngx_queue_t                    queue;
+    ngx_http_klaviyo_account_t    *account;
+    ngx_http_klaviyo_transport_t  *transport;
+    ngx_uint_t                     active;   /* waiting ones too             */
+} ngx_http_klaviyo_gate_t;
+
+
+typedef struct {
+    ngx_uint_t                   bit;        /* NGX_HTTP_GET, ...            */
+    const char                  *name;
+    unsigned                     idempotent:1;
+    unsigned                     body:1;     /* is sent, though it be empty  */
+} ngx_http_klaviyo_method_t;
+
+
+/* an answer of Klaviyo's, in a pool of its own: there may be many tries */
+
+typedef struct {
+    ngx_pool_t                  *pool;
+    ngx_uint_t                   status;     /* 0: its head is not complete  */
+    ngx_array_t                  headers;    /* of ngx_keyval_t              */
+    off_t                        length;     /* -1: not said                 */
+    off_t                        received;   /* of the body                  */
+    time_t                       retry_after;  /* s, -1: not said            */
+    ngx_chain_t                 *out;        /* of the body, not yet sent    */
+    ngx_chain_t                **last;
+    unsigned                     challenge:1;
+} ngx_http_klaviyo_pass_answer_t;
+
+
+typedef struct {
+    ngx_http_request_t              *request;
+    ngx_http_klaviyo_pass_t         *pass;
+    ngx_http_klaviyo_gate_t         *gate;
+    ngx_http_cleanup_pt             *cleanup;
+    ngx_uint_t                       connections;
+    ngx_msec_t                       timeout;
+    ngx_msec_t                       deadline;   /* ngx_current_msec         */
+    ngx_uint_t                       tries;
+
+    ngx_http_klaviyo_method_t       *method;
+    ngx_http_klaviyo_call_t          call;
+    ngx_chain_t                     *body;       /* the request's, unsent    */
+    off_t                            body_pos;   /* in the first buffer      */
+
+    ngx_http_klaviyo_exchange_t     *exchange;   /* NULL: none is under way  */
+    ngx_http_klaviyo_pass_answer_t  *answer;     /* of this try              */
+    ngx_http_klaviyo_pass_answer_t  *kept;       /* of an earlier one        */
+
+    ngx_chain_t                     *busy;
+    ngx_chain_t                     *free;
+    ngx_uint_t                       nbuffers;
+
+    ngx_event_t                      wake;
+    ngx_event_t                      timer;
+
+    unsigned                         sent:1;     /* may have arrived         */
+    unsigned                         done:1;     /* this try ended           */
+    unsigned                         broken:1;   /* without a whole answer   */
+    unsigned                         waiting:1;  /* for the next one         */
+    unsigned                         timedout:1;
+    unsigned                         passing:1;  /* the answer is the one    */
+    unsigned                         paused:1;   /* by us: no room           */
+    unsigned                         fresh:1;    /* something came           */
+} ngx_http_klaviyo_pass_ctx_t;
+
+
+ngx_int_t ngx_http_klaviyo_pass_handler(ngx_http_request_t *r);
+
+/* NULL: the request is not on its way, or not any more */
+ngx_http_klaviyo_pass_ctx_t *ngx_http_klaviyo_pass_find(
+    ngx_http_request_t *r);
+
+/*
+ * What is asked, from the request's line and headers: NGX_OK, or the status
+ * to answer with.  The body comes later, and is counted then.
+ */
+ngx_int_t ngx_http_klaviyo_pass_call(ngx_http_klaviyo_pass_ctx_t *ctx);
+void ngx_http_klaviyo_pass_call_body(ngx_http_klaviyo_pass_ctx_t *ctx);
+
+/* before a try: the body is read from its beginning */
+void ngx_http_klaviyo_pass_call_rewind(ngx_http_klaviyo_pass_ctx_t *ctx);
+
+/* the transport's handler */
+ssize_t ngx_http_klaviyo_pass_call_read(void *data, u_char *p, size_t size);
+
+extern const ngx_http_klaviyo_handlers_t  ngx_http_klaviyo_pass_handlers;
+
+ngx_http_klaviyo_pass_answer_t *ngx_http_klaviyo_pass_answer_create(
+    ngx_http_klaviyo_pass_ctx_t *ctx);
+void ngx_http_klaviyo_pass_answer_free(ngx_http_klaviyo_pass_ctx_t *ctx,
+    ngx_http_klaviyo_pass_answer_t **answer);
+
+/* headers_out of the request, from the answer */
+ngx_int_t ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx);
+
+/* 1: libcurl's next piece fits in the buffers */
+ngx_uint_t ngx_http_klaviyo_pass_answer_room(
+    ngx_http_klaviyo_pass_ctx_t *ctx);
+
+/* from the first try on */
+void ngx_http_klaviyo_pass_run(ngx_http_klaviyo_pass_ctx_t *ctx);
+
+/* ends the request, NGX_OK: with the end of its body; the last call */
+void ngx_http_klaviyo_pass_finalize(ngx_http_klaviyo_pass_ctx_t *ctx,
+    ngx_int_t rc);
+
+void ngx_http_klaviyo_pass_count(ngx_http_klaviyo_pass_ctx_t *ctx,
+    klaviyo_counter_e counter);
+
+
+#endif /* NGX_HTTP_KLAVIYO_PASS_PRIVATE_H */

@@ -1,0 +1,48 @@
+/*
+ * klaviyo_webhook: lets only those requests through that Klaviyo signed.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_WEBHOOK_H
+#define NGX_HTTP_KLAVIYO_WEBHOOK_H
+
+
+#include "account/ngx_http_klaviyo_account.h"
+#include "klaviyo_webhook.h"
+
+
+struct ngx_http_klaviyo_webhook_s {
+    klaviyo_slice_t              secrets[KLAVIYO_WEBHOOK_SECRETS];
+    ngx_uint_t                   n;
+    time_t                       tolerance;   /* s                           */
+    ngx_http_klaviyo_account_t  *account;     /* whose figures count it      */
+
+    ngx_str_t                    account_name; /* empty: the location's      */
+    u_char                      *conf_file;   /* where it stands             */
+    ngx_uint_t                   conf_line;
+};
+
+
+typedef struct ngx_http_klaviyo_webhook_s  ngx_http_klaviyo_webhook_t;
+
+
+/* the directive klaviyo_webhook; `conf` is the location's configuration */
+char *ngx_http_klaviyo_webhook(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * Merging; `account` is what klaviyo_account_default says of the location,
+ * empty where it says nothing.  NGX_CONF_ERROR is already logged.
+ */
+char *ngx_http_klaviyo_webhook_merge(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_location_t *prev,
+    ngx_http_klaviyo_location_t *conf, ngx_str_t *account);
+
+/* the variables $klaviyo_webhook_*; in preconfiguration */
+ngx_int_t ngx_http_klaviyo_webhook_variables(ngx_conf_t *cf);
+
+/* the handlers of phases, if the directive is used; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_webhook_init(ngx_conf_t *cf);
+
+
+#endif /* NGX_HTTP_KLAVIYO_WEBHOOK_H */
