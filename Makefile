@@ -10,8 +10,11 @@ PROVE        ?= prove
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
-                openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind
+                openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
+                libnginx-mod-http-js libnginx-mod-http-lua
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
+BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson \
+                $(if $(shell command -v npm),,nodejs npm)
 
 # Ours alone: nginx's own flags come from its configure.
 CFLAGS_MODULE = -Wall -Wextra -Werror
@@ -35,7 +38,7 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
                 $(wildcard t/unit/*_test.c))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
-LIBS_UNIT     = -ljansson -lpthread
+LIBS_UNIT     = -ljansson -lcrypto -lpthread
 
 # One test's own: what t/unit/disk.h stands in for.
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
@@ -70,12 +73,12 @@ JOBS         ?= 4
 TESTS         = $(wildcard t/*.t)
 TESTS_LONG    = $(wildcard $(patsubst %,t/%.t,compile delivery process hold \
                 fuzz build klaviyo_faults spool dead_letter stopped))
-TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,transport_traps))
+TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,rate transport_traps))
 
 # Nothing of the module runs in these, or under sanitizers of its own.
 
-TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness rooms \
-                sandbox)
+TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness \
+                instructions rooms sandbox)
 
 # In valgrind a start takes seconds: too long for what kills every 50 ms.
 
@@ -100,6 +103,9 @@ ENV_ASAN      = ASAN_OPTIONS=detect_leaks=1 \
                 KLAVIYO_NGINX=$(CURDIR)/t/lib/nginx-asan
 
 VALGRIND      = valgrind -q --vgdb=no --error-exitcode=99 --leak-check=full \
+                --errors-for-leak-kinds=definite \
+                --show-leak-kinds=definite \
+                --vex-iropt-register-updates=allregs-at-mem-access \
                 --suppressions=$(CURDIR)/t/lib/valgrind.supp
 ENV_VALGRIND  = KLAVIYO_SLOW=10 KLAVIYO_RUN='$(VALGRIND)' \
                 KLAVIYO_QUEUE=$(CURDIR)/t/lib/klaviyo-queue-valgrind \
@@ -107,12 +113,22 @@ ENV_VALGRIND  = KLAVIYO_SLOW=10 KLAVIYO_RUN='$(VALGRIND)' \
                 KLAVIYO_NGINX=$(CURDIR)/t/lib/nginx-valgrind
 
 
+# What measures, and the module without Klaviyo's limits to measure how fast
+# it delivers; t/instructions.t needs the first.
+
+BENCH_DIR     = $(OBJS)/bench
+BENCH_TOOLS   = $(BENCH_DIR)/queue
+BENCH_ALL     = $(BENCH_TOOLS) $(BENCH_DIR)/sink $(BENCH_DIR)/capture \
+                $(BENCH_DIR)/disk_fault.so
+BENCH_SDK     = klaviyo-api@23.0.0
+
+
 $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
   which nginx's ./configure does not take))
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
-        soak demo install clean
+        soak demo bench install clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -121,6 +137,8 @@ help:
 	@echo 'make              builds $(MODULE)'
 	@echo '                  and $(CLI)'
 	@echo 'make deps         installs with apt what is missing'
+	@echo 'make bench        measures it beside what one would use instead,'
+	@echo '                  in 15 minutes; BENCH=quick: see that it runs'
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
 	@echo 'make demo ONCE=1  the same by itself: 0 if every event arrived'
 	@echo 'make test         runs every test'
@@ -244,7 +262,7 @@ fuzz: fuzzers
 
 
 test: deps
-	@$(MAKE) --no-print-directory all unit fuzzers crash
+	@$(MAKE) --no-print-directory all unit fuzzers crash $(BENCH_TOOLS)
 	@$(call prove,KLAVIYO_NGINX=$(NGINX),$(TESTS))
 
 # The same with the module, the unit tests and the tool under the sanitizers.
@@ -273,6 +291,29 @@ soak: deps
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@KLAVIYO_NGINX=$(NGINX) ONCE=$(ONCE) demo/run
+
+
+$(BENCH_DIR)/%: bench/c/%.c bench/c/event.h $(PLAIN)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LIBS_UNIT)
+
+$(BENCH_DIR)/disk_fault.so: t/lib/disk_fault.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) -shared -fPIC -o $@ $< -ldl
+
+# Klaviyo's SDK comes from npm; without it that part is left out.
+
+bench:
+	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(BENCH_DEPS)'
+	@$(MAKE) --no-print-directory all $(BENCH_ALL)
+	@$(MAKE) --no-print-directory OBJS=$(BENCH_DIR)/module \
+	    CFLAGS='$(CFLAGS) -DKLAVIYO_LIMITER_TIMES=1000' \
+	    $(BENCH_DIR)/module/ngx_http_klaviyo_module.so
+	@test -d $(BENCH_DIR)/node/node_modules/klaviyo-api \
+	    || npm install --silent --no-audit --no-fund \
+	           --prefix $(BENCH_DIR)/node $(BENCH_SDK) \
+	    || echo 'without the SDK: npm did not install $(BENCH_SDK)' >&2
+	@KLAVIYO_NGINX=$(NGINX) BENCH=$(BENCH) bench/run $(P)
 
 
 install: $(MODULE) $(CLI)

@@ -652,6 +652,18 @@ test_paths(void)
         is_int(klaviyo_ring_chown(ring, 65534, 65534), 0, "chown");
         ok(stat(path, &st) == 0 && st.st_uid == 65534, "of the folder");
         ok(stat(other, &st) == 0 && st.st_uid == 65534, "of the file");
+
+        klaviyo_ring_detach(ring);
+
+        is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+               KLAVIYO_RING_ERROR, "a stranger's folder is refused");
+        ok(strstr(ring_error, "belongs to another user"), "says so: %s",
+           ring_error);
+
+        conf.owner = 65534;
+
+        is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+               KLAVIYO_RING_OK, "the workers' is not");
     }
 
     klaviyo_ring_detach(ring);
