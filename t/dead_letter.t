@@ -156,6 +156,28 @@ subtest 'too old' => sub {
 };
 
 
+subtest 'one by one too old, in a long outage: a letter each' => sub {
+    my $t = start(account => 'retry min=50ms max=200ms max_age=2s;');
+
+    $t->sandbox->fault(kind => 'status', status => 503);
+
+    for my $n (1 .. 30) {
+        hits($t, 'good', $n);
+        sleep 0.15;
+    }
+
+    ok wait_for(15, sub { $t->account('shop')->{dead} == 30 }), 'all are dead';
+
+    my $letters = letters($t->spool . '/dead.jsonl');
+
+    is_deeply [sort { $a <=> $b }
+               map { $_->{event}{attributes}{properties}{N} } @$letters],
+        [1 .. 30], 'a letter each, and no more';
+
+    $t->stop;
+};
+
+
 subtest 'a flood of refusals opens the breaker' => sub {
     my $t = start(account => 'batch linger=300ms;');
 

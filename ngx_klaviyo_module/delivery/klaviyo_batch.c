@@ -13,6 +13,7 @@
 
 #define KLAVIYO_BATCH_RECORD  16384  /* bytes of the first reading buffer   */
 #define KLAVIYO_BATCH_READS   (4 * KLAVIYO_BATCH_EVENTS_MAX)
+#define KLAVIYO_BATCH_GIVEN_UP  (4 * KLAVIYO_BATCH_BODY_MAX)  /* bytes      */
 
 
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
@@ -94,6 +95,7 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
     size_t events, size_t bytes, int64_t oldest, klaviyo_dead_pt dead,
     void *data)
 {
+    int                given_up;
     klaviyo_record_t   record;
     klaviyo_ring_rc_e  rc;
     klaviyo_outcome_e  outcome;
@@ -110,7 +112,8 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
 
     while (batch->n < events
            && batch->bytes < bytes
-           && batch->reads < KLAVIYO_BATCH_READS)
+           && batch->reads < KLAVIYO_BATCH_READS
+           && batch->given_up < KLAVIYO_BATCH_GIVEN_UP)
     {
         rc = klaviyo_batch_read(batch, feed, &record);
 
@@ -118,14 +121,29 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             return rc;
         }
 
+        given_up = rc == KLAVIYO_RING_OK
+                   && klaviyo_batch_given_up(&record.event, oldest, &outcome);
+
+        /*
+         * Those given up are in batches of their own: they end at once, and
+         * are not given up again when the others are read once more.
+         */
+
         if (rc == KLAVIYO_RING_OK
-            && klaviyo_batch_given_up(&record.event, oldest, &outcome))
+            && (given_up ? batch->n > 0 : batch->given_up > 0))
         {
+            batch->full = 1;
+            return KLAVIYO_RING_OK;
+        }
+
+        if (given_up) {
+
             if (dead(data, &record.event, outcome, 0, 0) != 0) {
                 return KLAVIYO_RING_ERROR;
             }
 
             batch->outcome[outcome]++;
+            batch->given_up += klaviyo_body_single(NULL, &record.event);
 
         } else if (rc == KLAVIYO_RING_OK) {
 

@@ -50,6 +50,8 @@ struct klaviyo_batch_s {
     klaviyo_request_t    *taken;
 
     uint64_t              outcome[KLAVIYO_OUTCOME_N];
+    size_t                given_up;  /* bytes of events that ended at once; */
+                                     /* then there are no others            */
     uint32_t              reads;     /* records and gaps behind `from`      */
     uint32_t              open;      /* items without an outcome            */
     uint32_t              n;

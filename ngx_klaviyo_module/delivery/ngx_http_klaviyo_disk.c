@@ -43,6 +43,7 @@ struct ngx_http_klaviyo_disk_s {
 static ngx_int_t ngx_http_klaviyo_disk_post(ngx_http_klaviyo_disk_t *disk,
     ngx_http_klaviyo_disk_e what);
 static void ngx_http_klaviyo_disk_work(void *data);
+static void ngx_http_klaviyo_disk_gone(ngx_http_klaviyo_disk_t *disk);
 static void ngx_http_klaviyo_disk_write_work(ngx_http_klaviyo_disk_t *disk);
 static void ngx_http_klaviyo_disk_done(void *data);
 static void ngx_http_klaviyo_disk_free(ngx_http_klaviyo_disk_t *disk);
@@ -167,6 +168,13 @@ ngx_http_klaviyo_disk_result(ngx_http_klaviyo_disk_t *disk,
 }
 
 
+ngx_uint_t
+ngx_http_klaviyo_disk_is_open(ngx_http_klaviyo_disk_t *disk)
+{
+    return disk->spool != NULL;
+}
+
+
 const char *
 ngx_http_klaviyo_disk_error(ngx_http_klaviyo_disk_t *disk)
 {
@@ -224,6 +232,11 @@ ngx_http_klaviyo_disk_work(void *data)
 {
     ngx_http_klaviyo_disk_t  *disk = data;
 
+    if (disk->spool && klaviyo_spool_gone(disk->spool)) {
+        ngx_http_klaviyo_disk_gone(disk);
+        return;
+    }
+
     switch (disk->what) {
 
     case NGX_HTTP_KLAVIYO_DISK_OPEN:
@@ -255,6 +268,23 @@ ngx_http_klaviyo_disk_work(void *data)
     if (disk->spool) {
         klaviyo_spool_state(disk->spool, &disk->state);
     }
+}
+
+
+static void
+ngx_http_klaviyo_disk_gone(ngx_http_klaviyo_disk_t *disk)
+{
+    klaviyo_spool_close(disk->spool);
+    disk->spool = NULL;
+
+    disk->abandoned = 0;
+    ngx_memzero(&disk->state, sizeof(klaviyo_spool_state_t));
+
+    (void) ngx_snprintf((u_char *) disk->error, KLAVIYO_RING_ERROR_MAX - 1,
+                        "the spool \"%s\" was removed%Z", disk->conf.dir);
+    disk->error[KLAVIYO_RING_ERROR_MAX - 1] = '\0';
+
+    disk->rc = KLAVIYO_SPOOL_ERROR;
 }
 
 

@@ -62,6 +62,9 @@ ngx_http_klaviyo_disk_e ngx_http_klaviyo_disk_result(
     ngx_http_klaviyo_disk_t *disk, klaviyo_spool_rc_e *rc,
     klaviyo_spool_state_t *state);
 
+/* 0 after ERROR: the spool was removed, and has to be opened anew */
+ngx_uint_t ngx_http_klaviyo_disk_is_open(ngx_http_klaviyo_disk_t *disk);
+
 /* ERROR: what is wrong */
 const char *ngx_http_klaviyo_disk_error(ngx_http_klaviyo_disk_t *disk);
 

@@ -11,6 +11,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_FLUSH_PLANS  4   /* tries to make the spool ours     */
+#define NGX_HTTP_KLAVIYO_FLUSH_DRAIN  10000   /* events taken over at a time  */
 
 
 static void ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
@@ -56,10 +57,7 @@ ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
     klaviyo_ring_span_t   span;
     klaviyo_spool_conf_t  conf;
 
-    if (klaviyo_ring_verify(account->ring, error) != KLAVIYO_RING_OK
-        || klaviyo_ring_span(account->ring, &span) != KLAVIYO_RING_OK
-        || span.first.seq == span.end.seq)
-    {
+    if (klaviyo_ring_verify(account->ring, error) != KLAVIYO_RING_OK) {
         return;
     }
 
@@ -67,7 +65,14 @@ ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
         return;
     }
 
-    if (klaviyo_lease_renew(&lease) == KLAVIYO_RING_OK) {
+    if (klaviyo_lease_renew(&lease) == KLAVIYO_RING_OK
+        && klaviyo_ring_span(account->ring, &span) == KLAVIYO_RING_OK
+        && (span.first.seq < span.end.seq
+            || klaviyo_ring_drains(account->ring)))
+    {
+        /* takes the leases of old rings: what is theirs is adopted first */
+
+        (void) klaviyo_ring_drain(account->ring, lease.epoch, 0);
 
         ngx_http_klaviyo_disk_conf(account, &conf);
 
@@ -96,15 +101,31 @@ ngx_http_klaviyo_flush_ring(ngx_cycle_t *cycle,
 {
     char              error[KLAVIYO_RING_ERROR_MAX];
     uint64_t          n;
+    ngx_int_t         rc;
     klaviyo_cursor_t  copied;
 
     n = 0;
 
-    if (ngx_http_klaviyo_flush_settle(account, spool, lease, &copied, error)
-        != NGX_OK
-        || ngx_http_klaviyo_flush_write(account, spool, &copied, &n, error)
-           != NGX_OK)
-    {
+    rc = ngx_http_klaviyo_flush_settle(account, spool, lease, &copied, error);
+
+    while (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_flush_write(account, spool, &copied, &n, error);
+
+        /* room for what a ring of another size still has */
+
+        if (rc != NGX_OK
+            || !klaviyo_ring_drains(account->ring)
+            || klaviyo_ring_release(account->ring, lease->epoch, &copied)
+               != KLAVIYO_RING_OK
+            || klaviyo_ring_drain(account->ring, lease->epoch,
+                                  NGX_HTTP_KLAVIYO_FLUSH_DRAIN)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
                       "klaviyo account \"%V\": %s: unsent events stay in the "
                       "queue \"%V\", which a reboot may empty",
@@ -139,6 +160,15 @@ ngx_http_klaviyo_flush_settle(ngx_http_klaviyo_account_t *account,
         switch (klaviyo_spill_plan(account->ring, &state, &plan)) {
 
         case KLAVIYO_SPILL_READY:
+
+            if (plan.release
+                && klaviyo_ring_release(account->ring, lease->epoch,
+                                        &plan.copied)
+                   != KLAVIYO_RING_OK)
+            {
+                break;
+            }
+
             *copied = plan.copied;
             return NGX_OK;
 

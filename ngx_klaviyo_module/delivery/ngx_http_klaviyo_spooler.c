@@ -17,9 +17,13 @@
 #define NGX_HTTP_KLAVIYO_SPOOLER_RETRY    1000  /* ms after an error          */
 #define NGX_HTTP_KLAVIYO_SPOOLER_PATIENT  2000  /* ms that delivery waits for */
                                                 /* the spool to be opened     */
+#define NGX_HTTP_KLAVIYO_SPOOLER_BUSY     30000 /* ms that another process    */
+                                                /* may take to close it       */
 
 
 static void ngx_http_klaviyo_spooler_done(void *data);
+static void ngx_http_klaviyo_spooler_off(ngx_http_klaviyo_spooler_t *spooler);
+static void ngx_http_klaviyo_spooler_old(ngx_http_klaviyo_spooler_t *spooler);
 static ngx_int_t ngx_http_klaviyo_spooler_settle(
     ngx_http_klaviyo_spooler_t *spooler);
 static void ngx_http_klaviyo_spooler_adopted(
@@ -30,7 +34,6 @@ ngx_http_klaviyo_spooler_t *
 ngx_http_klaviyo_spooler_create(ngx_http_klaviyo_account_t *account,
     klaviyo_lease_t *lease, ngx_event_t *wake, ngx_log_t *log)
 {
-    klaviyo_ring_span_t          span;
     ngx_http_klaviyo_spooler_t  *spooler;
 
     spooler = ngx_calloc(sizeof(ngx_http_klaviyo_spooler_t), log);
@@ -49,19 +52,9 @@ ngx_http_klaviyo_spooler_create(ngx_http_klaviyo_account_t *account,
     spooler->feed.ring = account->ring;
     spooler->feed.chunk = &spooler->ahead;
 
-    spooler->created = ngx_current_msec;
+    spooler->begun = ngx_current_msec;
 
     if (account->spool.len == 0) {
-
-        if (klaviyo_ring_span(account->ring, &span) == KLAVIYO_RING_OK
-            && span.done < span.first.seq)
-        {
-            ngx_http_klaviyo_spooler_lose(spooler, span.first.seq,
-                                     "the spool is off, and events that were "
-                                     "in it are given up: its files are left "
-                                     "for \"klaviyo-queue\" to export");
-        }
-
         return spooler;
     }
 
@@ -114,16 +107,15 @@ ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler)
         return 0;
     }
 
-    if (ngx_http_klaviyo_spooler_settled(spooler)) {
+    if (ngx_http_klaviyo_spooler_settled(spooler) || spooler->gone) {
         return 1;
     }
 
-    /* a disk that hangs must not hold up what is in the ring */
+    /* a disk that fails or hangs must not hold up what is in the ring */
 
-    if (spooler->open
-        || (spooler->failed == 0
-            && ngx_current_msec - spooler->created
-               < NGX_HTTP_KLAVIYO_SPOOLER_PATIENT))
+    if (spooler->failed == 0
+        && ngx_current_msec - spooler->begun
+           < NGX_HTTP_KLAVIYO_SPOOLER_PATIENT)
     {
         return 0;
     }
@@ -139,14 +131,30 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
 {
     ngx_int_t                rc;
     ngx_msec_t               wait;
+    klaviyo_ring_span_t      span;
     ngx_http_klaviyo_disk_e  what;
 
     wait = NGX_HTTP_KLAVIYO_SPOOLER_TICK;
 
-    if (spooler->disk == NULL
-        || ngx_http_klaviyo_disk_active(spooler->disk))
-    {
+    if (spooler->disk == NULL) {
+        ngx_http_klaviyo_spooler_off(spooler);
         return wait;
+    }
+
+    if (ngx_http_klaviyo_disk_active(spooler->disk)) {
+        return wait;
+    }
+
+    if (spooler->gone) {
+
+        if (klaviyo_ring_span(spooler->account->ring, &span)
+            != KLAVIYO_RING_OK
+            || span.done < span.first.seq)
+        {
+            return wait;
+        }
+
+        spooler->gone = 0;
     }
 
     what = !spooler->open ? NGX_HTTP_KLAVIYO_DISK_OPEN
@@ -156,7 +164,12 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
 
         /* an adoption may have been cut in two before this was booked */
 
-        (void) klaviyo_ring_drain_moved(spooler->account->ring, NULL);
+        if (klaviyo_ring_drain_moved(spooler->account->ring,
+                                     spooler->state.previous)
+            != KLAVIYO_RING_BUSY)
+        {
+            ngx_http_klaviyo_spooler_old(spooler);
+        }
 
         ngx_http_klaviyo_spooler_step(spooler, &wait);
 
@@ -171,6 +184,42 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
     }
 
     return wait;
+}
+
+
+/* again until it is booked: the ring's lock may not be had, rings may come */
+
+static void
+ngx_http_klaviyo_spooler_off(ngx_http_klaviyo_spooler_t *spooler)
+{
+    klaviyo_ring_span_t  span;
+
+    ngx_http_klaviyo_spooler_old(spooler);
+
+    if (klaviyo_ring_span(spooler->account->ring, &span) == KLAVIYO_RING_OK
+        && span.done < span.first.seq)
+    {
+        ngx_http_klaviyo_spooler_lose(spooler, span.first.seq,
+                                      "the spool is off, and events that "
+                                      "were in it are given up: its files "
+                                      "are left for \"klaviyo-queue\" to "
+                                      "export");
+    }
+}
+
+
+/* what rings of another size have in a spool that is not this one */
+
+static void
+ngx_http_klaviyo_spooler_old(ngx_http_klaviyo_spooler_t *spooler)
+{
+    if (klaviyo_ring_drain_lose(spooler->account->ring)) {
+        ngx_http_klaviyo_report(&spooler->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_SPOOL_LOST,
+                                "events of the queue's former size were in "
+                                "another spool and are given up: its files "
+                                "are left for \"klaviyo-queue\" to export");
+    }
 }
 
 
@@ -279,6 +328,7 @@ ngx_http_klaviyo_spooler_done(void *data)
 
         case NGX_HTTP_KLAVIYO_DISK_OPEN:
             spooler->open = 1;
+            spooler->begun = ngx_current_msec;
             break;
 
         case NGX_HTTP_KLAVIYO_DISK_ADOPT:
@@ -312,6 +362,13 @@ ngx_http_klaviyo_spooler_done(void *data)
 
         } else if (rc == KLAVIYO_SPOOL_ERROR) {
             ngx_http_klaviyo_spooler_failed(spooler);
+
+        } else if (ngx_current_msec - spooler->begun
+                   >= NGX_HTTP_KLAVIYO_SPOOLER_BUSY)
+        {
+            ngx_http_klaviyo_report(&spooler->report, NGX_LOG_ERR,
+                                    NGX_HTTP_KLAVIYO_REPORT_SPOOL,
+                                    ngx_http_klaviyo_disk_error(disk));
         }
     }
 
@@ -330,7 +387,12 @@ ngx_http_klaviyo_spooler_adopted(ngx_http_klaviyo_spooler_t *spooler)
     rc = klaviyo_spill_adopted(spooler->account->ring, spooler->lease->epoch,
                                &spooler->plan, n);
 
-    /* else the next plan sees that it was cut in two */
+    /*
+     * Else the next plan sees that it was cut in two.  Delivery may have gone
+     * on meanwhile, and waits again.
+     */
+
+    spooler->begun = ngx_current_msec;
 
     if (rc == KLAVIYO_RING_OK) {
         spooler->moved = 1;

@@ -29,7 +29,7 @@ struct ngx_http_klaviyo_spooler_s {
     klaviyo_spill_plan_t         plan;
     klaviyo_cursor_t             copied;     /* where copying goes on        */
 
-    ngx_msec_t                   created;
+    ngx_msec_t                   begun;      /* opening, then adopting       */
     ngx_msec_t                   written;    /* when copying began last      */
     ngx_msec_t                   forgotten;
     ngx_msec_t                   tried[NGX_HTTP_KLAVIYO_DISK_N];
@@ -41,6 +41,8 @@ struct ngx_http_klaviyo_spooler_s {
     unsigned                     settled:1;  /* the spool is this ring's     */
     unsigned                     moved:1;    /* the queue begins elsewhere   */
     unsigned                     spilling:1;
+    unsigned                     gone:1;     /* not opened before what it    */
+                                             /* had is counted as lost       */
 };
 
 

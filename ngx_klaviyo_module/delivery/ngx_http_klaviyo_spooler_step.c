@@ -44,9 +44,14 @@ ngx_http_klaviyo_spooler_step(ngx_http_klaviyo_spooler_t *spooler,
         chunk = ngx_http_klaviyo_disk_chunk(spooler->disk);
 
         klaviyo_chunk_reset(chunk);
-        spooler->written = ngx_current_msec;
 
         rc = klaviyo_spill_copy(account->ring, &spooler->copied, chunk);
+
+        /* what the chunk had no room for is due at once */
+
+        if (spooler->copied.seq >= span.end.seq) {
+            spooler->written = ngx_current_msec;
+        }
 
         if (rc == KLAVIYO_RING_OK
             && ngx_http_klaviyo_disk_write(spooler->disk,
@@ -128,7 +133,16 @@ ngx_http_klaviyo_spooler_due(ngx_http_klaviyo_spooler_t *spooler,
         return 1;
     }
 
+    /* half of the time for waiting, half for the disk */
+
+    sync = spooler->account->spool_sync / 2;
+
     if (spooler->copied.position == span->end.position) {
+
+        if (sync) {
+            *wait = ngx_min(*wait, sync);
+        }
+
         return 0;
     }
 
@@ -136,13 +150,10 @@ ngx_http_klaviyo_spooler_due(ngx_http_klaviyo_spooler_t *spooler,
         return 1;
     }
 
-    if (spooler->account->spool_sync == 0) {
+    if (sync == 0) {
         return 0;
     }
 
-    /* half of the time for waiting, half for the disk */
-
-    sync = spooler->account->spool_sync / 2;
     passed = ngx_current_msec - spooler->written;
 
     if (passed >= sync) {
@@ -206,6 +217,14 @@ ngx_http_klaviyo_spooler_full(ngx_http_klaviyo_spooler_t *spooler)
 
     ngx_http_klaviyo_spooler_rewind(spooler, &span);
 
+    /* `sync` may have written before what the ring has no room for now */
+
+    ngx_http_klaviyo_spooler_written(spooler);
+
+    if (klaviyo_ring_span(account->ring, &span) != KLAVIYO_RING_OK) {
+        return;
+    }
+
     if (account->queue_full && second <= span.first.seq
         && second > span.done
         && klaviyo_ring_lose(account->ring, spooler->lease->epoch, second,
@@ -244,6 +263,13 @@ ngx_http_klaviyo_spooler_read(ngx_http_klaviyo_spooler_t *spooler)
     spooler->ahead = *read;
     *read = chunk;
 
+    if (spooler->ahead.to - spooler->ahead.from > spooler->ahead.events) {
+        ngx_http_klaviyo_report(&spooler->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_SPOOL_LOST,
+                                "events in the spool cannot be read: those "
+                                "that the queue has no more are lost");
+    }
+
     if (spooler->ahead.to > spooler->feed.wanted
         || klaviyo_ring_span(spooler->account->ring, &span)
            != KLAVIYO_RING_OK)
@@ -273,10 +299,27 @@ ngx_http_klaviyo_spooler_failed(ngx_http_klaviyo_spooler_t *spooler)
                             NGX_HTTP_KLAVIYO_REPORT_SPOOL,
                             ngx_http_klaviyo_disk_error(spooler->disk));
 
-    if (spooler->settled
-        && klaviyo_ring_span(spooler->account->ring, &span)
-           == KLAVIYO_RING_OK)
-    {
+    if (klaviyo_ring_span(spooler->account->ring, &span) != KLAVIYO_RING_OK) {
+        return;
+    }
+
+    if (spooler->open && !ngx_http_klaviyo_disk_is_open(spooler->disk)) {
+
+        spooler->open = 0;
+        spooler->settled = 0;
+        spooler->gone = 1;
+
+        /* as if all of it had been read: the sender counts what is missing */
+
+        klaviyo_chunk_reset(&spooler->ahead);
+        spooler->ahead.from = span.done;
+        spooler->ahead.to = span.first.seq;
+        spooler->feed.wanted = 0;
+
+        return;
+    }
+
+    if (spooler->settled) {
         ngx_http_klaviyo_spooler_rewind(spooler, &span);
     }
 }

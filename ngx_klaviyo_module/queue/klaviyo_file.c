@@ -380,7 +380,7 @@ int
 klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
     char *error)
 {
-    int        n;
+    int        n, fd, err;
     long long  now;
 
     now = (long long) time(NULL);
@@ -390,14 +390,28 @@ klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
 
         if (mkdirat(dir->fd, made, 0700) == 0) {
 
-            if (geteuid() == 0
-                && fchownat(dir->fd, made, dir->owner, dir->group,
-                            AT_SYMLINK_NOFOLLOW) == -1)
-            {
+            if (geteuid() != 0) {
+                return 0;
+            }
+
+            /* by descriptor: the name is the workers' user's to change */
+
+            fd = openat(dir->fd, made,
+                        O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+
+            if (fd == -1) {
                 break;
             }
 
-            return 0;
+            err = fchown(fd, dir->owner, dir->group) == -1 ? errno : 0;
+            (void) close(fd);
+
+            if (err == 0) {
+                return 0;
+            }
+
+            errno = err;
+            break;
         }
 
         if (errno != EEXIST) {

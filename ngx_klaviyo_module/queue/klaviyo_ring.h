@@ -109,8 +109,8 @@ typedef struct {
     uint64_t          adoption;  /* as klaviyo_ring_adopt() was told        */
     uint64_t          size;      /* bytes that the ring can hold            */
     uint64_t          used;
-    unsigned          rebooted;  /* 1: the machine has been since, and what */
-                                 /* is in the ring may be damaged           */
+    uint64_t          recovered; /* 0, or the end as a reboot left it, and  */
+                                 /* what is before may be damaged           */
     unsigned          removed;   /* 1: the file has no name any more, and   */
                                  /* ends with the processes that have it    */
 } klaviyo_ring_span_t;
@@ -293,15 +293,18 @@ unsigned klaviyo_ring_drain(klaviyo_ring_t *ring, uint64_t epoch,
 /*
  * A ring that is being drained and has events in the spool: OK and where it
  * stands, if its lease is ours; BUSY: not yet; EMPTY: no such ring is known.
- * It is not unlinked before moved() books these events as ours.  moved() with
- * a uuid of NULL does so for all that are drained and whose lease is ours: for
- * who knows that the spool is ours and has none of theirs any more (a crash
- * came between adoption and booking), or that there is no spool.
+ * It is not unlinked before moved() books these events as ours.  lose() ends
+ * those of all whose lease is ours as lost: for who knows that they are not in
+ * the spool; it returns how many.
  */
 klaviyo_ring_rc_e klaviyo_ring_drain_span(klaviyo_ring_t *ring,
     const uint8_t *uuid, klaviyo_ring_span_t *span);
 klaviyo_ring_rc_e klaviyo_ring_drain_moved(klaviyo_ring_t *ring,
     const uint8_t *uuid);
+uint64_t klaviyo_ring_drain_lose(klaviyo_ring_t *ring);
+
+/* 1: there are rings to take over from */
+int klaviyo_ring_drains(const klaviyo_ring_t *ring);
 
 /*
  * Lets go of the leases of drained rings, for who holds the ring's own no

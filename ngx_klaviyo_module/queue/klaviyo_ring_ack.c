@@ -328,7 +328,14 @@ klaviyo_ring_release(klaviyo_ring_t *ring, uint64_t epoch,
         slot.seq = to->seq;
     }
 
-    return klaviyo_ring_slot_close(ring, &slot, rc);
+    if (rc == KLAVIYO_RING_OK) {
+        klaviyo_ring_slot_put(ring, &slot);
+        __atomic_store_n(&ring->shared->recovered, 0, __ATOMIC_RELAXED);
+    }
+
+    klaviyo_ring_unlock(ring);
+
+    return klaviyo_ring_rc(ring, rc);
 }
 
 
@@ -369,6 +376,7 @@ klaviyo_ring_rc_e
 klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch, uint64_t first,
     uint64_t n, uint64_t adoption)
 {
+    uint64_t             dropped;
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_slot_t  slot;
 
@@ -378,15 +386,30 @@ klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch, uint64_t first,
         return rc;
     }
 
-    if (n >= slot.seq) {
+    dropped = slot.seq - first;
+
+    if (n >= first) {
         rc = KLAVIYO_RING_ERROR;
 
-    } else if (first != slot.seq) {
+    } else if (first > slot.seq
+               || (dropped
+                   && (slot.done != slot.seq
+                       || slot.outcome[KLAVIYO_OUTCOME_LOST_FULL] < dropped)))
+    {
         rc = KLAVIYO_RING_AGAIN;
 
     } else {
+
+        /*
+         * What drop_oldest took meanwhile is a gap at the end of the spool,
+         * found and booked again there: a full ring drops with each event,
+         * and would never be met at `first`.
+         */
+
+        slot.outcome[KLAVIYO_OUTCOME_LOST_FULL] -= dropped;
+
         slot.base -= n - (slot.seq - slot.done);
-        slot.done = slot.seq - n;
+        slot.done = first - n;
         slot.adoption = adoption;
 
         /* these numbers are others' now */

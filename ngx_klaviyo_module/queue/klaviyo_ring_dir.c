@@ -168,6 +168,14 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
                                   strcmp(ring->dir, "/") ? ring->dir : "");
     }
 
+    if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != ring->owner)
+    {
+        return klaviyo_ring_error(error, "\"%s\" belongs to another user "
+                                  "(uid %lu): give it to the user that "
+                                  "nginx's workers run as", ring->dir,
+                                  (unsigned long) st.st_uid);
+    }
+
     ring->dir_sticky = (st.st_mode & S_IWOTH) != 0;
 
     for (i = 0; klaviyo_ring_network_fs[i].name; i++) {

@@ -179,30 +179,50 @@ klaviyo_ring_drain_span(klaviyo_ring_t *ring, const uint8_t *uuid,
 klaviyo_ring_rc_e
 klaviyo_ring_drain_moved(klaviyo_ring_t *ring, const uint8_t *uuid)
 {
-    int                i;
-    klaviyo_ring_rc_e  rc, first;
+    return klaviyo_ring_drain_old_moved(klaviyo_ring_drain_find(ring, uuid));
+}
 
-    if (uuid) {
-        return klaviyo_ring_drain_old_moved(klaviyo_ring_drain_find(ring,
-                                                                    uuid));
-    }
 
-    first = KLAVIYO_RING_OK;
+uint64_t
+klaviyo_ring_drain_lose(klaviyo_ring_t *ring)
+{
+    int                  i;
+    uint64_t             n;
+    klaviyo_ring_old_t  *old;
+    klaviyo_ring_span_t  span;
+
+    n = 0;
 
     for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        old = &ring->drain->old[i];
 
-        if (ring->drain->old[i].ring == NULL) {
-            continue;
-        }
-
-        rc = klaviyo_ring_drain_old_moved(&ring->drain->old[i]);
-
-        if (first == KLAVIYO_RING_OK) {
-            first = rc;
+        if (old->ring
+            && klaviyo_ring_drain_old_span(old, &span) == KLAVIYO_RING_OK
+            && span.done < span.first.seq
+            && klaviyo_ring_lose(old->ring, old->lease.epoch, span.first.seq,
+                                 KLAVIYO_OUTCOME_LOST_SPOOL)
+               == KLAVIYO_RING_OK)
+        {
+            n += span.first.seq - span.done;
         }
     }
 
-    return first;
+    return n;
+}
+
+
+int
+klaviyo_ring_drains(const klaviyo_ring_t *ring)
+{
+    int  i;
+
+    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        if (ring->drain->old[i].ring) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -60,7 +60,7 @@ klaviyo_ring_span(klaviyo_ring_t *ring, klaviyo_ring_span_t *span)
     span->first.position = slot.position;
     span->first.seq = slot.seq;
     span->adoption = slot.adoption;
-    span->rebooted = ring->rebooted;
+    span->recovered = klaviyo_ring_get(&ring->shared->recovered);
     span->removed = (klaviyo_ring_get(&ring->common->removed) != 0);
     span->size = ring->capacity;
     span->used = span->end.position - slot.position;

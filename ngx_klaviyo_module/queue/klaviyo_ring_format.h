@@ -118,7 +118,10 @@ typedef struct {
     } lock;
 
     uint8_t              boot_id[KLAVIYO_RING_BOOT_ID_LEN];
-    uint8_t              reserved[24];
+    uint64_t             recovered;  /* 0, or the end that was found after  */
+                                     /* a reboot: the spool may have others */
+                                     /* from there on                       */
+    uint8_t              reserved[16];
 
     uint64_t             write_pos;
     klaviyo_ring_tail_t  tail[2];

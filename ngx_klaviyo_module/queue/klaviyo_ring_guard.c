@@ -199,9 +199,10 @@ klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
                                    __ATOMIC_RELAXED) == 0)
         {
             (void) klaviyo_ring_error(error, "\"%s\" was removed while in "
-                                      "use, nothing is lost as long as nginx "
-                                      "runs: reload it to make the file anew",
-                                      ring->path);
+                                      "use: it is used on, and a spool takes "
+                                      "what is in it; without one a reload, "
+                                      "which makes the file anew, loses what "
+                                      "is queued", ring->path);
         }
 
         return KLAVIYO_RING_OK;

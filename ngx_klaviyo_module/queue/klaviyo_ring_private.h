@@ -82,8 +82,6 @@ struct klaviyo_ring_s {
     unsigned                 dir_created:1;
     unsigned                 dir_sticky:1;  /* as /dev/shm: every user's    */
     unsigned                 alone:1;    /* nobody else was attached        */
-    unsigned                 rebooted:1; /* and the file is older than the  */
-                                         /* machine's last start            */
     unsigned                 impatient:1;  /* the lock was waited for in    */
                                            /* vain, a moment ago            */
 };

@@ -364,7 +364,7 @@ klaviyo_ring_rc_e
 klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
 {
     int                  same;
-    uint64_t             events;
+    uint64_t             events, recovered;
     uint8_t              boot_id[KLAVIYO_RING_BOOT_ID_LEN];
     klaviyo_ring_scan_t  scan;
     klaviyo_ring_slot_t  slot;
@@ -385,6 +385,12 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
         klaviyo_ring_scan(ring, &slot, &scan);
         klaviyo_ring_set_end(ring, &scan.end);
 
+        recovered = ring->shared->recovered;
+
+        if (recovered == 0 || scan.end.seq < recovered) {
+            ring->shared->recovered = scan.end.seq;
+        }
+
         events = scan.end.seq - slot.seq;
 
         if (scan.found < events) {
@@ -402,8 +408,6 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
     /* pauses are times of the boot that saved them */
 
     if (!same) {
-        ring->rebooted = 1;
-
         slot.paused_until = 0;
         slot.limiter_len = 0;
         memset(slot.limiter, 0, KLAVIYO_RING_LIMITER_MAX);

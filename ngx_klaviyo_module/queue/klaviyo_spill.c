@@ -27,6 +27,7 @@ klaviyo_spill_e
 klaviyo_spill_plan(klaviyo_ring_t *ring, const klaviyo_spool_state_t *state,
     klaviyo_spill_plan_t *plan)
 {
+    uint64_t             known;
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_span_t  span, other;
 
@@ -44,19 +45,18 @@ klaviyo_spill_plan(klaviyo_ring_t *ring, const klaviyo_spool_state_t *state,
 
     if (memcmp(state->ring, span.uuid, KLAVIYO_RING_UUID_LEN) == 0) {
 
-        if (state->adoption == span.adoption && state->tail <= span.end.seq)
-        {
+        known = span.recovered ? span.recovered : span.end.seq;
+
+        if (state->adoption == span.adoption && state->tail <= known) {
             plan->copied.seq = state->tail;
             plan->copied.position = state->position;
+            plan->release = (span.recovered != 0);
 
             if (state->tail <= span.first.seq
                 || state->position <= span.first.position
                 || state->position > span.end.position)
             {
                 plan->copied = span.first;
-
-            } else {
-                plan->release = span.rebooted;
             }
 
             return KLAVIYO_SPILL_READY;
@@ -66,6 +66,8 @@ klaviyo_spill_plan(klaviyo_ring_t *ring, const klaviyo_spool_state_t *state,
          * Cut in two, or a ring on a disk lost its end at a power failure and
          * the spool has events that the ring would number a second time.
          */
+
+        memcpy(plan->other, state->previous, KLAVIYO_RING_UUID_LEN);
 
         plan->from = state->head;
         plan->to = state->tail;

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "klaviyo_crash.h"
@@ -24,6 +25,7 @@ klaviyo_spool_state(const klaviyo_spool_t *spool,
     klaviyo_spool_state_t *state)
 {
     memcpy(state->ring, spool->slot.ring, KLAVIYO_RING_UUID_LEN);
+    memcpy(state->previous, spool->slot.previous, KLAVIYO_RING_UUID_LEN);
 
     state->adoption = spool->slot.adoption;
     state->head = spool->slot.head_seq + spool->slot.delta;
@@ -97,6 +99,10 @@ klaviyo_spool_adopt(klaviyo_spool_t *spool, const uint8_t *uuid,
         slot.head_segment = slot.tail_segment;
     }
 
+    if (memcmp(slot.ring, uuid, KLAVIYO_RING_UUID_LEN) != 0) {
+        memcpy(slot.previous, slot.ring, KLAVIYO_RING_UUID_LEN);
+    }
+
     memcpy(slot.ring, uuid, KLAVIYO_RING_UUID_LEN);
     slot.adoption = adoption;
     slot.delta = first - to;
@@ -129,6 +135,7 @@ klaviyo_spool_write(klaviyo_spool_t *spool, klaviyo_chunk_t *chunk,
 {
     int                   rc;
     uint64_t              delta, used, heads;
+    struct stat           st;
     klaviyo_spool_slot_t  slot;
 
     error[0] = '\0';
@@ -158,10 +165,11 @@ klaviyo_spool_write(klaviyo_spool_t *spool, klaviyo_chunk_t *chunk,
         klaviyo_spool_prune(spool);
     }
 
-    /* what is written when nothing is left begins a segment */
+    /* a segment begins when nothing is left, or when ours was removed */
 
-    if (spool->slot.head_seq == spool->slot.tail_seq
-        && spool->write_fd != -1)
+    if (spool->write_fd != -1
+        && (spool->slot.head_seq == spool->slot.tail_seq
+            || (fstat(spool->write_fd, &st) == 0 && st.st_nlink == 0)))
     {
         (void) close(spool->write_fd);
         spool->write_fd = -1;

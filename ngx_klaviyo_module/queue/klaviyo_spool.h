@@ -61,6 +61,7 @@ typedef struct {
 
 typedef struct {
     uint8_t      ring[KLAVIYO_RING_UUID_LEN];  /* zeroes: nobody's yet      */
+    uint8_t      previous[KLAVIYO_RING_UUID_LEN];  /* the one before that   */
     uint64_t     adoption;       /* number of the last one, 0: none         */
     uint64_t     head;           /* everything before was finished          */
     uint64_t     tail;           /* everything before is in the spool       */
@@ -92,7 +93,7 @@ typedef struct {
 
 /*
  * Creates the directory if only its last two components are missing, opens
- * or creates the state and locks it.  Costs the same whatever is in there.  A
+ * or creates the state and locks it.  Looks at each segment's header only.  A
  * state of which no slot can be believed is moved to ".corrupt-<time>"
  * together with the segments.  ERROR with the text, `note` as with
  * klaviyo_ring_attach(); both hold KLAVIYO_RING_ERROR_MAX bytes.
@@ -105,6 +106,12 @@ klaviyo_spool_rc_e klaviyo_spool_probe(const klaviyo_spool_conf_t *conf,
     char *error);
 
 void klaviyo_spool_close(klaviyo_spool_t *spool);
+
+/*
+ * 1: the state was removed, and most likely all: what is written is nowhere,
+ * and the spool is to be closed and opened anew.
+ */
+int klaviyo_spool_gone(const klaviyo_spool_t *spool);
 
 /* from memory: never waits */
 void klaviyo_spool_state(const klaviyo_spool_t *spool,

@@ -93,9 +93,18 @@ klaviyo_spool_segments_open(klaviyo_spool_t *spool, char *error)
     spool->next = spool->slot.tail_segment + 1;
 
     for (rc = 0; rc == 0; /* void */) {
+        errno = 0;
         entry = readdir(list);
 
         if (entry == NULL) {
+
+            /* a list that was cut short would look like segments lost */
+
+            if (errno) {
+                rc = klaviyo_file_error(error, "readdir() \"%s\" failed "
+                                        "(%d: %m)", spool->dir.path, errno);
+            }
+
             break;
         }
 

@@ -71,6 +71,7 @@ typedef struct {
     uint64_t  generation;
     uint8_t   uuid[KLAVIYO_RING_UUID_LEN];   /* of the spool                */
     uint8_t   ring[KLAVIYO_RING_UUID_LEN];   /* whose it is                 */
+    uint8_t   previous[KLAVIYO_RING_UUID_LEN];   /* whose it was before     */
     uint64_t  delta;
     uint64_t  adoption;
     uint64_t  head_segment;      /* those with lower numbers are finished   */
@@ -109,7 +110,7 @@ typedef struct {
 } klaviyo_spool_record_t;
 
 
-_Static_assert(sizeof(klaviyo_spool_slot_t) == 128, "a slot has holes");
+_Static_assert(sizeof(klaviyo_spool_slot_t) == 144, "a slot has holes");
 _Static_assert(sizeof(klaviyo_spool_head_t) == 56, "a head has holes");
 _Static_assert(sizeof(klaviyo_spool_record_t) == 40, "a record has holes");
 

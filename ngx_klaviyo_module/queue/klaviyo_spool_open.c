@@ -359,6 +359,15 @@ klaviyo_spool_probe(const klaviyo_spool_conf_t *conf, char *error)
 }
 
 
+int
+klaviyo_spool_gone(const klaviyo_spool_t *spool)
+{
+    struct stat  st;
+
+    return fstat(spool->state_fd, &st) == 0 && st.st_nlink == 0;
+}
+
+
 void
 klaviyo_spool_close(klaviyo_spool_t *spool)
 {

@@ -23,6 +23,20 @@ test_allow(void *data, uint32_t ended, uint32_t refused)
 }
 
 
+/* the batch that follows, in place of it */
+
+static klaviyo_batch_t *
+test_behind(klaviyo_batch_t *batch)
+{
+    klaviyo_batch_t  *next;
+
+    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    klaviyo_batch_destroy(batch);
+
+    return next;
+}
+
+
 static void
 test_bytes(void)
 {
@@ -228,6 +242,10 @@ test_limits(void)
            "then it is dead");
     ok(given_up.n == 1 && given_up.time == 1007
        && given_up.outcome == KLAVIYO_OUTCOME_DEAD_TOO_LARGE, "a letter");
+    ok(klaviyo_batch_events(next) == 0 && klaviyo_batch_full(next),
+       "in a batch of its own");
+    next = test_behind(next);
+    test_fill(next, 1000, SIZE_MAX, 0);
     is_int(klaviyo_batch_events(next), 1, "the one behind it is not");
     klaviyo_batch_destroy(next);
     klaviyo_batch_destroy(batch);
@@ -296,13 +314,18 @@ test_expired(void)
     ok(klaviyo_batch_events(batch) == 0 && test_adds_up(batch)
        && klaviyo_batch_end(batch)->seq == first.seq, "nothing was consumed");
 
-    is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_EMPTY, "read");
+    is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_OK, "read");
     ok(given_up.n == 2 && given_up.time == 1002 && given_up.attempts == 0
        && given_up.outcome == KLAVIYO_OUTCOME_DEAD_EXPIRED,
        "a letter each, of events never sent");
-    is_int(klaviyo_batch_events(batch), 1, "one is young enough");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_EXPIRED), 2,
            "two are expired");
+    ok(klaviyo_batch_events(batch) == 0 && klaviyo_batch_full(batch),
+       "in a batch of their own: read again, others get no second letter");
+    batch = test_behind(batch);
+    is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_EMPTY, "read");
+    is_int(klaviyo_batch_events(batch), 1, "one is young enough");
+    is_int(given_up.n, 2, "and has no letter");
     klaviyo_batch_close(batch);
     test_is_requests(batch, "3 ", "the young one");
 

@@ -555,7 +555,7 @@ test_drain(void)
            "and booked as moved");
     is_int(klaviyo_ring_drain_moved(ring, uuid), KLAVIYO_RING_OK,
            "twice is once");
-    is_int(klaviyo_ring_drain_moved(ring, NULL), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_drain_lose(ring), 0,
            "and nothing is left to book for any");
     klaviyo_ring_drain_span(ring, uuid, &span);
     is_int(span.first.seq - span.done, 0, "none is left there");
@@ -612,18 +612,18 @@ test_drain_without(void)
     klaviyo_lease_open(&lease, ring);
     klaviyo_lease_renew(&lease);
 
-    is_int(klaviyo_ring_drain_moved(ring, NULL), KLAVIYO_RING_BUSY,
+    is_int(klaviyo_ring_drain_lose(ring), 0,
            "without its lease nothing is booked");
     is_int(klaviyo_ring_drain(ring, lease.epoch, 200), 0, "nothing moves");
-    is_int(klaviyo_ring_drain_moved(ring, NULL), KLAVIYO_RING_OK,
-           "booked for all rings");
+    ok(klaviyo_ring_drains(ring), "there is one");
+    is_int(klaviyo_ring_drain_lose(ring), 60, "what the spool had is lost");
     is_int(klaviyo_ring_drain(ring, lease.epoch, 200), 40, "the rest moves");
     klaviyo_ring_drain(ring, lease.epoch, 200);
     is_int(klaviyo_ring_drain_span(ring, uuid, &span), KLAVIYO_RING_EMPTY,
            "and the ring goes");
-    is_int(klaviyo_ring_drain_moved(ring, NULL), KLAVIYO_RING_OK,
-           "nothing to book with none");
-    is_int(ring_captured(ring), 40, "what is in the spool is not counted");
+    ok(!klaviyo_ring_drains(ring), "there is none");
+    is_int(klaviyo_ring_drain_lose(ring), 0, "nothing to book with none");
+    is_int(ring_captured(ring), 100, "all of it is counted");
     ring_equation(ring, "after the drain");
 
     klaviyo_lease_close(&lease);
