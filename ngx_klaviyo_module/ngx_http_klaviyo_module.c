@@ -269,12 +269,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_klaviyo_account_attach(cf, kmcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_klaviyo_account_on_disk(kmcf)
-           ? ngx_http_klaviyo_job_init(cf) : NGX_OK;
+    return ngx_http_klaviyo_account_attach(cf, kmcf);
 }
 
 

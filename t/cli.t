@@ -693,6 +693,57 @@ subtest 'events in both tiers' => sub {
 };
 
 
+# nginx makes the folder when it starts, and the spool in it a moment later
+
+subtest 'a spool that was not opened yet' => sub {
+    my $t = nginx(account => 'spool off;');
+    my $ring = $t->queue;
+    my $new  = $t->dir . '/new';
+    my @spool = "--spool=$new";
+
+    mkdir $new, 0700 or die "mkdir $new failed: $!\n";
+
+    $t->sandbox->fault(kind => 'status', status => 503);
+    $t->start;
+    hits($t, 1, 5);
+
+    my ($code, $out, $err) = queue($t, '', 'stat', '--json', $ring, @spool);
+
+    is $code, 0, 'stat' or diag $err;
+    is_deeply decode_json($out)->{spool},
+        {dir => $new, belongs_to => 'no ring yet', events => 0, bytes => 0,
+         segments => 0}, '  it is empty';
+
+    ($code, $out, $err) = queue($t, '', 'check', $ring, @spool);
+    is $code, 0, 'check' or diag $err;
+    is $out, "5 events are whole, 0 are missing\n", '  counts the ring';
+
+    ($code, $out, $err) = queue($t, '', 'export', $ring, @spool);
+    is $code, 0, 'export' or diag $err;
+    is_deeply ids(lines($out)), orders(1 .. 5), '  has the ring';
+
+    ($code, undef, $err) = queue($t, '', 'repair', "$ring.gone", @spool);
+    is $code, 0, 'repair' or diag $err;
+    like $err, qr/there is no spool in "\Q$new\E"/, '  has nothing to do';
+
+    # segments without their state are another matter, and so is a typo
+
+    write_file("$new/0000000000000001.spool", 'x' x 8192, 0600);
+
+    ($code, undef, $err) = queue($t, '', 'stat', $ring, @spool);
+    is $code, 2, 'stat with a segment';
+    like $err, qr{"\Q$new\E/state" is damaged}, '  says so';
+
+    ($code, undef, $err) = queue($t, '', 'stat', $ring, "--spool=$new.typo");
+    is $code, 2, 'stat of no folder';
+    like $err, qr/stat\(\) "\Q$new.typo\E" failed/, '  says so';
+
+    $t->sandbox->clear_faults;
+    ok $t->wait_idle, 'idle';
+    $t->stop;
+};
+
+
 subtest 'events that only the spool has' => sub {
     my $t = nginx(account => 'queue %%QUEUE%% size=256k;');
     my $ring = $t->queue;
@@ -732,9 +783,12 @@ subtest 'events that only the spool has' => sub {
     like $err, qr/are in the spool: name it with --spool=/, '  says so';
     is scalar(lines($out)), 400 - $stat->{spooled}, '  and writes the rest';
 
-    ($code, undef, $err) = queue($t, '', 'stat', $ring,
+    # a directory without a spool is an empty one
+
+    ($code, $out, $err) = queue($t, '', 'check', $ring,
         '--spool=' . $t->dir);
-    is $code, 2, 'a directory without a spool';
+    is $code, 1, 'check with another directory';
+    like $out, qr/, \Q$stat->{spooled}\E are missing$/, '  misses them';
 
     # without nginx, and with one damaged event
 

@@ -10,7 +10,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(run temp_folder read_file write_file);
+use Klaviyo::Test::Process qw(run running temp_folder read_file write_file);
 use Errno       ();
 use File::Path  qw(remove_tree);
 use FindBin;
@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 # folder that hold `name`
 
 package Disk {
-    use constant KINDS => qw(open create write sync unlink read);
+    use constant KINDS => qw(open create write sync unlink read unload);
     use constant SIZE  => 48;
 
     my $library;
@@ -67,7 +67,8 @@ package Disk {
         return $self->{control};
     }
 
-    # kinds, then error => name, delay => ms, times => n, name => part
+    # kinds, then error => name, delay => ms (-1: until well), times => n,
+    # name => part
     sub ill {
         my ($self, $kinds, %option) = @_;
 
@@ -161,7 +162,9 @@ sub outage { return $_[0]->sandbox->fault(kind => 'status', status => 503) }
 
 # n more requests, numbered on, and how long each took, ms; pause: s
 sub hits {
-    my ($t, $n, $pause) = @_;
+    my ($t, $n, $pause, $path) = @_;
+
+    $path //= '/';
 
     my $client = $t->client;
     my @took;
@@ -169,7 +172,7 @@ sub hits {
     for (1 .. $n) {
         my $i      = ++$sent;
         my $begun  = time;
-        my $status = $client->get("/?email=v$i\@shop.test&n=$i")->status;
+        my $status = $client->get("$path?email=v$i\@shop.test&n=$i")->status;
 
         push @took, (time - $begun) * 1000;
 
@@ -404,9 +407,9 @@ subtest 'the disk hangs at the start' => sub {
 };
 
 
-# What nginx waits for when it exits: the job under way, as its own thread
-# pool does, and then the master for what it writes itself.  Both are a few
-# calls each: the time is theirs, and nothing is added to it.
+# What nginx waits for when it exits: a worker for the jobs under way, a second
+# at most, and then the master for what it writes itself.  Both are a few calls
+# each: the time is theirs, and nothing is added to it.
 
 for my $signal (qw(QUIT TERM)) {
     subtest "the disk is slow when nginx ends: $signal" => sub {
@@ -439,6 +442,113 @@ for my $signal (qw(QUIT TERM)) {
         $t->stop;
     };
 }
+
+
+# A disk that hangs until somebody pulls the cable, and one account's only.
+
+subtest 'the disk of one account hangs for ever' => sub {
+    my $t = ready(
+        account => $large,
+        http    => qq{
+            klaviyo_account two {
+                api_key_file %%KEY_FILE%%;
+                endpoint %%ENDPOINT%%;
+                queue %%QUEUE_DIR%%/two.ring size=8m;
+                spool %%DIR%%/two sync=40ms;
+                batch linger=50ms;
+                retry min=50ms max=1s;
+            }
+            klaviyo_profile email \$arg_email;
+            klaviyo_property N \$arg_n;
+        },
+        server  => q{
+            location / {
+                klaviyo_track "Viewed Page" account=shop;
+                return 200 "page\n";
+            }
+            location /two {
+                klaviyo_track "Viewed Page" account=two;
+                return 200 "page\n";
+            }
+        },
+    )->start;
+
+    my $from = $sent + 1;
+
+    wait_for(10, sub { 2 == (() = $t->log =~ /this worker delivers/g) })
+        or fail('nobody delivers');
+
+    my $goes_on = sub {
+        my ($name) = @_;
+
+        my $before = $t->account('two')->{spool}{events_written};
+
+        hits($t, 20, 0, '/two');
+        ok wait_for(5, sub {
+            $t->account('two')->{spool}{events_written} >= $before + 20
+        }), "the other account's spool is written to: $name";
+    };
+
+    # the workers that are told to go do, whatever their threads wait for
+    my $gone = sub {
+        my ($signal) = @_;
+
+        my @workers = $t->workers;
+
+        kill $signal, $t->master;
+        ok wait_for(3, sub { !grep { running($_) } @workers }),
+            "$signal: the worker is gone";
+    };
+
+    outage($t);
+    hits($t, 20);
+    ok wait_for(5, sub { $t->account->{spool}{events_written} == 20 }), 'it is well';
+
+    $disk->ill('sync', delay => -1);
+    hits($t, 20);
+    ok wait_for(5, sub { $disk->hits('sync') == 1 }), 'it hangs';
+    $goes_on->('beside it');
+
+    $gone->('HUP');
+    ok wait_for(5, sub { $disk->hits('sync') == 2 }), 'it still does';
+    $goes_on->('by the next worker');
+
+    # the thread comes back when nginx has unloaded the module
+
+    my ($worker) = $t->workers;
+
+    kill 'HUP', $t->master;
+    ok wait_for(5, sub { $t->log =~ / $worker#.* gracefully shutting down/ }),
+        'a worker that goes';
+    $disk->ill('unload', delay => 1000);
+    ok wait_for(5, sub { $disk->hits('unload') }), 'unloads the module';
+    ok running($worker), 'and is still there';
+    $disk->ill('sync', times => 0);
+    ok wait_for(3, sub { !running($worker) }), 'when its thread comes back';
+    $disk->well;
+
+    # and the master goes when it could save what is in the ring
+
+    ok wait_for(10, sub { $t->account->{spool}{events_written} >= 40 }),
+        'it is well again' or diag explain $t->account;
+    $disk->ill('sync', delay => -1);
+    hits($t, 20);
+    ok wait_for(5, sub { $disk->hits('sync') >= 1 }), 'it hangs again';
+    $gone->('QUIT');
+    $disk->well;
+    ok $t->halt('QUIT', 20), 'and nginx when the disk is well';
+
+    $t->sandbox->clear_faults;
+    $t->start;
+
+    for my $name (qw(shop two)) {
+        ok wait_for(20, sub { $t->account($name)->{queued} == 0 }),
+            "$name: nothing is left in the queue";
+    }
+
+    is_deeply numbers($t), [$from .. $sent], 'each is delivered, once';
+    $t->stop;
+};
 
 
 # What the disk took and does not give back, or not as it was.

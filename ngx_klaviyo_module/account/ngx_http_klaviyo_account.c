@@ -317,24 +317,6 @@ ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
 }
 
 
-ngx_uint_t
-ngx_http_klaviyo_account_on_disk(ngx_http_klaviyo_main_conf_t *kmcf)
-{
-    ngx_uint_t                    i;
-    ngx_http_klaviyo_account_t  **account;
-
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-        if (account[i]->spool.len || account[i]->dead_letter.len) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 static ngx_int_t
 ngx_http_klaviyo_account_attach_one(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf,

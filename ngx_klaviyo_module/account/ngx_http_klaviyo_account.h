@@ -120,10 +120,6 @@ ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(
 ngx_int_t ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
-/* 1: one of them has a spool or dead letters */
-ngx_uint_t ngx_http_klaviyo_account_on_disk(
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
 /* in the master, before the fork: the files become the workers' user's */
 ngx_int_t ngx_http_klaviyo_account_chown(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf);

@@ -1,197 +1,307 @@
 /*
- * Jobs, and nginx's thread pool where there is one; see the header.
+ * Threads for jobs; see the header.  They wake the event loop by an eventfd
+ * that looks like a connection to nginx.
+ *
+ *     post()     event loop   into `first`, wakes a thread or starts one
+ *     cycle()    threads      work; into `done`, wakes the event loop
+ *     handler()  event loop   what is in `done` has ended
  */
 
 
-#include "ngx_http_klaviyo_job_private.h"
+#include "ngx_http_klaviyo_job.h"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
 
 
-#if (NGX_THREADS)
-
-#include <ngx_thread_pool.h>
-
-
-static ngx_uint_t ngx_http_klaviyo_job_notified(ngx_conf_t *cf);
-static ngx_int_t ngx_http_klaviyo_job_pool_post(ngx_http_klaviyo_job_t *job,
-    ngx_thread_pool_t *pool, ngx_log_t *log);
-static void ngx_http_klaviyo_job_pool_work(void *data, ngx_log_t *log);
-static void ngx_http_klaviyo_job_pool_handler(ngx_event_t *ev);
+#define NGX_HTTP_KLAVIYO_JOB_THREADS  64   /* more jobs than this wait       */
+#define NGX_HTTP_KLAVIYO_JOB_STACK    (256 * 1024)
+#define NGX_HTTP_KLAVIYO_JOB_STEP     5    /* ms, while an exit waits        */
 
 
-static ngx_str_t  ngx_http_klaviyo_job_pool = ngx_string("default");
+/* the mutex covers all but `started` and `connection`, the event loop's own */
 
-#endif
+typedef struct {
+    pthread_mutex_t           mutex;
+    pthread_cond_t            posted;
+    ngx_http_klaviyo_job_t   *first;
+    ngx_http_klaviyo_job_t  **last;
+    ngx_http_klaviyo_job_t   *done;
+    ngx_uint_t                n;        /* not yet in `done`                 */
+    ngx_uint_t                queued;   /* of these: taken by no thread yet  */
+    ngx_uint_t                idle;     /* threads that wait for a job       */
+    ngx_fd_t                  fd;       /* -1: nobody is to be woken         */
+    ngx_uint_t                started;
+    ngx_connection_t         *connection;  /* NULL: no job was posted        */
+} ngx_http_klaviyo_jobs_t;
 
 
-ngx_int_t
-ngx_http_klaviyo_job_init(ngx_conf_t *cf)
-{
-#if (NGX_THREADS)
+static ngx_int_t ngx_http_klaviyo_job_connect(ngx_log_t *log);
+static ngx_int_t ngx_http_klaviyo_job_start(ngx_log_t *log);
+static void *ngx_http_klaviyo_job_cycle(void *data);
+static void ngx_http_klaviyo_job_handler(ngx_event_t *ev);
 
-    if (ngx_http_klaviyo_job_notified(cf)
-        && ngx_thread_pool_add(cf, NULL) == NULL)
-    {
-        return NGX_ERROR;
-    }
 
-#else
-
-    (void) cf;
-
-#endif
-
-    return NGX_OK;
-}
+static ngx_http_klaviyo_jobs_t  ngx_http_klaviyo_jobs = {
+    .mutex = PTHREAD_MUTEX_INITIALIZER,
+    .posted = PTHREAD_COND_INITIALIZER,
+    .last = &ngx_http_klaviyo_jobs.first,
+    .fd = -1,
+};
 
 
 ngx_int_t
 ngx_http_klaviyo_job_post(ngx_http_klaviyo_job_t *job, ngx_log_t *log)
 {
-    ngx_int_t           rc;
-#if (NGX_THREADS)
-    ngx_thread_pool_t  *pool;
-#endif
+    ngx_uint_t                busy;
+    ngx_http_klaviyo_jobs_t  *jobs;
+
+    jobs = &ngx_http_klaviyo_jobs;
 
     if (job->active) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "klaviyo: job already active");
         return NGX_ERROR;
     }
 
-#if (NGX_THREADS)
-
-    pool = ngx_thread_pool_get((ngx_cycle_t *) ngx_cycle,
-                               &ngx_http_klaviyo_job_pool);
-    if (pool) {
-        rc = ngx_http_klaviyo_job_pool_post(job, pool, log);
-
-    } else {
-        rc = ngx_http_klaviyo_job_thread_post(job, log);
-    }
-
-#else
-
-    rc = ngx_http_klaviyo_job_thread_post(job, log);
-
-#endif
-
-    job->active = (rc == NGX_OK);
-
-    return rc;
-}
-
-
-void
-ngx_http_klaviyo_job_ended(ngx_http_klaviyo_job_t *job)
-{
-    job->active = 0;
-    job->done(job->data);
-}
-
-
-/*
- * nginx's own exit_process of the pool comes before ours, and returns when
- * its tasks have ended.
- */
-
-ngx_int_t
-ngx_http_klaviyo_job_exit_process(ngx_msec_t ms)
-{
-    return ngx_http_klaviyo_job_thread_exit_process(ms);
-}
-
-
-#if (NGX_THREADS)
-
-/*
- * With an event method that threads cannot wake (select, poll) workers that
- * have a pool do not start: the thread of our own serves there.
- */
-
-static ngx_uint_t
-ngx_http_klaviyo_job_notified(ngx_conf_t *cf)
-{
-    void                ***events;
-    ngx_uint_t             i;
-    ngx_event_conf_t      *ecf;
-    ngx_event_module_t    *module;
-
-    events = (void ***) ngx_get_conf(cf->cycle->conf_ctx, ngx_events_module);
-
-    if (events == NULL) {
-        return 1;
-    }
-
-    ecf = (*events)[ngx_event_core_module.ctx_index];
-
-    for (i = 0; cf->cycle->modules[i]; i++) {
-
-        if (cf->cycle->modules[i]->type != NGX_EVENT_MODULE
-            || cf->cycle->modules[i]->ctx_index != ecf->use)
-        {
-            continue;
-        }
-
-        module = cf->cycle->modules[i]->ctx;
-
-        return module->actions.notify != NULL;
-    }
-
-    return 1;
-}
-
-
-static ngx_int_t
-ngx_http_klaviyo_job_pool_post(ngx_http_klaviyo_job_t *job,
-    ngx_thread_pool_t *pool, ngx_log_t *log)
-{
-    ngx_thread_task_t  *task;
-
-    task = ngx_calloc(sizeof(ngx_thread_task_t), log);
-    if (task == NULL) {
+    if (jobs->connection == NULL
+        && ngx_http_klaviyo_job_connect(log) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    task->ctx = job;
-    task->handler = ngx_http_klaviyo_job_pool_work;
-    task->event.handler = ngx_http_klaviyo_job_pool_handler;
-    task->event.data = job;
-    task->event.log = log;
+    /* only here a job is added: a thread that is idle stays so until then */
 
-    if (ngx_thread_task_post(pool, task) != NGX_OK) {
-        ngx_free(task);
+    (void) pthread_mutex_lock(&jobs->mutex);
+    busy = (jobs->queued >= jobs->idle);
+    (void) pthread_mutex_unlock(&jobs->mutex);
+
+    if (busy
+        && jobs->started < NGX_HTTP_KLAVIYO_JOB_THREADS
+        && ngx_http_klaviyo_job_start(log) != NGX_OK
+        && jobs->started == 0)
+    {
         return NGX_ERROR;
     }
 
-    job->task = task;
+    job->next = NULL;
+    job->active = 1;
+
+    (void) pthread_mutex_lock(&jobs->mutex);
+
+    *jobs->last = job;
+    jobs->last = &job->next;
+    jobs->n++;
+    jobs->queued++;
+
+    (void) pthread_cond_signal(&jobs->posted);
+    (void) pthread_mutex_unlock(&jobs->mutex);
 
     return NGX_OK;
 }
 
 
-static void
-ngx_http_klaviyo_job_pool_work(void *data, ngx_log_t *log)
+static ngx_int_t
+ngx_http_klaviyo_job_connect(ngx_log_t *log)
 {
-    ngx_http_klaviyo_job_t *job = data;
+    ngx_fd_t           fd;
+    ngx_connection_t  *c;
 
-    (void) log;
+    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
 
-    job->work(job->data);
+    if (fd == -1) {
+        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
+                      "klaviyo: eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(fd, log);
+
+    if (c == NULL) {
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    /* both: worker_shutdown_timeout calls read->handler of every connection */
+
+    c->read->handler = ngx_http_klaviyo_job_handler;
+    c->write->handler = ngx_http_klaviyo_job_handler;
+    c->read->log = c->log;
+    c->write->log = c->log;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_LEVEL_EVENT) != NGX_OK) {
+        ngx_close_connection(c);
+        return NGX_ERROR;
+    }
+
+    /* no job was posted yet: no thread reads it */
+
+    ngx_http_klaviyo_jobs.fd = fd;
+    ngx_http_klaviyo_jobs.connection = c;
+
+    return NGX_OK;
 }
 
 
-static void
-ngx_http_klaviyo_job_pool_handler(ngx_event_t *ev)
+static ngx_int_t
+ngx_http_klaviyo_job_start(ngx_log_t *log)
 {
+    int                       err;
+    sigset_t                  all, saved;
+    pthread_t                 tid;
+    ngx_uint_t                level;
+    pthread_attr_t            attr;
+    ngx_http_klaviyo_jobs_t  *jobs;
+
+    jobs = &ngx_http_klaviyo_jobs;
+
+    /* a signal that a thread took would not wake the event loop */
+
+    sigfillset(&all);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+
+    err = pthread_attr_init(&attr);
+
+    if (err == 0) {
+        (void) pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        (void) pthread_attr_setstacksize(&attr, NGX_HTTP_KLAVIYO_JOB_STACK);
+        (void) pthread_sigmask(SIG_BLOCK, &all, &saved);
+
+        err = pthread_create(&tid, &attr, ngx_http_klaviyo_job_cycle, jobs);
+
+        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
+        (void) pthread_attr_destroy(&attr);
+    }
+
+    if (err) {
+
+        /* else those that are there do it, later */
+
+        level = jobs->started ? NGX_LOG_INFO : NGX_LOG_CRIT;
+
+        ngx_log_error(level, log, err, "klaviyo: pthread_create() failed");
+        return NGX_ERROR;
+    }
+
+    jobs->started++;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_klaviyo_job_cycle(void *data)
+{
+    ngx_http_klaviyo_jobs_t *jobs = data;
+
     ngx_http_klaviyo_job_t  *job;
 
-    job = ev->data;
+    (void) pthread_mutex_lock(&jobs->mutex);
 
-    /* the event is a part of the task */
+    for ( ;; ) {
+        jobs->idle++;
 
-    ngx_free(job->task);
-    job->task = NULL;
+        while (jobs->first == NULL) {
+            (void) pthread_cond_wait(&jobs->posted, &jobs->mutex);
+        }
 
-    ngx_http_klaviyo_job_ended(job);
+        jobs->idle--;
+        jobs->queued--;
+
+        job = jobs->first;
+        jobs->first = job->next;
+
+        if (jobs->first == NULL) {
+            jobs->last = &jobs->first;
+        }
+
+        (void) pthread_mutex_unlock(&jobs->mutex);
+
+        job->work(job->data);
+
+        (void) pthread_mutex_lock(&jobs->mutex);
+
+        job->next = jobs->done;
+        jobs->done = job;
+        jobs->n--;
+
+        if (jobs->fd != -1) {
+            (void) eventfd_write(jobs->fd, 1);
+        }
+    }
+
+    return NULL;
 }
 
-#endif
+
+static void
+ngx_http_klaviyo_job_handler(ngx_event_t *ev)
+{
+    eventfd_t                 n;
+    ngx_connection_t         *c;
+    ngx_http_klaviyo_job_t   *job, *next;
+    ngx_http_klaviyo_jobs_t  *jobs;
+
+    c = ev->data;
+    jobs = &ngx_http_klaviyo_jobs;
+
+    /* nothing to read: called by worker_shutdown_timeout */
+
+    if (eventfd_read(c->fd, &n) == -1) {
+        return;
+    }
+
+    (void) pthread_mutex_lock(&jobs->mutex);
+
+    job = jobs->done;
+    jobs->done = NULL;
+
+    (void) pthread_mutex_unlock(&jobs->mutex);
+
+    while (job) {
+        next = job->next;
+
+        job->active = 0;
+        job->done(job->data);
+
+        job = next;
+    }
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_job_exit_process(ngx_msec_t ms)
+{
+    ngx_uint_t                n;
+    ngx_msec_t                waited;
+    ngx_http_klaviyo_jobs_t  *jobs;
+
+    jobs = &ngx_http_klaviyo_jobs;
+
+    if (jobs->connection == NULL) {
+        return NGX_OK;
+    }
+
+    (void) pthread_mutex_lock(&jobs->mutex);
+
+    jobs->fd = -1;
+    n = jobs->n;
+
+    (void) pthread_mutex_unlock(&jobs->mutex);
+
+    ngx_close_connection(jobs->connection);
+    jobs->connection = NULL;
+
+    for (waited = 0; n && waited < ms; waited += NGX_HTTP_KLAVIYO_JOB_STEP) {
+
+        ngx_msleep(NGX_HTTP_KLAVIYO_JOB_STEP);
+
+        (void) pthread_mutex_lock(&jobs->mutex);
+        n = jobs->n;
+        (void) pthread_mutex_unlock(&jobs->mutex);
+    }
+
+    return n ? NGX_AGAIN : NGX_OK;
+}

@@ -29,6 +29,8 @@
 
 static klaviyo_spool_rc_e klaviyo_spool_look_dir(klaviyo_spool_t **spool,
     const char *dir, char *error);
+static klaviyo_spool_state_e klaviyo_spool_look_state(klaviyo_spool_t *spool,
+    char *error);
 static klaviyo_spool_rc_e klaviyo_spool_look_segments(klaviyo_spool_t *spool,
     char *error);
 static klaviyo_spool_rc_e klaviyo_spool_salvage_state(klaviyo_spool_t *spool,
@@ -53,19 +55,14 @@ klaviyo_spool_look(klaviyo_spool_t **spool, const char *dir, char *error)
         return rc;
     }
 
-    switch (klaviyo_spool_state_load(s->state_fd, &s->slot)) {
+    switch (klaviyo_spool_look_state(s, error)) {
 
     case KLAVIYO_SPOOL_STATE_GOOD:
         rc = klaviyo_spool_look_segments(s, error);
         break;
 
     case KLAVIYO_SPOOL_STATE_NEW:
-
-        if (!klaviyo_spool_segments_exist(s)) {
-            break;
-        }
-
-        /* fall through */
+        break;
 
     case KLAVIYO_SPOOL_STATE_CORRUPT:
         (void) klaviyo_file_error(error, "\"%s/%s\" is damaged: neither slot "
@@ -93,14 +90,16 @@ klaviyo_spool_look(klaviyo_spool_t **spool, const char *dir, char *error)
 }
 
 
-/* A handle with the directory and the state open, nothing read. */
+/*
+ * A handle with the directory and the state open, nothing read; state_fd is
+ * -1 where there is no state.
+ */
 
 static klaviyo_spool_rc_e
 klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
 {
-    struct stat          st;
-    klaviyo_spool_t     *s;
-    klaviyo_spool_rc_e   rc;
+    struct stat       st;
+    klaviyo_spool_t  *s;
 
     /* opening a directory that is not there would make it */
 
@@ -129,15 +128,48 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
 
     s->state_fd = klaviyo_dir_file(&s->dir, KLAVIYO_SPOOL_STATE_NAME,
                                    O_RDONLY, error);
-    if (s->state_fd == -1) {
-        rc = (errno == ENOENT) ? KLAVIYO_SPOOL_FULL : KLAVIYO_SPOOL_ERROR;
+    if (s->state_fd == -1 && errno != ENOENT) {
         klaviyo_spool_close(s);
-        return rc;
+        return KLAVIYO_SPOOL_ERROR;
     }
 
     *spool = s;
 
     return KLAVIYO_SPOOL_OK;
+}
+
+
+/*
+ * NEW: no segments either.  nginx writes the state before it makes the first
+ * of them, so that one which is there without it is looked at once more.
+ */
+
+static klaviyo_spool_state_e
+klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
+{
+    int                    i;
+    klaviyo_spool_state_e  state;
+
+    for (i = 0; i < 2; i++) {
+
+        if (spool->state_fd == -1) {
+            spool->state_fd = klaviyo_dir_file(&spool->dir,
+                                               KLAVIYO_SPOOL_STATE_NAME,
+                                               O_RDONLY, error);
+        }
+
+        state = (spool->state_fd == -1)
+                ? KLAVIYO_SPOOL_STATE_NEW
+                : klaviyo_spool_state_load(spool->state_fd, &spool->slot);
+
+        if (state != KLAVIYO_SPOOL_STATE_NEW
+            || !klaviyo_spool_segments_exist(spool))
+        {
+            return state;
+        }
+    }
+
+    return KLAVIYO_SPOOL_STATE_CORRUPT;
 }
 
 
@@ -218,6 +250,12 @@ klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
 {
     int                    rc;
     klaviyo_spool_state_e  state;
+
+    if (spool->state_fd == -1) {
+        (void) klaviyo_file_error(error, "there is no spool in \"%s\"",
+                                  spool->dir.path);
+        return KLAVIYO_SPOOL_FULL;
+    }
 
     /* an exclusive lock wants a descriptor for writing */
 

@@ -16,9 +16,10 @@
 /*
  * Opens what is committed at this moment: nothing is locked, made or changed,
  * and only state(), read() and close() may be called.  What is finished
- * meanwhile may be missing when it is read.  OK; FULL: there is no spool in
- * the directory; ERROR, also when its state is damaged.  All but OK with a
- * text of KLAVIYO_RING_ERROR_MAX bytes.
+ * meanwhile may be missing when it is read.  OK, also for a directory in which
+ * nginx has made no spool yet: an empty one of no ring; FULL: there is no
+ * directory; ERROR, also when its state is damaged.  All but OK with a text of
+ * KLAVIYO_RING_ERROR_MAX bytes.
  */
 klaviyo_spool_rc_e klaviyo_spool_look(klaviyo_spool_t **spool,
     const char *dir, char *error);

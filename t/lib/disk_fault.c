@@ -33,17 +33,21 @@ typedef enum {
     FAULT_SYNC,
     FAULT_UNLINK,
     FAULT_READ,
+    FAULT_UNLOAD,                    /* after a library was unloaded        */
     FAULT_N
 } fault_e;
 
 
 typedef struct {
     int32_t   error;                 /* 0: none                             */
-    int32_t   delay;                 /* ms, before                          */
+    int32_t   delay;                 /* ms, before; -1: while it is ill     */
     int32_t   times;                 /* that are left; -1: no end           */
     uint32_t  hits;
     char      name[32];              /* a part of the path; "": any         */
 } fault_t;
+
+
+static int fault_met(fault_t *f);
 
 
 static fault_t   fault_none[FAULT_N];
@@ -119,10 +123,8 @@ fault_path(char *full, size_t size, int fd, const char *name)
 static int
 fault_of(fault_e kind, int fd, const char *name)
 {
-    int              error;
-    char             full[PATH_MAX * 2];
-    fault_t         *f;
-    struct timespec  ts;
+    char      full[PATH_MAX * 2];
+    fault_t  *f;
 
     f = &fault[kind];
 
@@ -134,6 +136,16 @@ fault_of(fault_e kind, int fd, const char *name)
         return 0;
     }
 
+    return fault_met(f);
+}
+
+
+static int
+fault_met(fault_t *f)
+{
+    int              error, delay, step;
+    struct timespec  ts;
+
     if (f->times > 0) {
         (void) __atomic_sub_fetch(&f->times, 1, __ATOMIC_SEQ_CST);
     }
@@ -141,12 +153,16 @@ fault_of(fault_e kind, int fd, const char *name)
     (void) __atomic_add_fetch(&f->hits, 1, __ATOMIC_SEQ_CST);
 
     error = f->error;
+    delay = f->delay;
 
-    if (f->delay) {
-        ts.tv_sec = f->delay / 1000;
-        ts.tv_nsec = (f->delay % 1000) * 1000000;
+    do {
+        step = (delay < 0) ? 20 : delay;
+
+        ts.tv_sec = step / 1000;
+        ts.tv_nsec = (step % 1000) * 1000000;
         (void) nanosleep(&ts, NULL);
-    }
+
+    } while (delay < 0 && __atomic_load_n(&f->times, __ATOMIC_ACQUIRE) != 0);
 
     return error;
 }
@@ -221,3 +237,21 @@ fault_call(int, ftruncate64, FAULT_WRITE, NULL, (int fd, off64_t size),
            (fd, size))
 fault_call(int, unlinkat, FAULT_UNLINK, name,
            (int fd, const char *name, int flags), (fd, name, flags))
+
+
+int
+dlclose(void *library)
+{
+    int       rc;
+    fault_t  *f;
+
+    rc = fault_real(dlclose)(library);
+
+    f = &fault[FAULT_UNLOAD];
+
+    if (__atomic_load_n(&f->times, __ATOMIC_ACQUIRE) != 0) {
+        (void) fault_met(f);
+    }
+
+    return rc;
+}

@@ -199,7 +199,8 @@ test_random(unsigned drop_oldest)
     pid_t                pid[WRITERS + 1];
     uint64_t             left, unseen;
     unsigned             i, n, kills, readers, inside, appended, lost, unread,
-                         twice, ghosts;
+                         twice, ghosts, slow;
+    const char          *value;
     klaviyo_ring_t      *ring;
     klaviyo_lease_t      lease;
     klaviyo_figures_t    f;
@@ -277,7 +278,12 @@ test_random(unsigned drop_oldest)
          "%u read, %u committed before the kill but not yet reported", kills,
          inside, appended, lost, report->acked, ghosts);
 
-    ok(kills > 50 && appended > 1000, "it was a test");
+    /* in valgrind, for instance */
+
+    value = getenv("KLAVIYO_SLOW");
+    slow = value ? (unsigned) atoi(value) : 1;
+
+    ok(kills * slow > 50 && appended * slow > 1000, "it was a test");
     is_int(report->wrong, 0, "nothing corrupt");
     is_int(report->missing, 0, "nothing missing");
     is_int(twice, 0, "nothing read after it was acknowledged");
