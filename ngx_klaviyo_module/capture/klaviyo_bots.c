@@ -29,13 +29,26 @@
 #define KLAVIYO_BOTS_END     2
 #define KLAVIYO_BOTS_FIRST   3
 
+#define KLAVIYO_BOTS_SEEN    64                    /* User-Agents            */
+#define KLAVIYO_BOTS_AGENT   253                   /* bytes of one           */
+
+
+/* a User-Agent that came before: a few browsers send most of them */
+
+typedef struct {
+    uint16_t   len;
+    uint8_t    bot;
+    uint8_t    agent[KLAVIYO_BOTS_AGENT];
+} klaviyo_bots_seen_t;
+
 
 struct klaviyo_bots_s {
-    uint32_t   start;              /* an entry of next[], as all of them     */
-    uint32_t   states;
-    uint32_t   classes;
-    uint8_t    class[256];
-    uint32_t   next[];
+    klaviyo_bots_seen_t  seen[KLAVIYO_BOTS_SEEN];  /* by its hash            */
+    uint32_t             start;    /* an entry of next[], as all of them     */
+    uint32_t             states;
+    uint32_t             classes;
+    uint8_t              class[256];
+    uint32_t             next[];
 };
 
 
@@ -59,6 +72,9 @@ static void klaviyo_bots_insert(klaviyo_bots_trie_t *trie,
 static uint32_t klaviyo_bots_step(klaviyo_bots_trie_t *trie, uint32_t state,
     unsigned class);
 static void klaviyo_bots_link(klaviyo_bots_trie_t *trie);
+static int klaviyo_bots_scan(const klaviyo_bots_t *bots,
+    const uint8_t *agent, size_t len);
+static unsigned klaviyo_bots_hash(const uint8_t *agent, size_t len);
 static uint8_t klaviyo_bots_lower(uint8_t ch);
 
 
@@ -173,6 +189,7 @@ klaviyo_bots_compile(const klaviyo_bots_pattern_t *patterns, size_t n,
     bots->states = trie.states;
     bots->classes = trie.classes;
     memcpy(bots->class, trie.class, sizeof(bots->class));
+    memset(bots->seen, 0, sizeof(bots->seen));
 
 done:
 
@@ -194,7 +211,50 @@ klaviyo_bots_size(const klaviyo_bots_t *bots)
 
 
 int
-klaviyo_bots_match(const klaviyo_bots_t *bots, const uint8_t *agent,
+klaviyo_bots_match(klaviyo_bots_t *bots, const uint8_t *agent, size_t len)
+{
+    klaviyo_bots_seen_t  *seen;
+
+    if (len < 8 || len > KLAVIYO_BOTS_AGENT) {
+        return klaviyo_bots_scan(bots, agent, len);
+    }
+
+    seen = &bots->seen[klaviyo_bots_hash(agent, len)];
+
+    if (seen->len != len || memcmp(seen->agent, agent, len) != 0) {
+        seen->bot = (uint8_t) klaviyo_bots_scan(bots, agent, len);
+        seen->len = (uint16_t) len;
+        memcpy(seen->agent, agent, len);
+    }
+
+    return seen->bot;
+}
+
+
+/* of len >= 8 bytes */
+
+static unsigned
+klaviyo_bots_hash(const uint8_t *agent, size_t len)
+{
+    size_t    i;
+    uint64_t  hash, word;
+
+    hash = 0;
+
+    for (i = 0; i + 8 < len; i += 8) {
+        memcpy(&word, agent + i, 8);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+
+    memcpy(&word, agent + len - 8, 8);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return hash >> 32 & (KLAVIYO_BOTS_SEEN - 1);
+}
+
+
+static int
+klaviyo_bots_scan(const klaviyo_bots_t *bots, const uint8_t *agent,
     size_t len)
 {
     size_t    i;

@@ -77,10 +77,12 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
 {
     int             pad;
     size_t          n;
-    uint8_t         a, b, c, d, *start;
-    const uint8_t  *last;
+    uint8_t        *start;
+    uint32_t        a, b, c, d, word, none;
+    const uint8_t  *last, *whole;
 
     n = *len;
+    none = 0;
     start = dst;
 
     for (pad = 0; pad < 2 && n && p[n - 1] == '='; pad++) {
@@ -91,19 +93,21 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
         return 0;
     }
 
-    for (last = p + n; last - p >= 4; p += 4) {
+    last = p + n;
+
+    for (whole = p + n / 4 * 4; p < whole; p += 4) {
         a = klaviyo_decode_alphabet[p[0]];
         b = klaviyo_decode_alphabet[p[1]];
         c = klaviyo_decode_alphabet[p[2]];
         d = klaviyo_decode_alphabet[p[3]];
 
-        if ((a | b | c | d) & KLAVIYO_DECODE_NONE) {
-            return 0;
-        }
+        none |= a | b | c | d;
 
-        *dst++ = (uint8_t) (a << 2 | b >> 4);
-        *dst++ = (uint8_t) (b << 4 | c >> 2);
-        *dst++ = (uint8_t) (c << 6 | d);
+        word = a << 18 | b << 12 | c << 6 | d;
+
+        *dst++ = (uint8_t) (word >> 16);
+        *dst++ = (uint8_t) (word >> 8);
+        *dst++ = (uint8_t) word;
     }
 
     if (p < last) {
@@ -111,15 +115,17 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
         b = klaviyo_decode_alphabet[p[1]];
         c = last - p > 2 ? klaviyo_decode_alphabet[p[2]] : 0;
 
-        if ((a | b | c) & KLAVIYO_DECODE_NONE) {
-            return 0;
-        }
+        none |= a | b | c;
 
         *dst++ = (uint8_t) (a << 2 | b >> 4);
 
         if (last - p > 2) {
             *dst++ = (uint8_t) (b << 4 | c >> 2);
         }
+    }
+
+    if (none & KLAVIYO_DECODE_NONE) {
+        return 0;
     }
 
     *len = dst - start;

@@ -43,7 +43,30 @@ static int klaviyo_identity_is_absent(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_kx(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_cid(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_plain(const uint8_t *p, size_t len);
-static int klaviyo_identity_is_word(uint8_t ch);
+
+
+/* of an exchange id; 2: may only stand before the dot */
+
+#define KLAVIYO_IDENTITY_WORD  1
+
+static const uint8_t  klaviyo_identity_kx_bytes[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 2, 0, 0,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+};
 
 
 #define klaviyo_identity_name(name, field)                                   \
@@ -207,6 +230,18 @@ klaviyo_identity_any(const klaviyo_identity_t *identity)
     }
 
     return 0;
+}
+
+
+void
+klaviyo_identity_cid(const klaviyo_identity_t *identity,
+    klaviyo_identity_text_t *cid)
+{
+    *cid = identity->cid;
+
+    if (!klaviyo_identity_is_cid(cid->data, cid->len)) {
+        cid->len = 0;
+    }
 }
 
 
@@ -382,7 +417,7 @@ klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len)
         return klaviyo_value_is_phone(p, len);
 
     case KLAVIYO_IDENTITY_CID:
-        return klaviyo_identity_is_cid(p, len);
+        return len == KLAVIYO_IDENTITY_CID_LEN;
 
     default:
         return klaviyo_identity_is_plain(p, len);
@@ -407,13 +442,8 @@ klaviyo_identity_is_kx(const uint8_t *p, size_t len)
 {
     size_t  i, dot;
 
-    for (dot = 0; dot < len; dot++) {
-
-        if (!klaviyo_identity_is_word(p[dot])
-            && p[dot] != '-' && p[dot] != '=')
-        {
-            break;
-        }
+    for (dot = 0; dot < len && klaviyo_identity_kx_bytes[p[dot]]; dot++) {
+        /* void */
     }
 
     if (dot == 0 || dot + 1 >= len || p[dot] != '.') {
@@ -422,7 +452,7 @@ klaviyo_identity_is_kx(const uint8_t *p, size_t len)
 
     for (i = dot + 1; i < len; i++) {
 
-        if (!klaviyo_identity_is_word(p[i])) {
+        if (klaviyo_identity_kx_bytes[p[i]] != KLAVIYO_IDENTITY_WORD) {
             return 0;
         }
     }
@@ -480,12 +510,4 @@ klaviyo_identity_is_plain(const uint8_t *p, size_t len)
     }
 
     return 1;
-}
-
-
-static int
-klaviyo_identity_is_word(uint8_t ch)
-{
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-           || (ch >= '0' && ch <= '9') || ch == '_';
 }

@@ -54,7 +54,8 @@ typedef struct {
 
 typedef struct {
     klaviyo_identity_text_t  value[KLAVIYO_IDENTITY_N];
-    klaviyo_identity_text_t  cid;           /* the visitor, no identity     */
+    klaviyo_identity_text_t  cid;           /* unlike all else not checked:
+                                               klaviyo_identity_cid()       */
     klaviyo_identity_text_t  company;       /* the account it belongs to    */
     unsigned                 bad;           /* 1 << identifier: there was
                                                one that is none             */
@@ -91,6 +92,10 @@ int klaviyo_identity_restrict(klaviyo_identity_t *identity,
 
 /* 1: there is an identifier; the cid is none */
 int klaviyo_identity_any(const klaviyo_identity_t *identity);
+
+/* the visitor, whoever that is; a length of 0: there is none */
+void klaviyo_identity_cid(const klaviyo_identity_t *identity,
+    klaviyo_identity_text_t *cid);
 
 
 #endif /* KLAVIYO_IDENTITY_H */

@@ -35,6 +35,9 @@ typedef struct {
     ngx_http_klaviyo_claims_t
                         *claims;     /* of identity, see _identity.h         */
 
+    struct ngx_http_klaviyo_url_s
+                        *url;        /* the client's, see _url.h; or NULL    */
+
     void                *judge;      /* the location that set `skip`         */
     ngx_uint_t           skip;       /* why no event may be captured         */
 

@@ -60,7 +60,7 @@ ngx_http_klaviyo_cookie_line(ngx_str_t *line, ngx_str_t *name,
 
     for (p = line->data; p < last; p = end + 1) {
 
-        end = ngx_strlchr(p, last, ';');
+        end = memchr(p, ';', last - p);
         if (end == NULL) {
             end = last;
         }

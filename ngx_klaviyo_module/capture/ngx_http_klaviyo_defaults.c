@@ -25,6 +25,9 @@ static ngx_int_t ngx_http_klaviyo_default_agent(ngx_http_request_t *r,
     ngx_str_t *value);
 static void ngx_http_klaviyo_default_host(ngx_http_request_t *r,
     ngx_str_t *host, ngx_str_t *port);
+static ngx_int_t ngx_http_klaviyo_utm_arg(ngx_http_request_t *r,
+    ngx_array_t *properties, ngx_http_klaviyo_arg_t *arg,
+    ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n);
 static ngx_uint_t ngx_http_klaviyo_utm_name(u_char *p, u_char *last,
     u_char *name);
 static ngx_int_t ngx_http_klaviyo_utm_value(ngx_http_request_t *r, u_char *p,
@@ -50,8 +53,9 @@ ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[] = {
 static ngx_int_t
 ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
 {
-    u_char     *p;
-    ngx_str_t   host, port, scheme;
+    u_char                  *p;
+    ngx_str_t                host, port, scheme;
+    ngx_http_klaviyo_url_t  *url;
 
     value->len = 0;
 
@@ -71,8 +75,13 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
 
 #endif
 
+    url = ngx_http_klaviyo_url(r);
+    if (url == NULL) {
+        return NGX_ERROR;
+    }
+
     p = ngx_pnalloc(r->pool, scheme.len + host.len + port.len
-                             + r->unparsed_uri.len);
+                             + url->text.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -82,7 +91,7 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
     p = ngx_cpymem(p, scheme.data, scheme.len);
     p = ngx_cpymem(p, host.data, host.len);
     p = ngx_cpymem(p, port.data, port.len);
-    p = ngx_http_klaviyo_url_strip(p, &r->unparsed_uri, 1);
+    p = ngx_http_klaviyo_url_copy(p, url, 1);
 
     value->len = p - value->data;
 
@@ -128,9 +137,14 @@ ngx_http_klaviyo_default_host(ngx_http_request_t *r, ngx_str_t *host,
 static ngx_int_t
 ngx_http_klaviyo_default_path(ngx_http_request_t *r, ngx_str_t *value)
 {
-    ngx_str_t  args;
+    ngx_http_klaviyo_url_t  *url;
 
-    (void) ngx_http_klaviyo_url_split(&r->unparsed_uri, value, &args);
+    url = ngx_http_klaviyo_url(r);
+    if (url == NULL) {
+        return NGX_ERROR;
+    }
+
+    *value = url->path;
 
     return NGX_OK;
 }
@@ -148,7 +162,8 @@ ngx_http_klaviyo_default_method(ngx_http_request_t *r, ngx_str_t *value)
 static ngx_int_t
 ngx_http_klaviyo_default_status(ngx_http_request_t *r, ngx_str_t *value)
 {
-    ngx_uint_t  status;
+    u_char      *p, *last;
+    ngx_uint_t   status;
 
     status = r->err_status ? r->err_status : r->headers_out.status;
 
@@ -158,12 +173,21 @@ ngx_http_klaviyo_default_status(ngx_http_request_t *r, ngx_str_t *value)
         return NGX_OK;
     }
 
-    value->data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-    if (value->data == NULL) {
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    value->len = ngx_sprintf(value->data, "%ui", status) - value->data;
+    p += NGX_INT_T_LEN;
+    last = p;
+
+    do {
+        *--p = (u_char) ('0' + status % 10);
+        status /= 10;
+    } while (status);
+
+    value->data = p;
+    value->len = last - p;
 
     return NGX_OK;
 }
@@ -212,74 +236,92 @@ ngx_int_t
 ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
     ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n)
 {
-    u_char                  *p, *end, *last, *equal;
-    u_char                   buf[NGX_HTTP_KLAVIYO_UTM_NAME];
-    ngx_str_t                path, args, name;
-    ngx_uint_t               i;
-    ngx_http_klaviyo_utm_t  *found;
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    ngx_http_klaviyo_url_t   *url;
+    ngx_http_klaviyo_args_t   more, *args;
 
     *n = 0;
+    *utm = NULL;
 
-    if (!ngx_http_klaviyo_url_split(&r->unparsed_uri, &path, &args)) {
-        return NGX_OK;
+    url = ngx_http_klaviyo_url(r);
+    if (url == NULL) {
+        return NGX_ERROR;
     }
 
-    found = NULL;
-    name.data = buf;
-    last = args.data + args.len;
+    for (args = &url->args;
+         args;
+         args = ngx_http_klaviyo_url_more(args, &more))
+    {
+        for (i = 0; i < args->n; i++) {
 
-    for (p = args.data; p < last; p = end + 1) {
-
-        end = ngx_http_klaviyo_url_arg(p, last, &equal);
-
-        name.len = ngx_http_klaviyo_utm_name(p, equal, buf);
-
-        if (name.len == 0
-            || end - equal < 2
-            || ngx_http_klaviyo_field_find(properties, &name))
-        {
-            continue;
-        }
-
-        for (i = 0; i < *n; i++) {
-
-            if (found[i].name.len == name.len
-                && ngx_memcmp(found[i].name.data, name.data, name.len) == 0)
-            {
-                break;
+            rc = ngx_http_klaviyo_utm_arg(r, properties, &args->arg[i], utm,
+                                          n);
+            if (rc != NGX_OK) {
+                return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
             }
-        }
-
-        if (i < *n) {
-            continue;
-        }
-
-        if (found == NULL) {
-            found = ngx_palloc(r->pool, NGX_HTTP_KLAVIYO_UTM_MAX
-                                        * sizeof(ngx_http_klaviyo_utm_t));
-            if (found == NULL) {
-                return NGX_ERROR;
-            }
-
-            *utm = found;
-        }
-
-        found[i].name.len = name.len;
-        found[i].name.data = ngx_pstrdup(r->pool, &name);
-
-        if (found[i].name.data == NULL
-            || ngx_http_klaviyo_utm_value(r, equal + 1, end, &found[i].value)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (++*n == NGX_HTTP_KLAVIYO_UTM_MAX) {
-            return NGX_OK;
         }
     }
 
     return NGX_OK;
+}
+
+
+/* NGX_DONE: there is no room for more */
+
+static ngx_int_t
+ngx_http_klaviyo_utm_arg(ngx_http_request_t *r, ngx_array_t *properties,
+    ngx_http_klaviyo_arg_t *arg, ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n)
+{
+    u_char                   buf[NGX_HTTP_KLAVIYO_UTM_NAME];
+    ngx_str_t                name;
+    ngx_uint_t               i;
+    ngx_http_klaviyo_utm_t  *found;
+
+    if (arg->end - arg->equal < 2) {
+        return NGX_OK;
+    }
+
+    name.data = buf;
+    name.len = ngx_http_klaviyo_utm_name(arg->start, arg->equal, buf);
+
+    if (name.len == 0 || ngx_http_klaviyo_field_find(properties, &name)) {
+        return NGX_OK;
+    }
+
+    found = *utm;
+
+    for (i = 0; i < *n; i++) {
+
+        if (found[i].name.len == name.len
+            && ngx_memcmp(found[i].name.data, name.data, name.len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    if (found == NULL) {
+        found = ngx_palloc(r->pool, NGX_HTTP_KLAVIYO_UTM_MAX
+                                    * sizeof(ngx_http_klaviyo_utm_t));
+        if (found == NULL) {
+            return NGX_ERROR;
+        }
+
+        *utm = found;
+    }
+
+    found[i].name.len = name.len;
+    found[i].name.data = ngx_pstrdup(r->pool, &name);
+
+    if (found[i].name.data == NULL
+        || ngx_http_klaviyo_utm_value(r, arg->equal + 1, arg->end,
+                                      &found[i].value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ++*n == NGX_HTTP_KLAVIYO_UTM_MAX ? NGX_DONE : NGX_OK;
 }
 
 

@@ -136,6 +136,15 @@ ngx_http_klaviyo_identify(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
             continue;
         }
 
+        /* most requests name nobody in their arguments */
+
+        if (i < NGX_HTTP_KLAVIYO_CLAIM_KX_COOKIE
+            && ctx->claims
+            && ctx->claims->args[i].len == 0)
+        {
+            continue;
+        }
+
         claim = ngx_http_klaviyo_claim(r, ctx, i);
         if (claim == NULL) {
             return NGX_ERROR;
@@ -197,18 +206,21 @@ ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     u_char                       *buf;
     ngx_str_t                     text;
     klaviyo_identity_t           *claim;
+    ngx_http_klaviyo_url_t       *url;
     ngx_http_klaviyo_claims_t    *claims;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
     claims = ctx->claims;
 
     if (claims == NULL) {
+        url = ngx_http_klaviyo_url(r);
         claims = ngx_pcalloc(r->pool, sizeof(ngx_http_klaviyo_claims_t));
-        if (claims == NULL) {
+
+        if (url == NULL || claims == NULL) {
             return NULL;
         }
 
-        ngx_http_klaviyo_url_identity(&r->unparsed_uri, claims->args);
+        ngx_http_klaviyo_url_identity(url, claims->args);
 
         ctx->claims = claims;
     }
@@ -336,6 +348,7 @@ ngx_http_klaviyo_visitor_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     klaviyo_identity_t           *claim;
+    klaviyo_identity_text_t       cid;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
@@ -359,7 +372,9 @@ ngx_http_klaviyo_visitor_id_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_http_klaviyo_identity_variable(v, &claim->cid);
+    klaviyo_identity_cid(claim, &cid);
+
+    ngx_http_klaviyo_identity_variable(v, &cid);
 
     return NGX_OK;
 }

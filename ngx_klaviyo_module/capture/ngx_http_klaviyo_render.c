@@ -29,6 +29,7 @@ static ngx_uint_t ngx_http_klaviyo_write_member(
     ngx_uint_t type, ngx_str_t *value);
 static void ngx_http_klaviyo_write_text(klaviyo_json_t *json,
     ngx_str_t *text);
+static void ngx_http_klaviyo_write_time(klaviyo_json_t *json, int64_t t);
 
 
 ngx_str_t  ngx_http_klaviyo_identity_names[] = {
@@ -42,6 +43,15 @@ ngx_str_t  ngx_http_klaviyo_identity_names[] = {
 
 
 static u_char  ngx_http_klaviyo_scratch[NGX_HTTP_KLAVIYO_SCRATCH];
+
+
+/* the member of the last event: most are of the same second */
+
+static struct {
+    int64_t  time;
+    size_t   len;
+    uint8_t  text[sizeof(",\"time\":\"\"") - 1 + KLAVIYO_TIME_LEN];
+} ngx_http_klaviyo_last_time;
 
 
 ngx_int_t
@@ -171,7 +181,6 @@ ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
     u_char                       *p;
     ngx_uint_t                    i;
     ngx_http_klaviyo_template_t  *template;
-    uint8_t                       time[KLAVIYO_TIME_LEN];
 
     template = values->template;
     values->members = 0;
@@ -211,11 +220,7 @@ ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
         ngx_http_klaviyo_write_text(json, &template->time.text);
 
     } else {
-        klaviyo_value_format_time(time, values->time);
-
-        klaviyo_json_literal(json, ",\"time\":\"");
-        klaviyo_json_raw(json, time, KLAVIYO_TIME_LEN);
-        klaviyo_json_literal(json, "\"");
+        ngx_http_klaviyo_write_time(json, values->time);
     }
 
     p = json->pos;
@@ -355,6 +360,32 @@ ngx_http_klaviyo_write_text(klaviyo_json_t *json, ngx_str_t *text)
     }
 
     klaviyo_json_raw(json, text->data, text->len);
+}
+
+
+static void
+ngx_http_klaviyo_write_time(klaviyo_json_t *json, int64_t t)
+{
+    uint8_t         time[KLAVIYO_TIME_LEN];
+    klaviyo_json_t  text;
+
+    if (ngx_http_klaviyo_last_time.time != t
+        || ngx_http_klaviyo_last_time.len == 0)
+    {
+        klaviyo_value_format_time(time, t);
+
+        klaviyo_json_init(&text, ngx_http_klaviyo_last_time.text,
+                          sizeof(ngx_http_klaviyo_last_time.text));
+        klaviyo_json_literal(&text, ",\"time\":\"");
+        klaviyo_json_raw(&text, time, KLAVIYO_TIME_LEN);
+        klaviyo_json_literal(&text, "\"");
+
+        ngx_http_klaviyo_last_time.time = t;
+        ngx_http_klaviyo_last_time.len = text.pos - text.start;
+    }
+
+    klaviyo_json_raw(json, ngx_http_klaviyo_last_time.text,
+                     ngx_http_klaviyo_last_time.len);
 }
 
 

@@ -12,6 +12,8 @@
 #include "klaviyo_bots.h"
 
 
+#define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("sec-fetch-dest") - 1)
+
 /* found beside what klaviyo_skip names */
 #define NGX_HTTP_KLAVIYO_SKIP_CONSENT  0x1000
 #define NGX_HTTP_KLAVIYO_SKIP_MEMORY   0x2000
@@ -275,7 +277,7 @@ static ngx_uint_t
 ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
 {
     ngx_str_t                        agent;
-    ngx_uint_t                       i, found;
+    ngx_uint_t                       i, found, lengths;
     ngx_list_part_t                 *part;
     ngx_table_elt_t                 *h;
     ngx_http_klaviyo_main_conf_t    *kmcf;
@@ -295,6 +297,17 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
 
     ngx_str_null(&agent);
 
+    /* most headers are none of these, and have a length that none has */
+
+    lengths = 0;
+
+    for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
+
+        if (wanted & known->mask) {
+            lengths |= 1 << known->name.len;
+        }
+    }
+
     part = &r->headers_in.headers.part;
     h = part->elts;
 
@@ -308,6 +321,12 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
             part = part->next;
             h = part->elts;
             i = 0;
+        }
+
+        if (h[i].key.len > NGX_HTTP_KLAVIYO_SKIP_NAME
+            || !(lengths & (1 << h[i].key.len)))
+        {
+            continue;
         }
 
         for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {

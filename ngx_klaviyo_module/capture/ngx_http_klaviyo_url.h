@@ -22,32 +22,86 @@ typedef enum {
 } ngx_http_klaviyo_arg_e;
 
 
-/* both parts without a fragment; 0: there is no `?`, and no args */
-ngx_uint_t ngx_http_klaviyo_url_split(ngx_str_t *url, ngx_str_t *path,
-    ngx_str_t *args);
+#define NGX_HTTP_KLAVIYO_ARGS  16
 
-/* the end of the argument at p, and of its name */
-u_char *ngx_http_klaviyo_url_arg(u_char *p, u_char *last, u_char **equal);
 
-/* one byte of percent-encoded text; what is no encoding is itself */
-u_char *ngx_http_klaviyo_url_decode(u_char *p, u_char *last, u_char *ch);
+typedef struct {
+    u_char                  *start;
+    u_char                  *equal;            /* or the end                */
+    u_char                  *end;
+    int                      kind;             /* ngx_http_klaviyo_arg_e, or
+                                                  NGX_DECLINED              */
+    unsigned                 encoded:1;        /* the value may hold a URL  */
+} ngx_http_klaviyo_arg_t;
+
 
 /*
- * Copies a URL, or bare arguments, without identities and without a fragment
- * to dst, which has room for all of it.  Gives the end of the copy.  With
- * `nested` an argument goes whose value is a URL that holds one: for what is
- * stored; an application may need it.
+ * Arguments that follow each other, up to `rest`; and the next `=` and `%`
+ * from there on, so that no byte is looked at for them twice.
  */
-u_char *ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *url,
+
+typedef struct {
+    ngx_http_klaviyo_arg_t   arg[NGX_HTTP_KLAVIYO_ARGS];
+    ngx_uint_t               n;
+    u_char                  *rest;
+    u_char                  *equal;
+    u_char                  *percent;
+    u_char                  *last;
+} ngx_http_klaviyo_args_t;
+
+
+struct ngx_http_klaviyo_url_s {
+    ngx_str_t                text;
+    ngx_str_t                path;             /* without a fragment        */
+    ngx_http_klaviyo_args_t  args;
+    unsigned                 question:1;       /* there is a `?`            */
+};
+
+
+typedef struct ngx_http_klaviyo_url_s  ngx_http_klaviyo_url_t;
+
+
+/* the client's own one, gone through once a request; NULL: no memory */
+ngx_http_klaviyo_url_t *ngx_http_klaviyo_url(ngx_http_request_t *r);
+
+/* the byte of the `%` at p */
+u_char *ngx_http_klaviyo_url_decode_hex(u_char *p, u_char *last, u_char *ch);
+
+/* what follows, gone through into *more; NULL: that was all */
+ngx_http_klaviyo_args_t *ngx_http_klaviyo_url_more(
+    ngx_http_klaviyo_args_t *args, ngx_http_klaviyo_args_t *more);
+
+/* one byte of percent-encoded text; what is no encoding is itself */
+static ngx_inline u_char *
+ngx_http_klaviyo_url_decode(u_char *p, u_char *last, u_char *ch)
+{
+    if (*p == '%') {
+        return ngx_http_klaviyo_url_decode_hex(p, last, ch);
+    }
+
+    *ch = *p;
+
+    return p + 1;
+}
+
+
+/*
+ * Copies a URL without identities and without a fragment to dst, which has
+ * room for all of it.  Gives the end of the copy.  With `nested` an argument
+ * goes whose value is a URL that holds one: for what is stored; an
+ * application may need it.
+ */
+u_char *ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *text,
     ngx_uint_t nested);
-u_char *ngx_http_klaviyo_url_strip_args(u_char *dst, ngx_str_t *args,
+u_char *ngx_http_klaviyo_url_copy(u_char *dst, ngx_http_klaviyo_url_t *url,
     ngx_uint_t nested);
 
 /*
  * The first value of each argument that says who the visitor is, as it is
  * written; a length of 0: there is none.
  */
-void ngx_http_klaviyo_url_identity(ngx_str_t *url, ngx_str_t *value);
+void ngx_http_klaviyo_url_identity(ngx_http_klaviyo_url_t *url,
+    ngx_str_t *value);
 
 /* $klaviyo_uri and $klaviyo_args; data: 1 for the latter */
 ngx_int_t ngx_http_klaviyo_url_variable(ngx_http_request_t *r,

@@ -413,6 +413,8 @@ ngx_http_klaviyo_mint(u_char *id)
     ngx_uint_t   i;
     ngx_time_t  *tp;
 
+    static const u_char  hex[] = "0123456789abcdef";
+
     if (ngx_http_klaviyo_random_left < NGX_HTTP_KLAVIYO_ID_RANDOM) {
 
         n = getrandom(ngx_http_klaviyo_random, NGX_HTTP_KLAVIYO_RANDOM,
@@ -449,7 +451,8 @@ ngx_http_klaviyo_mint(u_char *id)
             *p++ = '-';
         }
 
-        p = ngx_hex_dump(p, &buf[i], 1);
+        *p++ = hex[buf[i] >> 4];
+        *p++ = hex[buf[i] & 0xf];
     }
 
     return NGX_OK;

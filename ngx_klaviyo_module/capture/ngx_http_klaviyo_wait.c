@@ -262,7 +262,7 @@ ngx_http_klaviyo_wait_cookies(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        *cid = claim->cid;
+        klaviyo_identity_cid(claim, cid);
         *kept = claim->value[KLAVIYO_IDENTITY_KX];
     }
 

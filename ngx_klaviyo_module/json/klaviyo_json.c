@@ -6,14 +6,30 @@
 #include <string.h>
 
 #include "klaviyo_json.h"
+#include "klaviyo_plain.h"
 
 
-#define KLAVIYO_JSON_BYTES(c)  (UINT64_C(0x0101010101010101) * (c))
-
-
-static const uint8_t *klaviyo_json_plain(const uint8_t *p,
-    const uint8_t *last);
 static size_t klaviyo_json_escape_char(uint8_t *buf, uint8_t c);
+
+
+const uint8_t  klaviyo_plain_byte[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+};
 
 
 void
@@ -29,28 +45,55 @@ klaviyo_json_init(klaviyo_json_t *json, uint8_t *buf, size_t size)
 
 
 void
-klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len)
-{
-    if (len == 0 || json->overflow) {
-        return;
-    }
-
-    if (len > (size_t) (json->end - json->pos)) {
-        json->overflow = 1;
-        return;
-    }
-
-    memcpy(json->pos, p, len);
-    json->pos += len;
-}
-
-
-void
 klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
     size_t max)
 {
-    klaviyo_json_literal(json, "\"");
-    klaviyo_json_escape(json, p, len, max);
+    size_t          room;
+    uint8_t        *dst;
+    uint64_t        word;
+    const uint8_t  *last;
+
+    room = json->end - json->pos;
+
+    if (len == 0 || len > max || room < 2 || len > room - 2 || json->overflow)
+    {
+        klaviyo_json_literal(json, "\"");
+        klaviyo_json_escape(json, p, len, max);
+        klaviyo_json_literal(json, "\"");
+        return;
+    }
+
+    /* there is room for all of it, if it is plain, and mostly it is */
+
+    last = p + len;
+    dst = json->pos;
+
+    *dst++ = '"';
+
+    while (last - p >= 8) {
+        memcpy(&word, p, 8);
+
+        if (!klaviyo_plain_word(word)) {
+            break;
+        }
+
+        memcpy(dst, &word, 8);
+
+        p += 8;
+        dst += 8;
+    }
+
+    while (p < last && klaviyo_plain_byte[*p]) {
+        *dst++ = *p++;
+    }
+
+    max -= dst - json->pos - 1;
+    json->pos = dst;
+
+    if (p < last) {
+        klaviyo_json_escape(json, p, last - p, max);
+    }
+
     klaviyo_json_literal(json, "\"");
 }
 
@@ -78,7 +121,7 @@ klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
 
     for ( ;; ) {
 
-        q = klaviyo_json_plain(p, (size_t) (last - p) > max ? p + max : last);
+        q = klaviyo_plain(p, (size_t) (last - p) > max ? p + max : last);
 
         max -= q - p;
         p = q;
@@ -212,44 +255,6 @@ klaviyo_json_uint(klaviyo_json_t *json, uint64_t n)
     } while (n);
 
     klaviyo_json_raw(json, p, buf + sizeof(buf) - p);
-}
-
-
-/*
- * Skips bytes that need no look: ASCII without control characters, quote and
- * backslash.  Eight at a time: the top bit of a byte of `mask` is set where
- * the byte is below 0x20, 0x22, 0x5c, 0x7f or above.  A borrow or a carry can
- * only spread from a byte that is itself set, so zero is exact.
- */
-
-static const uint8_t *
-klaviyo_json_plain(const uint8_t *p, const uint8_t *last)
-{
-    uint64_t  word, mask;
-
-    while (last - p >= 8) {
-        memcpy(&word, p, 8);
-
-        mask = word
-               | (word - KLAVIYO_JSON_BYTES(0x20))
-               | ((word ^ KLAVIYO_JSON_BYTES('"')) - KLAVIYO_JSON_BYTES(1))
-               | ((word ^ KLAVIYO_JSON_BYTES('\\')) - KLAVIYO_JSON_BYTES(1))
-               | (word + KLAVIYO_JSON_BYTES(1));
-
-        if (mask & KLAVIYO_JSON_BYTES(0x80)) {
-            break;
-        }
-
-        p += 8;
-    }
-
-    while (p < last
-           && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\')
-    {
-        p++;
-    }
-
-    return p;
 }
 
 

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 
 typedef struct {
@@ -27,8 +28,22 @@ typedef struct {
 
 void klaviyo_json_init(klaviyo_json_t *json, uint8_t *buf, size_t size);
 
-/* bytes that are JSON already */
-void klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len);
+/* bytes that are JSON already; inline, as most are known when it is compiled */
+static inline void
+klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len)
+{
+    if (len == 0 || json->overflow) {
+        return;
+    }
+
+    if (len > (size_t) (json->end - json->pos)) {
+        json->overflow = 1;
+        return;
+    }
+
+    memcpy(json->pos, p, len);
+    json->pos += len;
+}
 
 #define klaviyo_json_literal(json, text)                                     \
     klaviyo_json_raw(json, text, sizeof(text) - 1)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "klaviyo_json.h"
+#include "klaviyo_plain.h"
 #include "klaviyo_reader.h"
 
 
@@ -227,6 +228,10 @@ klaviyo_reader_string(klaviyo_reader_t *reader, klaviyo_reader_value_t *value)
 
     value->type = KLAVIYO_READER_STRING;
     value->data = reader->pos;
+
+    /* up to the first escape all of it stands where it belongs */
+
+    reader->pos += klaviyo_plain(reader->pos, reader->last) - reader->pos;
 
     dst = reader->pos;
 

@@ -110,11 +110,12 @@ check(const klaviyo_identity_text_t *text, const uint8_t *buf, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t                  i, len;
-    uint8_t                *text, *buf;
-    unsigned                kind;
-    klaviyo_identity_t      identity;
-    klaviyo_identity_rc_e   rc;
+    size_t                   i, len;
+    uint8_t                 *text, *buf;
+    unsigned                 kind;
+    klaviyo_identity_t       identity;
+    klaviyo_identity_rc_e    rc;
+    klaviyo_identity_text_t  cid;
 
     if (size == 0) {
         return 0;
@@ -152,7 +153,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&identity.value[i], buf, len);
     }
 
-    check(&identity.cid, buf, len);
+    klaviyo_identity_cid(&identity, &cid);
+    check(&cid, buf, len);
     check(&identity.company, buf, len);
 
     if (identity.value[KLAVIYO_IDENTITY_EMAIL].len

@@ -276,7 +276,7 @@ compile(const char *const *lines)
 
 
 static int
-match(const klaviyo_bots_t *bots, const char *agent)
+match(klaviyo_bots_t *bots, const char *agent)
 {
     return klaviyo_bots_match(bots, (const uint8_t *) agent, strlen(agent));
 }
@@ -524,6 +524,44 @@ test_random(void)
 }
 
 
+/* what is kept of the last ones is told apart by all of their bytes */
+
+static void
+test_again(void)
+{
+    int              bad, expected;
+    char             agent[300];
+    size_t           len;
+    unsigned         seed, i;
+    klaviyo_bots_t  *bots;
+
+    static const char *const  lines[] = { "robot", "!friend", NULL };
+
+    seed = 1;
+    bad = 0;
+    bots = compile(lines);
+
+    for (i = 0; i < 20000; i++) {
+        len = 5 + rand_r(&seed) % 270;
+        memset(agent, 'a' + rand_r(&seed) % 2, len);
+        expected = rand_r(&seed) % 2;
+
+        if (expected) {
+            memcpy(agent + rand_r(&seed) % (len - 4), "robot", 5);
+        }
+
+        bad += klaviyo_bots_match(bots, (const uint8_t *) agent, len)
+               != expected;
+        bad += klaviyo_bots_match(bots, (const uint8_t *) agent, len)
+               != expected;
+    }
+
+    is_int(bad, 0, "asked again, in any order");
+
+    free(bots);
+}
+
+
 int
 main(void)
 {
@@ -532,6 +570,7 @@ main(void)
     test_lines();
     test_bounds();
     test_random();
+    test_again();
 
     return done_testing();
 }
