@@ -695,6 +695,11 @@ subtest 'njs' => sub {
     plan skip_all => 'no ngx_http_js_module'
         if !-f "$modules/ngx_http_js_module.so";
 
+    my ($code, $output) = config_test(
+        main => "load_module $modules/ngx_http_js_module.so;");
+
+    plan skip_all => "this nginx does not load it: $output" if $code;
+
     my $t = new(main => "load_module $modules/ngx_http_js_module.so;",
         http => 'js_import shop from %%DIR%%/shop.js;',
         server => q{
