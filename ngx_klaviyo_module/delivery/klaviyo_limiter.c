@@ -29,11 +29,18 @@ typedef struct {
 } klaviyo_limiter_limit_t;
 
 
+/* more than 1 only to measure without limits, see bench/ */
+
+#ifndef KLAVIYO_LIMITER_TIMES
+#define KLAVIYO_LIMITER_TIMES  1
+#endif
+
+
 /* "Rate limits" of Klaviyo's create_event and bulk_create_events */
 
 static const klaviyo_limiter_limit_t  klaviyo_limiter_limits[] = {
-    { 350, 3500 },               /* KLAVIYO_LIMITER_SINGLE                  */
-    { 10, 150 }                  /* KLAVIYO_LIMITER_BULK                    */
+    { 350 * KLAVIYO_LIMITER_TIMES, 3500 * KLAVIYO_LIMITER_TIMES },
+    { 10 * KLAVIYO_LIMITER_TIMES, 150 * KLAVIYO_LIMITER_TIMES }
 };
 
 
