@@ -36,7 +36,7 @@ sub crashing {
         workers => 4,
         main    => 'env KLAVIYO_CRASH;',
         account => 'queue %%QUEUE%% size=256k;'
-                   . ' spool %%SPOOL%% size=256m sync=40ms;',
+                   . ' spool %%SPOOL%% size=4m sync=40ms;',
         http    => qq{
             klaviyo_profile email \$arg_email;
             klaviyo_property Path \$uri;
@@ -73,9 +73,7 @@ sub killed { return scalar(() = $_[0]->log =~ /exited on signal 9/g) }
 sub crashed {
     my ($t, $n) = @_;
 
-    # Klaviyo's limit of a minute may have to pass in between
-
-    return wait_for(90, sub {
+    return wait_for(15, sub {
         !-e $t->dir . '/crash/point' && killed($t) >= $n;
     }, 0.02);
 }
@@ -207,7 +205,7 @@ for my $point (qw(spool_created spool_written spool_synced
 {
     subtest "spool: $point" => sub {
         my $t = crashing(account => 'queue %%QUEUE%% size=256k;'
-                                    . ' spool %%SPOOL%% size=256m;')->start;
+                                    . ' spool %%SPOOL%% size=16m;')->start;
         my $before = {};
 
         $t->sandbox->fault(kind => 'status', status => 503);
