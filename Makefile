@@ -84,13 +84,19 @@ TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness \
 
 TESTS_QUICK   = $(patsubst %,t/%.t,chaos crash)
 
-# $(call prove,environment,tests): T=t/x.t is taken as it is
+# $(call prove,environment,tests): T=t/x.t is taken as it is.  What fails beside
+# others runs once more by itself: a machine that is too busy is no fault.
+
+PROVE_STATE   = --statefile=$(OBJS)/prove.state
 
 prove = $(if $(T),$(1) $(PROVE) -q --timer $(T), \
-    failed=0; export MAKEFLAGS=; \
-    $(1) $(PROVE) -q --timer -j$(JOBS) \
+    failed=0; export MAKEFLAGS=; rm -f $(OBJS)/prove.state; \
+    $(1) $(PROVE) -q --timer $(PROVE_STATE) --state=save -j$(JOBS) \
         $(filter $(2),$(TESTS_LONG)) \
-        $(filter-out $(TESTS_LONG) $(TESTS_ALONE),$(2)) || failed=1; \
+        $(filter-out $(TESTS_LONG) $(TESTS_ALONE),$(2)) || { \
+        echo 'what failed, once more by itself:'; \
+        $(1) $(PROVE) -q --timer $(PROVE_STATE) --state=failed,save \
+            || failed=1; }; \
     $(1) $(PROVE) -q --timer $(filter $(2),$(TESTS_ALONE)) || failed=1; \
     exit $$failed)
 
