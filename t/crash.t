@@ -275,7 +275,9 @@ subtest 'spool: spool_adopted' => sub {
 
         return fail("kill $n") if !crashed($t, $n);
 
-        ok wait_for(10, sub { $t->account->{queued} == $all }),
+        # each opening and adopting waits for a disk that may be busy
+
+        ok wait_for(40, sub { $t->account->{queued} == $all }),
             "all $all are queued again" or diag explain $t->account;
         is $t->account->{captured}, $all, 'and captured here, once';
     }
