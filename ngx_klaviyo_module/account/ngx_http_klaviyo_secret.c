@@ -161,7 +161,10 @@ ngx_http_klaviyo_secret_keep(ngx_conf_t *cf, ngx_str_t *prefix,
     kept->data = p;
     kept->len = len - 1;
 
-    p = ngx_cpymem(p, prefix->data, prefix->len);
+    if (prefix->len) {
+        p = ngx_cpymem(p, prefix->data, prefix->len);
+    }
+
     p = ngx_cpymem(p, secret->data, secret->len);
     *p = '\0';
 
