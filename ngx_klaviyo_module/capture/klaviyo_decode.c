@@ -7,6 +7,8 @@
 
 #include "klaviyo_decode.h"
 
+#include "json/klaviyo_hex.h"
+
 
 /* the standard alphabet and the one for URLs; a blank was a `+` in a URL */
 
@@ -56,8 +58,8 @@ klaviyo_decode_percent(uint8_t *dst, const uint8_t *p, size_t len)
             break;
         }
 
-        high = last - p > 2 ? klaviyo_decode_hex(p[1]) : -1;
-        low = last - p > 2 ? klaviyo_decode_hex(p[2]) : -1;
+        high = last - p > 2 ? klaviyo_hex(p[1]) : -1;
+        low = last - p > 2 ? klaviyo_hex(p[2]) : -1;
 
         if (high >= 0 && low >= 0) {
             *dst++ = (uint8_t) (high << 4 | low);
@@ -131,17 +133,4 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
     *len = dst - start;
 
     return 1;
-}
-
-
-int
-klaviyo_decode_hex(uint8_t ch)
-{
-    if (ch >= '0' && ch <= '9') {
-        return ch - '0';
-    }
-
-    ch |= 0x20;
-
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }

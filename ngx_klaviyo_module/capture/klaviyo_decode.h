@@ -25,8 +25,5 @@ size_t klaviyo_decode_percent(uint8_t *dst, const uint8_t *p, size_t len);
  */
 int klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len);
 
-/* the value of a hexadecimal digit, or -1 */
-int klaviyo_decode_hex(uint8_t ch);
-
 
 #endif /* KLAVIYO_DECODE_H */

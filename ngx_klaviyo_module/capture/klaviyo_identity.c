@@ -8,6 +8,7 @@
 
 #include "klaviyo_decode.h"
 #include "klaviyo_identity.h"
+#include "json/klaviyo_hex.h"
 #include "json/klaviyo_reader.h"
 #include "json/klaviyo_value.h"
 
@@ -482,7 +483,7 @@ klaviyo_identity_is_cid(const uint8_t *p, size_t len)
                 return 0;
             }
 
-        } else if (klaviyo_decode_hex(uuid[i]) < 0) {
+        } else if (klaviyo_hex(uuid[i]) < 0) {
             return 0;
         }
     }

@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "klaviyo_form.h"
+#include "klaviyo_hex.h"
 
 
 static int klaviyo_form_is(const uint8_t *p, const uint8_t *last,
     const uint8_t *name, size_t len);
 static uint8_t klaviyo_form_char(const uint8_t **p, const uint8_t *last);
-static int klaviyo_form_hex(uint8_t c);
 
 
 int
@@ -102,8 +102,8 @@ klaviyo_form_char(const uint8_t **p, const uint8_t *last)
         return *pos;
     }
 
-    high = klaviyo_form_hex(pos[1]);
-    low = klaviyo_form_hex(pos[2]);
+    high = klaviyo_hex(pos[1]);
+    low = klaviyo_hex(pos[2]);
 
     if (high == -1 || low == -1) {
         return *pos;
@@ -112,21 +112,4 @@ klaviyo_form_char(const uint8_t **p, const uint8_t *last)
     *p = pos + 3;
 
     return (uint8_t) (high << 4 | low);
-}
-
-
-static int
-klaviyo_form_hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c |= 0x20;
-
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-
-    return -1;
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "klaviyo_hex.h"
 #include "klaviyo_json.h"
 #include "klaviyo_plain.h"
 #include "klaviyo_reader.h"
@@ -385,33 +386,20 @@ klaviyo_reader_unicode(klaviyo_reader_t *reader, uint8_t **dst)
 static int
 klaviyo_reader_hex(klaviyo_reader_t *reader, uint32_t *ch)
 {
-    int       i;
-    uint8_t   c;
+    int32_t  code;
 
     if (reader->last - reader->pos < 4) {
         return 0;
     }
 
-    *ch = 0;
+    code = klaviyo_hex_unicode(reader->pos);
 
-    for (i = 0; i < 4; i++) {
-        c = *reader->pos++;
-
-        if (c >= '0' && c <= '9') {
-            c -= '0';
-
-        } else {
-            c |= 0x20;
-
-            if (c < 'a' || c > 'f') {
-                return 0;
-            }
-
-            c = (uint8_t) (c - 'a' + 10);
-        }
-
-        *ch = *ch << 4 | c;
+    if (code == -1) {
+        return 0;
     }
+
+    *ch = (uint32_t) code;
+    reader->pos += 4;
 
     return 1;
 }

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "klaviyo_hex.h"
 #include "klaviyo_value.h"
 
 
@@ -19,7 +20,6 @@ static const uint8_t *klaviyo_text_string(const uint8_t *p,
     const uint8_t *last);
 static const uint8_t *klaviyo_text_cut(const uint8_t *p,
     const uint8_t *last);
-static unsigned klaviyo_text_hex(const uint8_t *p);
 
 
 /*
@@ -245,7 +245,10 @@ klaviyo_text_cut(const uint8_t *p, const uint8_t *last)
 
         } else {
             n = 6;
-            code = klaviyo_text_hex(p + 2);
+
+            /* digits: the parser has seen them */
+
+            code = (unsigned) klaviyo_hex_unicode(p + 2);
 
             if (code < 0x80) {
                 size = 1;
@@ -271,23 +274,4 @@ klaviyo_text_cut(const uint8_t *p, const uint8_t *last)
     }
 
     return p;
-}
-
-
-/* four hexadecimal digits that the parser has seen */
-
-static unsigned
-klaviyo_text_hex(const uint8_t *p)
-{
-    int       i;
-    unsigned  code;
-
-    code = 0;
-
-    for (i = 0; i < 4; i++) {
-        code = code * 16
-               + (p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-    }
-
-    return code;
 }

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "klaviyo_hex.h"
 #include "klaviyo_value.h"
 #include "klaviyo_walk.h"
 
@@ -443,33 +444,19 @@ klaviyo_walk_skip(const uint8_t *p, const uint8_t *last)
 static int
 klaviyo_walk_hex(const uint8_t *p, const uint8_t *last, uint32_t *code)
 {
-    int      i;
-    uint8_t  c;
+    int32_t  n;
 
     if (last - p < 6 || p[0] != '\\' || p[1] != 'u') {
         return 0;
     }
 
-    *code = 0;
+    n = klaviyo_hex_unicode(p + 2);
 
-    for (i = 2; i < 6; i++) {
-        c = p[i];
-
-        if (c >= '0' && c <= '9') {
-            c -= '0';
-
-        } else {
-            c |= 0x20;
-
-            if (c < 'a' || c > 'f') {
-                return 0;
-            }
-
-            c -= 'a' - 10;
-        }
-
-        *code = *code << 4 | c;
+    if (n == -1) {
+        return 0;
     }
+
+    *code = (uint32_t) n;
 
     return 1;
 }
