@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,6 +79,13 @@ klaviyo_file_hint(int err)
     default:
         return "";
     }
+}
+
+
+int
+klaviyo_file_stranger(const struct stat *st, uid_t owner)
+{
+    return st->st_uid != 0 && st->st_uid != geteuid() && st->st_uid != owner;
 }
 
 
@@ -189,15 +195,6 @@ klaviyo_dir_mkdir(const klaviyo_dir_t *dir, const char *path, char *error)
 
 
 static int
-klaviyo_dir_stranger(const klaviyo_dir_t *dir, const struct stat *st)
-{
-    return st->st_uid != 0
-           && st->st_uid != geteuid()
-           && st->st_uid != dir->owner;
-}
-
-
-static int
 klaviyo_dir_check(const klaviyo_dir_t *dir, char *error)
 {
     struct stat  st;
@@ -214,7 +211,7 @@ klaviyo_dir_check(const klaviyo_dir_t *dir, char *error)
                                   "directory of nginx's own", dir->path);
     }
 
-    if (klaviyo_dir_stranger(dir, &st)) {
+    if (klaviyo_file_stranger(&st, dir->owner)) {
         errno = EPERM;
         return klaviyo_file_error(error, "\"%s\" belongs to another user "
                                   "(uid %lu): give it to the user that "
@@ -298,7 +295,7 @@ klaviyo_dir_check_stat(const klaviyo_dir_t *dir, const char *name,
     } else if (st->st_nlink > 1) {
         what = "has more than one name";
 
-    } else if (klaviyo_dir_stranger(dir, st)) {
+    } else if (klaviyo_file_stranger(st, dir->owner)) {
         what = "belongs to another user";
 
     } else {
@@ -425,19 +422,41 @@ klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
 }
 
 
+static void
+klaviyo_file_lock_fill(struct flock *lock, int type, off_t byte)
+{
+    memset(lock, 0, sizeof(struct flock));
+
+    lock->l_type = (short) type;
+    lock->l_whence = SEEK_SET;
+    lock->l_start = byte;
+    lock->l_len = 1;
+}
+
+
 int
 klaviyo_file_lock(int fd, int type, off_t byte)
 {
     struct flock  lock;
 
-    memset(&lock, 0, sizeof(struct flock));
-
-    lock.l_type = (short) type;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = byte;
-    lock.l_len = 1;
+    klaviyo_file_lock_fill(&lock, type, byte);
 
     return fcntl(fd, F_OFD_SETLK, &lock) == -1 ? errno : 0;
+}
+
+
+int
+klaviyo_file_locked(int fd, off_t byte)
+{
+    struct flock  lock;
+
+    klaviyo_file_lock_fill(&lock, F_WRLCK, byte);
+
+    if (fcntl(fd, F_OFD_GETLK, &lock) == -1) {
+        return -1;
+    }
+
+    return lock.l_type != F_UNLCK;
 }
 
 

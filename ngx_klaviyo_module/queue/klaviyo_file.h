@@ -16,6 +16,7 @@
 #define KLAVIYO_FILE_H
 
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 
@@ -33,6 +34,9 @@ int klaviyo_file_error(char *error, const char *fmt, ...)
 
 /* what to do about an errno of a disk: ": ..." or an empty string */
 const char *klaviyo_file_hint(int err);
+
+/* 1: it is neither root's, nor ours, nor the owner's */
+int klaviyo_file_stranger(const struct stat *st, uid_t owner);
 
 /*
  * Opens the directory; creates it, and the one it is in, if they are missing.
@@ -61,6 +65,9 @@ int klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
 
 /* an OFD lock (F_RDLCK, F_WRLCK, F_UNLCK) of one byte; 0 or errno */
 int klaviyo_file_lock(int fd, int type, off_t byte);
+
+/* asked without taking it: 1: others have a lock of the byte, 0: none; -1 */
+int klaviyo_file_locked(int fd, off_t byte);
 
 /* all of it at this offset; 0 or -1 and errno, which is never EINTR */
 int klaviyo_file_write(int fd, const void *data, size_t len, off_t offset);

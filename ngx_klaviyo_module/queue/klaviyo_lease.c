@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "klaviyo_file.h"
 #include "klaviyo_lease.h"
 #include "klaviyo_ring_private.h"
 
@@ -95,7 +96,7 @@ klaviyo_lease_renew(klaviyo_lease_t *lease)
 
     /* for who has it already this is a repetition */
 
-    rc = klaviyo_ring_byte_lock(lease->fd, F_WRLCK, KLAVIYO_RING_LOCK_LEASE);
+    rc = klaviyo_file_lock(lease->fd, F_WRLCK, KLAVIYO_RING_LOCK_LEASE);
 
     if (klaviyo_ring_lock(lease->ring) != KLAVIYO_RING_OK) {
 
@@ -127,8 +128,8 @@ klaviyo_lease_renew(klaviyo_lease_t *lease)
         lease->held = 0;
 
         if (rc == 0) {
-            (void) klaviyo_ring_byte_lock(lease->fd, F_UNLCK,
-                                          KLAVIYO_RING_LOCK_LEASE);
+            (void) klaviyo_file_lock(lease->fd, F_UNLCK,
+                                     KLAVIYO_RING_LOCK_LEASE);
         }
     }
 

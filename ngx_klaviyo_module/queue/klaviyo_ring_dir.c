@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "klaviyo_file.h"
 #include "klaviyo_ring_private.h"
 
 
@@ -168,8 +169,7 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
                                   strcmp(ring->dir, "/") ? ring->dir : "");
     }
 
-    if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != ring->owner)
-    {
+    if (klaviyo_file_stranger(&st, ring->owner)) {
         return klaviyo_ring_error(error, "\"%s\" belongs to another user "
                                   "(uid %lu): give it to the user that "
                                   "nginx's workers run as", ring->dir,
@@ -206,9 +206,7 @@ klaviyo_ring_check_stat(const klaviyo_ring_t *ring, const char *name,
             what = "has more than one name";
 
         } else if (ring->dir_sticky
-                   && st->st_uid != 0
-                   && st->st_uid != geteuid()
-                   && st->st_uid != ring->owner)
+                   && klaviyo_file_stranger(st, ring->owner))
         {
             what = "belongs to another user";
 
@@ -337,21 +335,6 @@ klaviyo_ring_open_at(const klaviyo_ring_t *ring, const char *name, int flags,
 }
 
 
-int
-klaviyo_ring_byte_lock(int fd, int type, off_t byte)
-{
-    struct flock  fl;
-
-    memset(&fl, 0, sizeof(struct flock));
-    fl.l_type = (short) type;
-    fl.l_whence = SEEK_SET;
-    fl.l_start = byte;
-    fl.l_len = 1;
-
-    return (fcntl(fd, F_OFD_SETLK, &fl) == -1) ? errno : 0;
-}
-
-
 /*
  * The lock file is never renamed or removed: its lock makes attaching, moving
  * aside and creating one thing at a time for everybody who uses this path.
@@ -380,7 +363,7 @@ klaviyo_ring_open_lock(klaviyo_ring_t *ring, const char *name, int wait,
             }
         }
 
-        rc = klaviyo_ring_byte_lock(ring->lock_fd, F_WRLCK, 0);
+        rc = klaviyo_file_lock(ring->lock_fd, F_WRLCK, 0);
 
         if (rc == 0) {
 

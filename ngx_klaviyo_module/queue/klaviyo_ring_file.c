@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "klaviyo_file.h"
 #include "klaviyo_ring_private.h"
 
 
@@ -32,11 +33,8 @@
 
 static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
     uint64_t capacity, char *error, char *note);
-static klaviyo_ring_rc_e klaviyo_ring_open_existing(klaviyo_ring_t *ring,
-    char *error);
 static klaviyo_ring_rc_e klaviyo_ring_create(klaviyo_ring_t *ring,
     uint64_t capacity, char *error);
-static klaviyo_ring_rc_e klaviyo_ring_map(klaviyo_ring_t *ring, char *error);
 static void klaviyo_ring_close_file(klaviyo_ring_t *ring);
 
 
@@ -99,7 +97,7 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
         return rc;
     }
 
-    (void) klaviyo_ring_byte_lock(r->lock_fd, F_UNLCK, 0);
+    (void) klaviyo_file_lock(r->lock_fd, F_UNLCK, 0);
 
     klaviyo_ring_drain_open(r);
 
@@ -144,7 +142,7 @@ klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
     }
 
     if (rc == KLAVIYO_RING_OK) {
-        rc = klaviyo_ring_map(r, NULL);
+        rc = klaviyo_ring_map(r, PROT_READ|PROT_WRITE, NULL);
     }
 
     if (rc == KLAVIYO_RING_OK && r->alone) {
@@ -156,7 +154,7 @@ klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
         return rc;
     }
 
-    (void) klaviyo_ring_byte_lock(r->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
+    (void) klaviyo_file_lock(r->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
 
     (void) close(r->lock_fd);
     r->lock_fd = -1;
@@ -223,10 +221,8 @@ klaviyo_ring_new(const char *dir, size_t dir_len, const char *name,
 }
 
 
-/* Renames what is at the path to "<name>.<kind>-<time>-<n>". */
-
-static klaviyo_ring_rc_e
-klaviyo_ring_aside(klaviyo_ring_t *ring, const char *kind, char *to,
+klaviyo_ring_rc_e
+klaviyo_ring_aside(const klaviyo_ring_t *ring, const char *kind, char *to,
     char *error)
 {
     int          n;
@@ -244,7 +240,6 @@ klaviyo_ring_aside(klaviyo_ring_t *ring, const char *kind, char *to,
         }
 
         if (renameat(ring->dir_fd, ring->name, ring->dir_fd, to) == 0) {
-            klaviyo_ring_close_file(ring);
             return KLAVIYO_RING_OK;
         }
 
@@ -258,7 +253,7 @@ klaviyo_ring_aside(klaviyo_ring_t *ring, const char *kind, char *to,
 
 /*
  * One look at the file at the path: OK attached, EMPTY when it is not there
- * (any more) and has to be created, ERROR.
+ * (any more, and what is open has another name) and has to be created, ERROR.
  */
 
 static klaviyo_ring_rc_e
@@ -320,7 +315,7 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
     }
 
     if (state == KLAVIYO_RING_GOOD) {
-        rc = klaviyo_ring_map(ring, error);
+        rc = klaviyo_ring_map(ring, PROT_READ|PROT_WRITE, error);
 
         if (rc != KLAVIYO_RING_OK || !ring->alone) {
             return rc;
@@ -358,6 +353,7 @@ klaviyo_ring_open_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
     opened = klaviyo_ring_try_file(ring, capacity, error, note);
 
     if (opened == KLAVIYO_RING_EMPTY) {
+        klaviyo_ring_close_file(ring);
         opened = klaviyo_ring_create(ring, capacity, error);
     }
 
@@ -367,7 +363,7 @@ klaviyo_ring_open_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
 
     /* over the own exclusive lock this is one step: nobody slips between */
 
-    rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
+    rc = klaviyo_file_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
 
     if (rc != 0) {
         errno = rc;
@@ -379,7 +375,7 @@ klaviyo_ring_open_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
 }
 
 
-static klaviyo_ring_rc_e
+klaviyo_ring_rc_e
 klaviyo_ring_open_existing(klaviyo_ring_t *ring, char *error)
 {
     int                rc;
@@ -391,13 +387,14 @@ klaviyo_ring_open_existing(klaviyo_ring_t *ring, char *error)
         return opened;
     }
 
-    rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
+    rc = klaviyo_file_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
     ring->alone = (rc == 0);
 
     if (rc == EAGAIN || rc == EACCES) {
-        rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK,
-                                    KLAVIYO_RING_LOCK_ATTACHED);
+        rc = klaviyo_file_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED);
     }
+
+    /* refused as well: a guest has seized it */
 
     if (rc != 0) {
         errno = rc;
@@ -448,12 +445,11 @@ klaviyo_ring_create(klaviyo_ring_t *ring, uint64_t capacity, char *error)
                                   "(%d: %m)", ring->path, rc);
 
     } else {
-        made = klaviyo_ring_map(ring, error);
+        made = klaviyo_ring_map(ring, PROT_READ|PROT_WRITE, error);
     }
 
     if (made == KLAVIYO_RING_OK) {
-        rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK,
-                                    KLAVIYO_RING_LOCK_ATTACHED);
+        rc = klaviyo_file_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
 
         if (rc == 0) {
             rc = klaviyo_ring_init(ring, capacity);
@@ -480,15 +476,14 @@ klaviyo_ring_create(klaviyo_ring_t *ring, uint64_t capacity, char *error)
 }
 
 
-static klaviyo_ring_rc_e
-klaviyo_ring_map(klaviyo_ring_t *ring, char *error)
+klaviyo_ring_rc_e
+klaviyo_ring_map(klaviyo_ring_t *ring, int prot, char *error)
 {
     void  *map;
 
     ring->map_size = KLAVIYO_RING_RECORDS + ring->fixed.capacity;
 
-    map = mmap(NULL, ring->map_size, PROT_READ|PROT_WRITE, MAP_SHARED,
-               ring->fd, 0);
+    map = mmap(NULL, ring->map_size, prot, MAP_SHARED, ring->fd, 0);
 
     if (map == MAP_FAILED) {
         return klaviyo_ring_error(error, "mmap() \"%s\" failed (%d: %m)",
@@ -577,13 +572,5 @@ klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid)
 int
 klaviyo_ring_alone(klaviyo_ring_t *ring)
 {
-    struct flock  fl;
-
-    memset(&fl, 0, sizeof(struct flock));
-    fl.l_type = F_WRLCK;
-    fl.l_whence = SEEK_SET;
-    fl.l_start = KLAVIYO_RING_LOCK_ATTACHED;
-    fl.l_len = 1;
-
-    return fcntl(ring->fd, F_OFD_GETLK, &fl) == 0 && fl.l_type == F_UNLCK;
+    return klaviyo_file_locked(ring->fd, KLAVIYO_RING_LOCK_ATTACHED) == 0;
 }

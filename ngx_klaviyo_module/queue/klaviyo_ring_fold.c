@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "klaviyo_file.h"
 #include "klaviyo_ring_private.h"
 
 
@@ -26,9 +27,7 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     klaviyo_cursor_t     end;
     klaviyo_ring_slot_t  slot, from;
 
-    if (klaviyo_ring_byte_lock(old->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED)
-        != 0)
-    {
+    if (klaviyo_file_lock(old->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED) != 0) {
         return 0;
     }
 
@@ -39,8 +38,8 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
         || from.seq != end.seq
         || klaviyo_ring_lock(ring) != KLAVIYO_RING_OK)
     {
-        (void) klaviyo_ring_byte_lock(old->fd, F_RDLCK,
-                                      KLAVIYO_RING_LOCK_ATTACHED);
+        (void) klaviyo_file_lock(old->fd, F_RDLCK,
+                                 KLAVIYO_RING_LOCK_ATTACHED);
         return 0;
     }
 
@@ -60,8 +59,8 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     klaviyo_ring_unlock(ring);
 
     if (klaviyo_ring_detached(ring)) {
-        (void) klaviyo_ring_byte_lock(old->fd, F_RDLCK,
-                                      KLAVIYO_RING_LOCK_ATTACHED);
+        (void) klaviyo_file_lock(old->fd, F_RDLCK,
+                                 KLAVIYO_RING_LOCK_ATTACHED);
         return 0;
     }
 

@@ -17,9 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "klaviyo_file.h"
 #include "klaviyo_ring_open.h"
 #include "klaviyo_ring_private.h"
 
@@ -176,8 +176,7 @@ klaviyo_ring_open_join(klaviyo_ring_t *ring, char *error)
         return klaviyo_ring_error(error, "\"%s\" is damaged", ring->path);
     }
 
-    if (klaviyo_ring_byte_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED)
-        != 0)
+    if (klaviyo_file_lock(ring->fd, F_RDLCK, KLAVIYO_RING_LOCK_ATTACHED) != 0)
     {
         return klaviyo_ring_error(error, "\"%s\" cannot be locked",
                                   ring->path);
@@ -216,7 +215,6 @@ klaviyo_ring_open_seize(klaviyo_ring_t *ring, char *error)
 static klaviyo_ring_rc_e
 klaviyo_ring_open_locked(klaviyo_ring_t *ring, char *error)
 {
-    int                rc;
     char               lock[PATH_MAX];
     struct stat        st;
     klaviyo_ring_rc_e  opened;
@@ -232,33 +230,13 @@ klaviyo_ring_open_locked(klaviyo_ring_t *ring, char *error)
         }
     }
 
-    opened = klaviyo_ring_open_at(ring, ring->name, 0, &ring->fd, error);
+    opened = klaviyo_ring_open_existing(ring, error);
 
     if (opened == KLAVIYO_RING_EMPTY) {
         (void) klaviyo_ring_error(error, "\"%s\" is gone", ring->path);
     }
 
-    if (opened != KLAVIYO_RING_OK) {
-        return opened;
-    }
-
-    rc = klaviyo_ring_byte_lock(ring->fd, F_WRLCK, KLAVIYO_RING_LOCK_ATTACHED);
-    ring->alone = (rc == 0);
-
-    if (rc == EAGAIN || rc == EACCES) {
-        rc = klaviyo_ring_byte_lock(ring->fd, F_RDLCK,
-                                    KLAVIYO_RING_LOCK_ATTACHED);
-    }
-
-    /* refused as well: somebody else has seized it */
-
-    if (rc != 0) {
-        errno = rc;
-        return klaviyo_ring_error(error, "fcntl(F_OFD_SETLK) \"%s\" failed "
-                                  "(%d: %m)", ring->path, rc);
-    }
-
-    return KLAVIYO_RING_OK;
+    return opened;
 }
 
 
@@ -267,8 +245,7 @@ klaviyo_ring_open_locked(klaviyo_ring_t *ring, char *error)
 static klaviyo_ring_rc_e
 klaviyo_ring_open_map(klaviyo_ring_t *ring, int prot, char *error)
 {
-    void         *map;
-    struct stat   st;
+    struct stat  st;
 
     switch (klaviyo_ring_check(ring)) {
 
@@ -295,66 +272,19 @@ klaviyo_ring_open_map(klaviyo_ring_t *ring, int prot, char *error)
         break;
     }
 
-    ring->map_size = KLAVIYO_RING_RECORDS + ring->fixed.capacity;
-
-    map = mmap(NULL, ring->map_size, prot, MAP_SHARED, ring->fd, 0);
-
-    if (map == MAP_FAILED) {
-        return klaviyo_ring_error(error, "mmap() \"%s\" failed (%d: %m)",
-                                  ring->path, errno);
-    }
-
-    /* personal data stays out of core files */
-
-    (void) madvise(map, ring->map_size, MADV_DONTDUMP);
-
-    ring->map = map;
-    klaviyo_ring_guard_add(ring);
-    klaviyo_ring_place(ring);
-
-    return KLAVIYO_RING_OK;
+    return klaviyo_ring_map(ring, prot, error);
 }
 
 
 int
 klaviyo_ring_in_use(const klaviyo_ring_t *ring)
 {
-    struct flock  fl;
-
-    memset(&fl, 0, sizeof(struct flock));
-    fl.l_type = F_WRLCK;
-    fl.l_whence = SEEK_SET;
-    fl.l_start = KLAVIYO_RING_LOCK_ATTACHED;
-    fl.l_len = 1;
-
-    return fcntl(ring->fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+    return klaviyo_file_locked(ring->fd, KLAVIYO_RING_LOCK_ATTACHED) == 1;
 }
 
 
 klaviyo_ring_rc_e
 klaviyo_ring_move_aside(klaviyo_ring_t *ring, char *to, char *error)
 {
-    int          n;
-    time_t       now;
-    struct stat  st;
-
-    now = time(NULL);
-
-    for (n = 0; n < 1000; n++) {
-        (void) snprintf(to, PATH_MAX, "%s.corrupt-%lld-%d", ring->name,
-                        (long long) now, n);
-
-        if (fstatat(ring->dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-            continue;
-        }
-
-        if (renameat(ring->dir_fd, ring->name, ring->dir_fd, to) == 0) {
-            return KLAVIYO_RING_OK;
-        }
-
-        break;
-    }
-
-    return klaviyo_ring_error(error, "rename() \"%s\" to \"%s\" failed "
-                              "(%d: %m)", ring->path, to, errno);
+    return klaviyo_ring_aside(ring, "corrupt", to, error);
 }

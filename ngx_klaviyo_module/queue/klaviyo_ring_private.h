@@ -153,6 +153,24 @@ klaviyo_ring_t *klaviyo_ring_new(const char *dir, size_t dir_len,
     const char *name, char *error);
 
 /*
+ * Opens the file at the path, which may be missing: EMPTY.  Takes its byte 0,
+ * exclusively if it can, and fills ring->alone.
+ */
+klaviyo_ring_rc_e klaviyo_ring_open_existing(klaviyo_ring_t *ring,
+    char *error);
+
+/* maps the open file, ring->fixed.capacity of records; prot as of mmap(2) */
+klaviyo_ring_rc_e klaviyo_ring_map(klaviyo_ring_t *ring, int prot,
+    char *error);
+
+/*
+ * Renames what is at the path to "<name>.<kind>-<time>-<n>"; `to`, which holds
+ * PATH_MAX bytes, is the new name.  What is open stays open.
+ */
+klaviyo_ring_rc_e klaviyo_ring_aside(const klaviyo_ring_t *ring,
+    const char *kind, char *to, char *error);
+
+/*
  * Attaches the ring `name` beside `of`, of any size, without waiting and
  * without moving anything aside; it has to exist.
  */
@@ -179,9 +197,6 @@ klaviyo_ring_rc_e klaviyo_ring_open_at(const klaviyo_ring_t *ring,
 /* opens and locks the lock file `name`; waits for at most `wait` ms */
 klaviyo_ring_rc_e klaviyo_ring_open_lock(klaviyo_ring_t *ring,
     const char *name, int wait, char *error);
-
-/* an OFD lock (F_RDLCK, F_WRLCK, F_UNLCK) of one byte; 0 or errno */
-int klaviyo_ring_byte_lock(int fd, int type, off_t byte);
 
 
 /* klaviyo_ring_recover.c */

@@ -12,36 +12,14 @@
 #define STREAM_STEPS  6000
 
 
-static void
-fill(klaviyo_ring_t *ring, unsigned from, unsigned to, size_t size)
-{
-    unsigned  n;
-
-    for (n = from; n < to; n++) {
-        if (ring_append(ring, 1, n, size) != KLAVIYO_RING_OK) {
-            diag("append %u failed", n);
-        }
-    }
-}
-
-
 /* gives back n events of the ring; their content is known by their number */
 
 static void
 release(klaviyo_ring_t *ring, unsigned n)
 {
-    uint8_t              buf[16384];
-    klaviyo_cursor_t     cursor;
-    klaviyo_record_t     record;
-    klaviyo_ring_span_t  span;
+    klaviyo_cursor_t  cursor;
 
-    klaviyo_ring_span(ring, &span);
-    cursor = span.first;
-
-    while (n--) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
+    cursor = ring_cursor(ring, n);
 
     is_int(klaviyo_ring_release(ring, 0, &cursor), KLAVIYO_RING_OK,
            "release up to %" PRIu64, cursor.seq - RING_SEQ);
@@ -118,7 +96,7 @@ test_chunk(void)
     klaviyo_record_t   record;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 20, 300);
+    ring_fill(ring, 0, 20, 300);
     memset(&chunk, 0, sizeof(chunk));
     memset(&feed, 0, sizeof(feed));
     feed.ring = ring;
@@ -243,13 +221,7 @@ test_stream(void)
         klaviyo_ring_span(ring, &span);
 
         if (span.used > span.size / 5 * 3) {
-            to = span.first;
-
-            for (i = 0; i < 50; i++) {
-                klaviyo_ring_read(ring, &to, buf, sizeof(buf), &record);
-                to = record.next;
-            }
-
+            to = ring_cursor(ring, 50);
             wrong += klaviyo_ring_release(ring, 0, &to) != KLAVIYO_RING_OK;
         }
 
@@ -315,7 +287,7 @@ test_detached(void)
     klaviyo_record_t   record;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 20, 300);
+    ring_fill(ring, 0, 20, 300);
     release(ring, 10);
     klaviyo_ring_first(ring, &cursor);
     memset(&feed, 0, sizeof(feed));
@@ -329,21 +301,12 @@ test_detached(void)
 }
 
 
-static void
-in_folder(void (*test)(void))
-{
-    ring_folder();
-    test();
-    ring_cleanup();
-}
-
-
 int
 main(void)
 {
-    in_folder(test_chunk);
-    in_folder(test_stream);
-    in_folder(test_detached);
+    ring_in_folder(test_chunk);
+    ring_in_folder(test_stream);
+    ring_in_folder(test_detached);
 
     return done_testing();
 }

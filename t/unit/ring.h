@@ -71,6 +71,15 @@ ring_cleanup(void)
 }
 
 
+static inline void
+ring_in_folder(void (*test)(void))
+{
+    ring_folder();
+    test();
+    ring_cleanup();
+}
+
+
 static inline klaviyo_ring_t *
 ring_open(size_t size, unsigned drop_oldest)
 {
@@ -130,6 +139,43 @@ ring_append(klaviyo_ring_t *ring, unsigned writer, unsigned n, size_t size)
     ring_event(&e, writer, n, size);
 
     return klaviyo_ring_append(ring, &e.event);
+}
+
+
+/* numbers from `from` on and below `to`, of writer 1 */
+
+static inline void
+ring_fill(klaviyo_ring_t *ring, unsigned from, unsigned to, size_t size)
+{
+    unsigned  n;
+
+    for (n = from; n < to; n++) {
+        if (ring_append(ring, 1, n, size) != KLAVIYO_RING_OK) {
+            diag("append %u failed", n);
+        }
+    }
+}
+
+
+/* where the n-th event begins of those that are in the ring, from 0 on */
+
+static inline klaviyo_cursor_t
+ring_cursor(klaviyo_ring_t *ring, unsigned n)
+{
+    uint8_t              buf[16384];
+    klaviyo_cursor_t     cursor;
+    klaviyo_record_t     record;
+    klaviyo_ring_span_t  span;
+
+    klaviyo_ring_span(ring, &span);
+    cursor = span.first;
+
+    while (n--) {
+        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+        cursor = record.next;
+    }
+
+    return cursor;
 }
 
 

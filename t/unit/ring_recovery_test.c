@@ -85,38 +85,6 @@ aside(const char *kind, char *name)
 }
 
 
-static uint64_t
-position_of(klaviyo_ring_t *ring, unsigned number)
-{
-    uint8_t            buf[16384];
-    unsigned           i;
-    klaviyo_cursor_t   cursor;
-    klaviyo_record_t   record;
-
-    klaviyo_ring_first(ring, &cursor);
-
-    for (i = 0; i < number; i++) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
-
-    return cursor.position;
-}
-
-
-static void
-fill(klaviyo_ring_t *ring, unsigned from, unsigned to, size_t size)
-{
-    unsigned  n;
-
-    for (n = from; n < to; n++) {
-        if (ring_append(ring, 1, n, size) != KLAVIYO_RING_OK) {
-            diag("append %u failed", n);
-        }
-    }
-}
-
-
 static void
 test_corrupt(void)
 {
@@ -127,8 +95,8 @@ test_corrupt(void)
     /* a byte of a payload */
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 20, 300);
-    ring->record[position_of(ring, 7) + 100] ^= 1;
+    ring_fill(ring, 0, 20, 300);
+    ring->record[ring_cursor(ring, 7).position + 100] ^= 1;
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 19, "a damaged payload: the others are read");
     is_int(taken.missing, 1, "one is missing");
@@ -138,8 +106,8 @@ test_corrupt(void)
 
     /* a header */
 
-    fill(ring, 20, 40, 300);
-    ring->record[position_of(ring, 3)] ^= 0x40;
+    ring_fill(ring, 20, 40, 300);
+    ring->record[ring_cursor(ring, 3).position] ^= 0x40;
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 19, "a damaged header: the others are read");
     is_int(taken.missing, 1, "one is missing");
@@ -147,8 +115,8 @@ test_corrupt(void)
 
     /* the last record: only a gap */
 
-    fill(ring, 40, 50, 300);
-    ring->record[position_of(ring, 9) + 4] ^= 0x40;
+    ring_fill(ring, 40, 50, 300);
+    ring->record[ring_cursor(ring, 9).position + 4] ^= 0x40;
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 9, "the last one damaged: the others are read");
     is_int(taken.missing, 1, "it is a gap");
@@ -158,8 +126,9 @@ test_corrupt(void)
 
     /* a page of zeroes; several records are in it */
 
-    fill(ring, 50, 110, 300);
-    page = (KLAVIYO_RING_RECORDS + position_of(ring, 20)) / 4096 * 4096;
+    ring_fill(ring, 50, 110, 300);
+    page = KLAVIYO_RING_RECORDS + ring_cursor(ring, 20).position;
+    page = page / 4096 * 4096;
     memset(ring->map + page, 0, 4096);
     ring_take(ring, 0, 1, &taken);
     ok(taken.events > 40 && taken.events < 60,
@@ -174,9 +143,10 @@ test_corrupt(void)
     /* damaged, and drop_oldest comes by */
 
     ring = ring_open(RING_SIZE, 1);
-    fill(ring, 110, 150, 300);
-    memset(ring->record + position_of(ring, 5) % ring->capacity, 0xff, 2000);
-    fill(ring, 150, 2000, 300);
+    ring_fill(ring, 110, 150, 300);
+    memset(ring->record + ring_cursor(ring, 5).position % ring->capacity,
+           0xff, 2000);
+    ring_fill(ring, 150, 2000, 300);
     ring_take(ring, 0, 1, &taken);
     is_int(taken.last, 1999, "drop_oldest passes over damage");
     is_int(taken.missing, 0, "and has counted it");
@@ -196,10 +166,10 @@ test_displaced(void)
     klaviyo_ring_header_t   header;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 50, 60, 300);
+    ring_fill(ring, 50, 60, 300);
 
-    from = position_of(ring, 7);
-    to = position_of(ring, 4);        /* of the same length */
+    from = ring_cursor(ring, 7).position;
+    to = ring_cursor(ring, 4).position;    /* of the same length */
 
     memcpy(&header, ring->record + from, sizeof(header));
     memmove(ring->record + to, ring->record + from, header.length);
@@ -224,7 +194,7 @@ test_image(void)
     klaviyo_ring_t  *ring;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 10, 300);
+    ring_fill(ring, 0, 10, 300);
 
     if (pipe(ready) == -1) {
         exit(2);
@@ -284,7 +254,7 @@ test_two(void)
     klaviyo_ring_t  *ring;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 5, 300);
+    ring_fill(ring, 0, 5, 300);
 
     /* holds the lock over the other's attach, which must not make it anew */
 
@@ -308,12 +278,12 @@ test_two(void)
 
     if (pid == 0) {
         ring = ring_open(RING_SIZE, 0);
-        fill(ring, 5, 10, 300);
+        ring_fill(ring, 5, 10, 300);
         _exit(0);
     }
 
     waitpid(pid, &status, 0);
-    fill(ring, 10, 12, 300);
+    ring_fill(ring, 10, 12, 300);
 
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 12, "both append to one ring");
@@ -339,7 +309,7 @@ test_version(void)
     conf.size = RING_SIZE;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 3, 300);
+    ring_fill(ring, 0, 3, 300);
 
     version = KLAVIYO_RING_VERSION + 1;
     file_write(offsetof(klaviyo_ring_fixed_t, version), &version, 4);
@@ -369,7 +339,7 @@ test_damaged_header(void)
     klaviyo_ring_t  *ring;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 3, 300);
+    ring_fill(ring, 0, 3, 300);
     klaviyo_ring_detach(ring);
 
     byte = 'x';
@@ -407,9 +377,9 @@ test_torn_slot(void)
     klaviyo_ring_slot_t   slot[2];
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 10, 300);
+    ring_fill(ring, 0, 10, 300);
     ring_take(ring, 0, 1, &taken);
-    fill(ring, 10, 20, 300);
+    ring_fill(ring, 10, 20, 300);
     ring_take(ring, 0, 1, &taken);
     klaviyo_ring_detach(ring);
 
@@ -462,7 +432,7 @@ test_reboot(void)
     /* all is there */
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 30, 300);
+    ring_fill(ring, 0, 30, 300);
     klaviyo_ring_save(ring, 0, INT64_MAX / 2, "abc", 3);
     ring->shared->lease_pid = 77;
     ring->shared->lease_deadline = INT64_MAX / 2;
@@ -483,9 +453,9 @@ test_reboot(void)
 
     /* the header is older than the records */
 
-    fill(ring, 30, 40, 300);
+    ring_fill(ring, 30, 40, 300);
     file_read(KLAVIYO_RING_SHARED, &before, sizeof(before));
-    fill(ring, 40, 60, 300);
+    ring_fill(ring, 40, 60, 300);
     klaviyo_ring_detach(ring);
     file_write(KLAVIYO_RING_SHARED, &before, sizeof(before));
     reboot();
@@ -493,7 +463,7 @@ test_reboot(void)
     ring = ring_open(RING_SIZE, 0);
     is_int(ring_queued(ring), 30, "records beyond a stale end are found");
     ring_equation(ring, "after a stale end");
-    fill(ring, 60, 70, 300);
+    ring_fill(ring, 60, 70, 300);
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 40, "and read");
     is_int(taken.wrong + taken.missing, 0, "whole");
@@ -516,8 +486,8 @@ test_lost_tail(void)
     memset(zeroes, 0, sizeof(zeroes));
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 20, 300);
-    position = position_of(ring, 15);
+    ring_fill(ring, 0, 20, 300);
+    position = ring_cursor(ring, 15).position;
     klaviyo_ring_detach(ring);
 
     file_write(KLAVIYO_RING_RECORDS + (off_t) position, zeroes,
@@ -531,7 +501,7 @@ test_lost_tail(void)
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 15, "what is left is read");
     is_int(taken.missing, 5, "what is lost is missing");
-    fill(ring, 20, 25, 300);
+    ring_fill(ring, 20, 25, 300);
     ring_take(ring, 0, 1, &taken);
     is_int(taken.events, 5, "and it goes on");
     is_int(taken.missing, 0, "as before");
@@ -551,7 +521,7 @@ test_wild_page(void)
     klaviyo_ring_t  *ring;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 20, 300);
+    ring_fill(ring, 0, 20, 300);
     klaviyo_ring_detach(ring);
 
     wild = 0x1234567890;
@@ -587,9 +557,9 @@ test_capacity(void)
     klaviyo_figures_t    f;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 100, 300);
+    ring_fill(ring, 0, 100, 300);
     ring_take(ring, 0, 1, &taken);
-    fill(ring, 100, 200, 300);
+    ring_fill(ring, 100, 200, 300);
     klaviyo_ring_count(ring, KLAVIYO_COUNT_REQUESTS_BULK, 3);
     klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 2);
 
@@ -710,7 +680,7 @@ test_capacity_in_use(void)
     klaviyo_lease_t   lease, theirs;
 
     old = ring_open(RING_SIZE, 0);
-    fill(old, 0, 10, 300);
+    ring_fill(old, 0, 10, 300);
     klaviyo_lease_open(&theirs, old);
     klaviyo_lease_renew(&theirs);
 
@@ -761,7 +731,7 @@ test_capacity_rights(void)
     }
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 10, 300);
+    ring_fill(ring, 0, 10, 300);
     klaviyo_ring_detach(ring);
 
     ring = ring_open(2 * RING_SIZE, 0);
@@ -804,31 +774,22 @@ test_capacity_rights(void)
 }
 
 
-static void
-in_folder(void (*test)(void))
-{
-    ring_folder();
-    test();
-    ring_cleanup();
-}
-
-
 int
 main(void)
 {
-    in_folder(test_corrupt);
-    in_folder(test_displaced);
-    in_folder(test_image);
-    in_folder(test_two);
-    in_folder(test_version);
-    in_folder(test_damaged_header);
-    in_folder(test_torn_slot);
-    in_folder(test_reboot);
-    in_folder(test_lost_tail);
-    in_folder(test_wild_page);
-    in_folder(test_capacity);
-    in_folder(test_capacity_in_use);
-    in_folder(test_capacity_rights);
+    ring_in_folder(test_corrupt);
+    ring_in_folder(test_displaced);
+    ring_in_folder(test_image);
+    ring_in_folder(test_two);
+    ring_in_folder(test_version);
+    ring_in_folder(test_damaged_header);
+    ring_in_folder(test_torn_slot);
+    ring_in_folder(test_reboot);
+    ring_in_folder(test_lost_tail);
+    ring_in_folder(test_wild_page);
+    ring_in_folder(test_capacity);
+    ring_in_folder(test_capacity_in_use);
+    ring_in_folder(test_capacity_rights);
 
     return done_testing();
 }

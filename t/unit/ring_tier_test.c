@@ -42,41 +42,6 @@ static model_t  model;
 
 
 static void
-fill(klaviyo_ring_t *ring, unsigned from, unsigned to, size_t size)
-{
-    unsigned  n;
-
-    for (n = from; n < to; n++) {
-        if (ring_append(ring, 1, n, size) != KLAVIYO_RING_OK) {
-            diag("append %u failed", n);
-        }
-    }
-}
-
-
-/* the cursor of the n-th event of those in the ring */
-
-static klaviyo_cursor_t
-cursor_of(klaviyo_ring_t *ring, unsigned n)
-{
-    uint8_t              buf[16384];
-    klaviyo_cursor_t     cursor;
-    klaviyo_record_t     record;
-    klaviyo_ring_span_t  span;
-
-    klaviyo_ring_span(ring, &span);
-    cursor = span.first;
-
-    while (n--) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
-
-    return cursor;
-}
-
-
-static void
 test_release(void)
 {
     uint8_t              buf[16384], uuid[KLAVIYO_RING_UUID_LEN];
@@ -96,12 +61,12 @@ test_release(void)
     is_int(span.size, RING_SIZE, "of its size");
     memcpy(uuid, span.uuid, sizeof(uuid));
 
-    fill(ring, 0, 100, 300);
+    ring_fill(ring, 0, 100, 300);
     klaviyo_ring_span(ring, &span);
     is_int(span.end.seq - span.first.seq, 100, "100 in the ring");
     used = span.used;
 
-    to = cursor_of(ring, 60);
+    to = ring_cursor(ring, 60);
 
     wrong = to;
     wrong.position += 8;
@@ -198,7 +163,7 @@ test_release(void)
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 41;
     is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
            "ack into the ring needs a position");
-    ack.to = cursor_of(ring, 10);
+    ack.to = ring_cursor(ring, 10);
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 50;
     is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
            "ack across the two");
@@ -248,8 +213,8 @@ test_lose(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 1);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
     klaviyo_ring_release(ring, 0, &to);
     klaviyo_ring_span(ring, &span);
 
@@ -287,11 +252,11 @@ test_lose(void)
     /* the same in two: lost first by the spool, then by the ring */
 
     ack.from.seq = span.done + 20;
-    ack.to = cursor_of(ring, 10);
+    ack.to = ring_cursor(ring, 10);
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 50;
     klaviyo_ring_lose(ring, 0, span.done + 30, KLAVIYO_OUTCOME_LOST_SPOOL);
     klaviyo_ring_lose(ring, 0, to.seq, KLAVIYO_OUTCOME_LOST_SPOOL);
-    fill(ring, 100, 1000, 1000);
+    ring_fill(ring, 100, 1000, 1000);
     klaviyo_ring_span(ring, &span);
     ok(span.done > ack.to.seq && span.done == span.first.seq,
        "drop_oldest goes on when the spool is empty");
@@ -324,8 +289,8 @@ test_drop_oldest(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 1);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
     klaviyo_ring_release(ring, 0, &to);
     klaviyo_ring_span(ring, &span);
     done = span.done;
@@ -363,7 +328,7 @@ test_adopt(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 10, 300);
+    ring_fill(ring, 0, 10, 300);
 
     is_int(klaviyo_ring_adopt(ring, 1, RING_SEQ, 500, 7), KLAVIYO_RING_STALE,
            "with another epoch");
@@ -425,8 +390,8 @@ test_death(void)
     klaviyo_ring_slot_t    slot;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
 
     for (i = 0; i < 3; i++) {
         pid = fork();
@@ -477,8 +442,8 @@ test_reboot(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
     klaviyo_ring_release(ring, 0, &to);
     klaviyo_ring_lose(ring, 0, RING_SEQ + 10,
                       KLAVIYO_OUTCOME_LOST_SPOOL_FULL);
@@ -514,8 +479,8 @@ test_drain(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
     klaviyo_ring_release(ring, 0, &to);
     klaviyo_ring_span(ring, &span);
     memcpy(uuid, span.uuid, sizeof(uuid));
@@ -597,8 +562,8 @@ test_drain_without(void)
     klaviyo_ring_span_t  span;
 
     ring = ring_open(RING_SIZE, 0);
-    fill(ring, 0, 100, 300);
-    to = cursor_of(ring, 60);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
     klaviyo_ring_release(ring, 0, &to);
     klaviyo_ring_span(ring, &span);
     memcpy(uuid, span.uuid, sizeof(uuid));
@@ -871,26 +836,17 @@ test_model(unsigned drop_oldest)
 }
 
 
-static void
-in_folder(void (*test)(void))
-{
-    ring_folder();
-    test();
-    ring_cleanup();
-}
-
-
 int
 main(void)
 {
-    in_folder(test_release);
-    in_folder(test_lose);
-    in_folder(test_drop_oldest);
-    in_folder(test_adopt);
-    in_folder(test_death);
-    in_folder(test_reboot);
-    in_folder(test_drain);
-    in_folder(test_drain_without);
+    ring_in_folder(test_release);
+    ring_in_folder(test_lose);
+    ring_in_folder(test_drop_oldest);
+    ring_in_folder(test_adopt);
+    ring_in_folder(test_death);
+    ring_in_folder(test_reboot);
+    ring_in_folder(test_drain);
+    ring_in_folder(test_drain_without);
 
     ring_folder();
     test_model(0);
