@@ -244,7 +244,7 @@ for my $case (
     ['klaviyo_enrich "";', qr/invalid URI ""/],
     ['klaviyo_enrich @e;', qr/invalid URI "\@e"/],
     ['klaviyo_enrich ?a=b;', qr/invalid URI "\?a=b"/],
-    ['klaviyo_enrich /e time=1s;', qr/invalid parameter "time=1s"/],
+    ['klaviyo_enrich /e time=1s;', qr/"time=1s": expected "timeout="/],
     ['klaviyo_enrich /e timeout=;', qr/invalid parameter "timeout="/],
     ['klaviyo_enrich /e timeout=0;', qr/it must be 1ms to 1m/],
     ['klaviyo_enrich /e timeout=61s;', qr/it must be 1ms to 1m/],

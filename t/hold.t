@@ -431,7 +431,7 @@ subtest 'configurations' => sub {
         ['hold soon;',       qr/invalid value "soon": "hold" is a time/],
         ['hold off size=1m;', qr/invalid value "off": "hold" is a time/],
         ['hold 1h size=1k;', qr/invalid value "size=1k": it must be/],
-        ['hold 1h full=no;', qr/invalid parameter "full=no"/],
+        ['hold 1h full=no;', qr/"full=no": expected "size="/],
         ['hold 1h; hold 2h;', qr/"hold" of klaviyo_account is duplicate/],
     ) {
         ($code, $output) = config_test(account => $case->[0],

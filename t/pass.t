@@ -901,7 +901,7 @@ subtest 'configurations' => sub {
     my @wrong = (
         ['klaviyo_pass; klaviyo_pass;', qr/"klaviyo_pass" directive is dup/],
         ['klaviyo_pass account=none;', qr/unknown account "none"/],
-        ['klaviyo_pass nonsense;', qr/invalid parameter "nonsense"/],
+        ['klaviyo_pass nonsense;', qr/"nonsense": expected a URI/],
         ['klaviyo_pass /api/../x;', qr/invalid uri/],
         ['klaviyo_pass //host/x;', qr/invalid uri/],
         ['klaviyo_pass; klaviyo_pass_timeout 0;', qr/must not be 0/],

@@ -80,7 +80,7 @@ refused $_->[0], $_->[1], account => "$_->[0];"
         ['spool ' . '/x' x 2000, qr/"spool" of .* has a path that is too long/],
         ['spool off size=1g', qr/parameter "size=1g": "off" stands alone/],
         ['spool %%SPOOL%% size=4095k', qr/"size=4095k": it must be 4194304 to/],
-        ['spool %%SPOOL%% size=x', qr/invalid parameter "size=x"/],
+        ['spool %%SPOOL%% size=x', qr/invalid value "size=x": it must be \d+ to/],
         ['spool %%SPOOL%% size=4m size=8m', qr/"size=8m" is duplicate/],
         ['spool %%SPOOL%% sync=9ms', qr/"sync=9ms": "sync" is a time of 10ms/],
         ['spool %%SPOOL%% sync=25h', qr/"sync=25h": "sync" is a time of 10ms/],

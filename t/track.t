@@ -237,7 +237,7 @@ refused 'an unknown account',
 # what is refused
 
 my %parameters = (
-    'an unknown parameter'   => ['X ifs=1', qr/invalid parameter "ifs=1"/],
+    'an unknown parameter'   => ['X ifs=1', qr/"ifs=1": expected "account="/],
     'a second metric'        => ['X Y', qr/invalid parameter "Y"/],
     'an empty if='           => ['X if=', qr/invalid parameter "if="/],
     'if= twice'      => ['X if=1 if=2', qr/duplicate parameter "if=2"/],
@@ -250,7 +250,7 @@ my %parameters = (
     'a long metric'          => ['x' x 128, qr/invalid metric "x{128}"/],
     'a metric with a control character'
                              => ["'a\tb'", qr/invalid metric "a\tb"/],
-    'off with a parameter'   => ['off if=1', qr/invalid parameter "if=1"/],
+    'off with a parameter'   => ['off if=1', qr/"if=1": "off" stands alone/],
     (map { ("status=$_" => ["X status=$_", qr/invalid "status=\Q$_\E": codes/])
          } ("2xx,", ",2xx", qw(99 600 xx 6xx 0xx 20x 2000 ok))),
 );

@@ -861,7 +861,7 @@ for my $case (
     ['secret_file=good.key tolerance=1m tolerance=1m', qr/is duplicate/],
     ['secret_file=good.key account=shop account=shop', qr/is duplicate/],
     ['secret_file=good.key account=x', qr/unknown account "x" for klaviyo_web/],
-    ['secret_file=good.key x', qr/invalid parameter "x"/],
+    ['secret_file=good.key x', qr/"x": expected "secret_file="/],
     ['secret_file=good.key off', qr/invalid parameter "off"/],
     ['off; klaviyo_webhook off', qr/"klaviyo_webhook" directive is duplicate/])
 {

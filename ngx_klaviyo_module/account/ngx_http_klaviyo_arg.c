@@ -8,6 +8,7 @@
 
 static char *ngx_http_klaviyo_args_unknown(ngx_conf_t *cf,
     ngx_http_klaviyo_arg_t *args, ngx_str_t *value);
+static char *ngx_http_klaviyo_arg_time(ngx_conf_t *cf, ngx_str_t *arg);
 
 
 ngx_uint_t
@@ -149,7 +150,7 @@ ngx_http_klaviyo_arg_msec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
     n = ngx_parse_time(value, 0);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_klaviyo_arg_invalid(cf, arg);
+        return ngx_http_klaviyo_arg_time(cf, arg);
     }
 
     *msec = n;
@@ -173,7 +174,7 @@ ngx_http_klaviyo_arg_sec(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
     n = ngx_parse_time(value, 1);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_klaviyo_arg_invalid(cf, arg);
+        return ngx_http_klaviyo_arg_time(cf, arg);
     }
 
     *sec = n;
@@ -190,13 +191,10 @@ ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
 
     n = ngx_parse_offset(value);
 
-    if (n == NGX_ERROR) {
-        return ngx_http_klaviyo_arg_invalid(cf, arg);
-    }
-
-    if ((size_t) n < min || (size_t) n > max) {
+    if (n == NGX_ERROR || (size_t) n < min || (size_t) n > max) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\": it must be %uz to %uz bytes",
+                           "invalid value \"%V\": it must be %uz to %uz "
+                           "bytes, \"k\", \"m\" and \"g\" multiply",
                            arg, min, max);
         return NGX_CONF_ERROR;
     }
@@ -207,10 +205,12 @@ ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
 }
 
 
-char *
-ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg)
+static char *
+ngx_http_klaviyo_arg_time(ngx_conf_t *cf, ngx_str_t *arg)
 {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", arg);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": it must be a time above 0, "
+                       "like \"5s\" or \"2h\"", arg);
 
     return NGX_CONF_ERROR;
 }

@@ -47,7 +47,10 @@ ngx_http_klaviyo_hold(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     }
 
     if (!ngx_http_klaviyo_arg(&value[1], "size=", &s)) {
-        return ngx_http_klaviyo_arg_invalid(cf, &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": expected \"size=\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     return ngx_http_klaviyo_arg_size(cf, &value[1], &s, KLAVIYO_RING_MIN_SIZE,

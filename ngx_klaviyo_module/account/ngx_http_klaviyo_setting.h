@@ -92,7 +92,6 @@ char *ngx_http_klaviyo_arg_sec(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
 char *ngx_http_klaviyo_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, size_t min, size_t max, size_t *size);
-char *ngx_http_klaviyo_arg_invalid(ngx_conf_t *cf, ngx_str_t *arg);
 
 
 #endif /* NGX_HTTP_KLAVIYO_SETTING_H */

@@ -141,7 +141,8 @@ ngx_http_klaviyo_track_off(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *klcf,
     if (cf->args->nelts != 2) {
         value = cf->args->elts;
 
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": \"off\" stands alone",
                            &value[2]);
         return NGX_CONF_ERROR;
     }
@@ -222,7 +223,9 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         return ngx_http_klaviyo_track_statuses(cf, track, word);
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", word);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": expected \"account=\", "
+                       "\"if=\" or \"status=\"", word);
 
     return NGX_CONF_ERROR;
 

@@ -73,8 +73,9 @@ ngx_http_klaviyo_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                           &value[i]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": expected a URI that "
+                           "begins with \"/\", then \"account=\"", &value[i]);
         return NGX_CONF_ERROR;
     }
 

@@ -129,7 +129,9 @@ ngx_http_klaviyo_webhook_args(ngx_conf_t *cf,
         }
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\"", &value[i]);
+                           "invalid parameter \"%V\": expected "
+                           "\"secret_file=\", \"tolerance=\" or \"account=\"",
+                           &value[i]);
         return NGX_CONF_ERROR;
     }
 
