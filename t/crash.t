@@ -29,14 +29,18 @@ local $ENV{KLAVIYO_MODULE} =
     "$FindBin::Bin/../$objs/crash/ngx_http_klaviyo_module.so";
 
 
+# ring: its size, one that is full soon where events have to be in the spool
+# only
 sub crashing {
     my (%option) = @_;
+
+    my $ring = delete $option{ring} // '16m';
 
     my $t = chaos(
         workers => 4,
         main    => 'env KLAVIYO_CRASH;',
-        account => 'queue %%QUEUE%% size=256k;'
-                   . ' spool %%SPOOL%% size=4m sync=40ms;',
+        account => "queue %%QUEUE%% size=$ring;"
+                   . ' spool %%SPOOL%% size=64m sync=40ms;',
         http    => qq{
             klaviyo_profile email \$arg_email;
             klaviyo_property Path \$uri;
@@ -73,7 +77,7 @@ sub killed { return scalar(() = $_[0]->log =~ /exited on signal 9/g) }
 sub crashed {
     my ($t, $n) = @_;
 
-    return wait_for(15, sub {
+    return wait_for(60, sub {
         !-e $t->dir . '/crash/point' && killed($t) >= $n;
     }, 0.02);
 }
@@ -197,15 +201,29 @@ for my $point (qw(before_ack_commit after_ack_commit after_send after_answer
 }
 
 
-# A thread of the worker that delivers, during an outage; the worker's event
-# loop may be anywhere.
+# A thread of the worker that delivers: the worker's event loop may be anywhere.
+# Segments of a sixteenth come and go while everything passes through the spool.
 
-for my $point (qw(spool_created spool_written spool_synced
-                  spool_state_written spool_committed))
+subtest 'spool: spool_created' => sub {
+    my $t = crashing(account => 'queue %%QUEUE%% size=16m;'
+        . ' spool %%SPOOL%% size=4m sync=40ms;')->start;
+    my $load = requests($t, clients => 2, pause => 0.002);
+
+    kills($t, 'spool_created');
+
+    arrived($t, 'spool_created', $load->stop, killed => $times);
+    $t->stop;
+};
+
+
+# The same thread during an outage.
+
+for my $point (qw(spool_written spool_synced spool_state_written
+                  spool_committed))
 {
     subtest "spool: $point" => sub {
         my $t = crashing(account => 'queue %%QUEUE%% size=256k;'
-                                    . ' spool %%SPOOL%% size=16m;')->start;
+                                    . ' spool %%SPOOL%% size=64m;')->start;
         my $before = {};
 
         $t->sandbox->fault(kind => 'status', status => 503);
@@ -216,7 +234,7 @@ for my $point (qw(spool_created spool_written spool_synced
 
         my $load = requests($t, clients => 1, pause => 0.01);
 
-        kills($t, $point, visits => $point eq 'spool_created' ? 1 : 2);
+        kills($t, $point, visits => 2);
 
         my $answered = {%$before, %{ $load->stop }};
 
@@ -234,7 +252,7 @@ for my $point (qw(spool_created spool_written spool_synced
 
 for my $point (qw(spool_forget_committed spool_unlinked)) {
     subtest "spool: $point" => sub {
-        my $t = crashing()->start;
+        my $t = crashing(ring => '256k')->start;
         my $answered = {};
 
         $t->sandbox->fault(kind => 'status', status => 503);
