@@ -398,7 +398,7 @@ subtest 'the disk hangs at the start' => sub {
 
     is $disk->hits('sync'), 1, 'while the disk hangs';
     cmp_ok $took, '>', 1.5, 'not at once';
-    cmp_ok $took, '<', 6, 'but soon';
+    cmp_ok $took, '<', slow(6), 'but soon';
 
     $disk->well;
     arrived($t, $from, 'hanging');
@@ -502,7 +502,8 @@ subtest 'the disk of one account hangs for ever' => sub {
 
     outage($t);
     hits($t, 20);
-    ok wait_for(5, sub { $t->account->{spool}{events_written} == 20 }), 'it is well';
+    ok wait_for(5, sub { $t->account->{spool}{events_written} == 20 }),
+        'it is well';
 
     $disk->ill('sync', delay => -1);
     hits($t, 20);

@@ -774,7 +774,7 @@ for my $path ('/slow/return', '/slow/proxy', '/slow/file.html') {
         my $last = time - $start;
 
         is $answer->status, 200, "$path: served";
-        cmp_ok $last, '<', 1, "$path: the last byte does not wait";
+        cmp_ok $last, '<', slow(1), "$path: the last byte does not wait";
 
         @events = events(1);
         cmp_ok time - $start, '>', 1.9, "$path: the event did";
@@ -784,7 +784,7 @@ for my $path ('/slow/return', '/slow/proxy', '/slow/file.html') {
 }
 
 $took = took(sub { $answer = $t->h2('/slow/proxy', Cookie => 'who=w1') });
-cmp_ok $took, '<', 1, 'HTTP/2: the last byte does not wait';
+cmp_ok $took, '<', slow(1), 'HTTP/2: the last byte does not wait';
 @events = events(1);
 like $events[0]{properties}{Line}, qr{^GET /slow\?s=2 }, 'HTTP/2: enriched';
 
@@ -794,11 +794,11 @@ is moved(), 'merged 5 requested 5', 'each is counted';
 
 $client = $t->client;
 $took = took(sub { $client->get('/slow/return', Cookie => 'who=w1') });
-cmp_ok $took, '<', 1, 'keep-alive: the first answer';
+cmp_ok $took, '<', slow(1), 'keep-alive: the first answer';
 $took = took(sub { $answer = $client->get('/off', Cookie => 'who=w1') });
 is $answer->body, "off\n", 'keep-alive: the second one';
 cmp_ok $took, '>', 1.5, 'it waits for the event of the first';
-cmp_ok $took, '<', 3, 'not longer';
+cmp_ok $took, '<', slow(3), 'not longer';
 is metrics(events(2)), 'One Slow', 'keep-alive: both events';
 
 # pipelined
@@ -815,7 +815,7 @@ is metrics(events(2)), 'Late One', 'pipelined: both events';
 $took = took(sub {
     $t->nghttp('-n', '-H', 'cookie: who=w1', '/slow/return', '/off');
 });
-cmp_ok $took, '<', 1.5, 'HTTP/2: the next stream does not wait';
+cmp_ok $took, '<', slow(1.5), 'HTTP/2: the next stream does not wait';
 is metrics(events(2)), 'One Slow', 'HTTP/2: both events';
 
 moved();
@@ -830,10 +830,11 @@ for my $what ('header', 'half', 'unbuffered') {
     $took = took(sub { $answer = $client->get("/late/$what",
         Cookie => 'who=w1') });
     is $answer->body, "late\n", "late, $what: served";
-    cmp_ok $took, '<', 0.25, "late, $what: at once";
+    cmp_ok $took, '<', slow(0.25), "late, $what: at once";
 
     $took = took(sub { $client->get('/off') });
-    cmp_ok $took, '<', 1, "late, $what: the next request waits for timeout=";
+    cmp_ok $took, '<', slow(1),
+        "late, $what: the next request waits for timeout=";
     cmp_ok $took, '>', 0.2, "late, $what: as long as that";
 
     @events = events(1);
@@ -851,7 +852,7 @@ for my $what ('header', 'half', 'unbuffered') {
 my @client = map { $t->client } 1, 2;
 $_->get('/late/locked', Cookie => 'who=w1') for @client;
 $took = took(sub { $_->get('/off') for @client });
-cmp_ok $took, '<', 1.5, 'late, locked: as soon as the lock is looked at';
+cmp_ok $took, '<', slow(1.5), 'late, locked: as soon as the lock is looked at';
 is metrics(events(2)), 'Late Late', 'late, locked: both events go';
 is moved(), 'requested 2 timed_out 2', 'late, locked: counted';
 
@@ -866,7 +867,7 @@ for my $path ('/late/rate.html', '/late/rated.html', '/late/memcached.html') {
 }
 
 $took = took(sub { $answer = $t->h2('/late/header', Cookie => 'who=w1') });
-cmp_ok $took, '<', 0.9, 'HTTP/2, late: served';
+cmp_ok $took, '<', slow(0.9), 'HTTP/2, late: served';
 is metrics(events(1)), 'Late', 'HTTP/2, late: the event goes';
 is moved(), 'requested 1 timed_out 1', 'HTTP/2, late: counted';
 
@@ -1216,7 +1217,7 @@ END
             is $answer->body, "answer\n", "$name, $case->[0]: served";
             $took = took(sub { $answer = $client->get('/off') });
             is $answer->body, "off\n", "$name, $case->[0]: and the next";
-            cmp_ok $took, '<', 1, "$name, $case->[0]: in time";
+            cmp_ok $took, '<', slow(1), "$name, $case->[0]: in time";
             is metrics(events(1)), 'One', "$name, $case->[0]: the event goes";
             is moved(), join(' ', sort "$case->[1] 1", 'requested 1'),
                 "$name, $case->[0]: counted";

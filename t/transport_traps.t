@@ -139,7 +139,7 @@ subtest 'a connection that times out' => sub {
     is hit($t, 1), 200, 'a request';
     ok wait_for(5, sub { $t->log =~ /imeout was reached|imed out/ }),
         'the connection timed out';
-    cmp_ok slowest($t, 1.5), '<', 0.5, 'others do not wait';
+    cmp_ok slowest($t, 1.5), '<', slow(0.5), 'others do not wait';
     unlike $t->log, qr/epoll_ctl/, 'no event of a closed socket';
     $t->stop;
 };
@@ -205,13 +205,13 @@ subtest 'a name that resolves too late' => sub {
     })->start;
 
     is hit($t, 1), 200, 'a request';
-    cmp_ok slowest($t, 2), '<', 1, 'others do not wait for the name';
+    cmp_ok slowest($t, 2), '<', slow(1), 'others do not wait for the name';
     like $t->log, qr/imed out|imeout/, 'the time was over';
 
     my $start = time;
 
     $t->stop;
-    cmp_ok time - $start, '<', 1.5, 'nor does the exit';
+    cmp_ok time - $start, '<', slow(1.5), 'nor does the exit';
 };
 
 
@@ -228,7 +228,7 @@ subtest 'an exit while a name is resolved' => sub {
         my $start = time;
 
         $t->stop($signal);
-        cmp_ok time - $start, '<', 1.5, "$signal: does not wait";
+        cmp_ok time - $start, '<', slow(1.5), "$signal: does not wait";
     }
 };
 
@@ -310,7 +310,7 @@ subtest 'worker_shutdown_timeout' => sub {
     my $start = time;
 
     $t->stop;
-    cmp_ok time - $start, '<', 3, 'left in time';
+    cmp_ok time - $start, '<', slow(3), 'left in time';
     unlike $t->log, qr/exited on signal/, 'no crash';
     $client->close;
 };
