@@ -40,10 +40,12 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lcrypto -lpthread
 
-# One test's own: what t/unit/disk.h stands in for.
+# A test's own: what t/unit/disk.h, or the test itself, stands in for.
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=openat,--wrap=open,--wrap=close \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
+LDFLAGS_spool_test = -Wl,--wrap=readdir
+LDFLAGS_ring_fuzz  = -Wl,--wrap=mmap,--wrap=munmap
 
 # The command line tool: the module's plain C and a main of its own.
 
@@ -254,8 +256,9 @@ $(OBJS)/fuzz/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -c -o $@ $<
 
-$(OBJS)/fuzz/%: t/fuzz/%.c $(FUZZ_OBJECTS)
-	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(FUZZ_OBJECTS) $(LIBS_UNIT)
+$(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(FUZZ_OBJECTS)
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(FUZZ_OBJECTS) $(LDFLAGS_$*) \
+	    $(LIBS_UNIT)
 
 fuzz: fuzzers
 	@for f in $(FUZZERS); do \

@@ -102,8 +102,13 @@ klaviyo_ring_lock(klaviyo_ring_t *ring)
 
     ring->impatient = (rc != 0);
 
-    return (rc == 0) ? KLAVIYO_RING_OK
-                     : klaviyo_ring_rc(ring, KLAVIYO_RING_BUSY);
+    if (rc != 0) {
+        return klaviyo_ring_rc(ring, KLAVIYO_RING_BUSY);
+    }
+
+    klaviyo_ring_guard_hold(ring);
+
+    return KLAVIYO_RING_OK;
 }
 
 
@@ -111,6 +116,8 @@ void
 klaviyo_ring_unlock(klaviyo_ring_t *ring)
 {
     (void) pthread_mutex_unlock(&ring->shared->lock.mutex);
+
+    klaviyo_ring_guard_release(ring);
 }
 
 
@@ -363,7 +370,9 @@ klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
 
     klaviyo_ring_slot_get(ring, &slot);
 
-    if (slot.done != slot.seq) {
+    if (slot.done != slot.seq
+        || !klaviyo_ring_slot_whole(&slot, slot.generation & 1))
+    {
         return 0;
     }
 
@@ -379,7 +388,12 @@ klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
         }
 
         position += header.length;
-        seq = header.seq + 1;
+
+        /* a number that was not given yet: it is no event of this ring */
+
+        if (header.seq < end->seq) {
+            seq = header.seq + 1;
+        }
     }
 
     /*

@@ -118,8 +118,8 @@ typedef struct {
 
 /*
  * The end of events: everything in [from, to) is finished.  The outcomes add
- * up to to.seq - from.seq.  `from` of one acknowledgement is `to` of the one
- * before it.
+ * up to to.seq - from.seq, less what was lost in between and is booked
+ * already.  `from` of one acknowledgement is `to` of the one before it.
  */
 
 typedef struct {

@@ -60,6 +60,46 @@ klaviyo_ring_head(klaviyo_ring_t *ring, klaviyo_ring_head_t *head)
 }
 
 
+/* Numbers only grow, and never come near their end. */
+
+int
+klaviyo_ring_slot_whole(const klaviyo_ring_slot_t *slot, uint64_t number)
+{
+    return slot->crc == klaviyo_crc32c(0, slot,
+                                       offsetof(klaviyo_ring_slot_t, crc))
+           && (slot->generation & 1) == number
+           && slot->generation <= INT64_MAX
+           && slot->position <= INT64_MAX
+           && slot->position % 16 == 0
+           && slot->seq <= INT64_MAX
+           && slot->done <= slot->seq;
+}
+
+
+int
+klaviyo_ring_slot_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
+{
+    int                  found;
+    uint64_t             i;
+    klaviyo_ring_slot_t  slot;
+
+    found = 0;
+
+    for (i = 0; i < 2; i++) {
+        memcpy(&slot, ring->slot[i], sizeof(klaviyo_ring_slot_t));
+
+        if (klaviyo_ring_slot_whole(&slot, i)
+            && (!found || slot.generation > newest->generation))
+        {
+            *newest = slot;
+            found = 1;
+        }
+    }
+
+    return found;
+}
+
+
 void
 klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 {
@@ -107,6 +147,13 @@ klaviyo_ring_slot_open(klaviyo_ring_t *ring, uint64_t epoch,
     }
 
     klaviyo_ring_slot_get(ring, slot);
+
+    /* a file that was truncated within this page has zeros here: no SIGBUS */
+
+    if (!klaviyo_ring_slot_whole(slot, slot->generation & 1)) {
+        __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
+        return klaviyo_ring_slot_close(ring, slot, KLAVIYO_RING_DETACHED);
+    }
 
     return KLAVIYO_RING_OK;
 }
@@ -173,8 +220,9 @@ klaviyo_ring_slot_take(klaviyo_ring_slot_t *slot, uint64_t outcome, uint64_t n)
 /*
  * The n events from `from` on were lost while they were in flight, and come
  * with a true outcome now.  They leave the outcome that they were booked as:
- * what klaviyo_ring_lose() was told last, else that of drop_oldest.  Several
- * losses in turn within one flight may leave each other's.
+ * what klaviyo_ring_lose() was told last, else that of drop_oldest, else what
+ * it was told before.  Several losses in turn within one flight may leave each
+ * other's.
  */
 
 static klaviyo_ring_rc_e
@@ -201,6 +249,7 @@ klaviyo_ring_slot_back(klaviyo_ring_slot_t *slot, uint64_t from, uint64_t n)
     n += klaviyo_ring_slot_take(slot, slot->lost_outcome, spooled);
     n = klaviyo_ring_slot_take(slot, KLAVIYO_OUTCOME_LOST_FULL, n);
     n = klaviyo_ring_slot_take(slot, KLAVIYO_OUTCOME_LOST_SPOOL_FULL, n);
+    n = klaviyo_ring_slot_take(slot, KLAVIYO_OUTCOME_LOST_SPOOL, n);
 
     return (n == 0) ? KLAVIYO_RING_OK : KLAVIYO_RING_ERROR;
 }

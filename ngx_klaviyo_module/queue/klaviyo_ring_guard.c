@@ -4,8 +4,9 @@
  * Seen each second by klaviyo_ring_verify(), or before that by the handler of
  * SIGBUS: it puts zeroes of this process's own over the whole mapping, so
  * that the access that failed goes on, and marks the ring as detached for all
- * processes.  Hence every operation looks for that mark at its end, and must
- * come to its end with whatever zeroes in the midst of it.
+ * processes; a lock that is held stays so until it is given back.  Hence every
+ * operation looks for that mark at its end, and must come to its end with
+ * whatever zeroes in the midst of it.
  *
  * Plain C.
  */
@@ -70,6 +71,7 @@ klaviyo_ring_guard_add(klaviyo_ring_t *ring)
     guard->size = ring->map_size;
     guard->detached = &ring->common->detached;
     guard->replaced = 0;
+    guard->mutex = NULL;
     guard->next = klaviyo_ring_guards;
 
     __atomic_store_n(&klaviyo_ring_guards, guard, __ATOMIC_RELEASE);
@@ -121,6 +123,10 @@ klaviyo_ring_guard_replace(const uint8_t *address)
 
     if (map == MAP_FAILED) {
         return 0;
+    }
+
+    if (guard->mutex) {
+        *guard->mutex = guard->held;
     }
 
     guard->replaced = 1;
@@ -182,8 +188,7 @@ klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
     st.st_nlink = 1;
 
     if (fstat(ring->fd, &st) == 0
-        && (uint64_t) st.st_size >= ring->map_size
-        && !klaviyo_ring_detached(ring))
+        && (uint64_t) st.st_size >= ring->map_size)
     {
         what = "written over";
         whole = (memcmp(ring->map, &ring->fixed,

@@ -16,10 +16,8 @@
 #define KLAVIYO_RING_LOOKS  1000
 
 
-static int klaviyo_ring_slot_whole(const klaviyo_ring_slot_t *slot,
-    uint64_t number);
-static int klaviyo_ring_slot_newest(klaviyo_ring_t *ring,
-    klaviyo_ring_slot_t *newest);
+static int klaviyo_ring_look_slot(klaviyo_ring_t *ring,
+    klaviyo_ring_slot_t *slot);
 static int klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset,
     uint64_t seq, klaviyo_ring_header_t *header);
 
@@ -41,7 +39,7 @@ klaviyo_ring_damaged(klaviyo_ring_t *ring, char *error)
         return 1;
     }
 
-    if (!klaviyo_ring_slot_newest(ring, &slot)) {
+    if (!klaviyo_ring_look_slot(ring, &slot)) {
         (void) klaviyo_ring_error(error, "\"%s\" is damaged: neither "
                                   "acknowledgement slot is whole, try "
                                   "\"repair\"", ring->path);
@@ -139,46 +137,15 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
 }
 
 
-static int
-klaviyo_ring_slot_whole(const klaviyo_ring_slot_t *slot, uint64_t number)
-{
-    return slot->crc == klaviyo_crc32c(0, slot,
-                                       offsetof(klaviyo_ring_slot_t, crc))
-           && (slot->generation & 1) == number
-           && slot->position % 16 == 0
-           && slot->done <= slot->seq;
-}
-
+/* Beside writers only the standing one holds still. */
 
 static int
-klaviyo_ring_slot_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
+klaviyo_ring_look_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 {
-    int                  found;
-    uint64_t             i;
-    klaviyo_ring_slot_t  slot;
+    klaviyo_ring_slot_get(ring, slot);
 
-    /* beside writers only the standing one holds still */
-
-    klaviyo_ring_slot_get(ring, newest);
-
-    if (klaviyo_ring_slot_whole(newest, newest->generation & 1)) {
-        return 1;
-    }
-
-    found = 0;
-
-    for (i = 0; i < 2; i++) {
-        memcpy(&slot, ring->slot[i], sizeof(klaviyo_ring_slot_t));
-
-        if (klaviyo_ring_slot_whole(&slot, i)
-            && (!found || slot.generation > newest->generation))
-        {
-            *newest = slot;
-            found = 1;
-        }
-    }
-
-    return found;
+    return klaviyo_ring_slot_whole(slot, slot->generation & 1)
+           || klaviyo_ring_slot_newest(ring, slot);
 }
 
 
@@ -208,7 +175,7 @@ klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
     start = 0;
     seq = 0;
 
-    if (klaviyo_ring_slot_newest(ring, &slot)) {
+    if (klaviyo_ring_look_slot(ring, &slot)) {
         start = slot.position % ring->capacity;
         seq = slot.seq;
     }

@@ -39,6 +39,8 @@ struct klaviyo_ring_guard_s {
     size_t                   size;
     uint64_t                *detached;
     uint64_t                 replaced;   /* by zeroes of this process       */
+    pthread_mutex_t         *mutex;      /* while it is held here, or NULL  */
+    pthread_mutex_t          held;       /* what it was then                */
 };
 
 
@@ -121,6 +123,13 @@ void klaviyo_ring_record_fill(klaviyo_record_t *record,
 
 /* a consistent copy of the standing ack slot; the lock is not needed */
 void klaviyo_ring_slot_get(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
+
+/* 1: it is what klaviyo_ring_slot_put() wrote there */
+int klaviyo_ring_slot_whole(const klaviyo_ring_slot_t *slot, uint64_t number);
+
+/* 1: the newest slot that is whole, whichever of them stands */
+int klaviyo_ring_slot_newest(klaviyo_ring_t *ring,
+    klaviyo_ring_slot_t *newest);
 
 /* makes the copy the standing slot; under the lock, or alone */
 void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
@@ -228,6 +237,28 @@ klaviyo_ring_rc_e klaviyo_ring_recover(klaviyo_ring_t *ring, char *note);
 
 void klaviyo_ring_guard_add(klaviyo_ring_t *ring);
 void klaviyo_ring_guard_remove(klaviyo_ring_t *ring);
+
+/*
+ * Around what is done under the lock.  pthread_mutex_unlock() takes the mutex
+ * out of the thread's list of robust ones by pointers that are in the mutex
+ * itself: zeroes there, between two of its loads, would break the list.
+ */
+static inline void
+klaviyo_ring_guard_hold(klaviyo_ring_t *ring)
+{
+    ring->guard.held = ring->shared->lock.mutex;
+
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ring->guard.mutex = &ring->shared->lock.mutex;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void
+klaviyo_ring_guard_release(klaviyo_ring_t *ring)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ring->guard.mutex = NULL;
+}
 
 
 /* klaviyo_ring_drain.c */

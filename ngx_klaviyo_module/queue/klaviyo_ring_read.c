@@ -50,7 +50,8 @@ klaviyo_ring_header_valid(klaviyo_ring_t *ring, uint64_t position,
 
         if (header->length != klaviyo_ring_align(length)
             || header->unique_id_len == 0
-            || header->seq < seq)
+            || header->seq < seq
+            || header->seq > INT64_MAX)
         {
             return 0;
         }
@@ -68,28 +69,28 @@ int
 klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
     uint64_t seq, klaviyo_ring_header_t *header)
 {
-    uint64_t  at, offset, rest;
+    uint64_t  at, offset, rest, step;
 
-    at = *position;
+    /* the end may be the last number there is: nothing is added beyond it */
 
-    while (at < end) {
+    for (at = *position; at < end; at += (step < end - at) ? step : end - at) {
         offset = at % ring->capacity;
         rest = ring->capacity - offset;
 
         if (rest < sizeof(klaviyo_ring_header_t)) {
-            at += rest;
+            step = rest;
             continue;
         }
 
         memcpy(header, ring->record + offset, sizeof(klaviyo_ring_header_t));
 
         if (!klaviyo_ring_header_valid(ring, at, end - at, seq, header)) {
-            at += 16;
+            step = 16;
             continue;
         }
 
         if (header->type == KLAVIYO_RING_RECORD_PAD) {
-            at += header->length;
+            step = header->length;
             continue;
         }
 

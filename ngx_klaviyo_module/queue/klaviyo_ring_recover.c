@@ -227,41 +227,6 @@ klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity)
 }
 
 
-/* The newest ack slot that is whole; the mapping's generation is not asked. */
-
-static int
-klaviyo_ring_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
-{
-    int                  found;
-    uint32_t             crc;
-    uint64_t             i;
-    klaviyo_ring_slot_t  slot;
-
-    found = 0;
-
-    for (i = 0; i < 2; i++) {
-        memcpy(&slot, ring->slot[i], sizeof(klaviyo_ring_slot_t));
-
-        crc = klaviyo_crc32c(0, &slot, offsetof(klaviyo_ring_slot_t, crc));
-
-        if (slot.crc != crc
-            || (slot.generation & 1) != i
-            || slot.position % 16 != 0
-            || slot.done > slot.seq)
-        {
-            continue;
-        }
-
-        if (!found || slot.generation > newest->generation) {
-            *newest = slot;
-            found = 1;
-        }
-    }
-
-    return found;
-}
-
-
 /* Whether a committed end can be meant by this tail: inside the ring. */
 
 static int
@@ -369,7 +334,7 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
     klaviyo_ring_scan_t  scan;
     klaviyo_ring_slot_t  slot;
 
-    if (!klaviyo_ring_newest(ring, &slot)
+    if (!klaviyo_ring_slot_newest(ring, &slot)
         || klaviyo_ring_mutex_init(ring) != 0)
     {
         return KLAVIYO_RING_ERROR;

@@ -276,6 +276,45 @@ test_lose(void)
 }
 
 
+/* what was in flight, lost meanwhile for one reason, another and the first */
+
+static void
+test_lose_in_turn(void)
+{
+    klaviyo_ack_t        ack;
+    klaviyo_ring_t      *ring;
+    klaviyo_cursor_t     to;
+    klaviyo_ring_span_t  span;
+
+    ring = ring_open(RING_SIZE, 1);
+    ring_fill(ring, 0, 100, 300);
+    to = ring_cursor(ring, 60);
+    klaviyo_ring_release(ring, 0, &to);
+    klaviyo_ring_span(ring, &span);
+
+    klaviyo_ring_lose(ring, 0, span.done + 10, KLAVIYO_OUTCOME_LOST_SPOOL);
+    klaviyo_ring_lose(ring, 0, span.done + 20,
+                      KLAVIYO_OUTCOME_LOST_SPOOL_FULL);
+    klaviyo_ring_lose(ring, 0, span.done + 30, KLAVIYO_OUTCOME_LOST_SPOOL);
+
+    memset(&ack, 0, sizeof(ack));
+    ack.from.seq = span.done;
+    ack.to.seq = span.done + 35;
+    ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 35;
+    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+           "ack of three losses");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_SPOOL), 0,
+           "none lost of the spool");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_SPOOL_FULL), 0,
+           "nor because it was full");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_DELIVERED), 35, "35 delivered");
+    is_int(ring_queued(ring), 65, "65 left");
+    ring_equation(ring, "after all");
+
+    klaviyo_ring_detach(ring);
+}
+
+
 /* drop_oldest must not take the middle of the stream */
 
 static void
@@ -841,6 +880,7 @@ main(void)
 {
     ring_in_folder(test_release);
     ring_in_folder(test_lose);
+    ring_in_folder(test_lose_in_turn);
     ring_in_folder(test_drop_oldest);
     ring_in_folder(test_adopt);
     ring_in_folder(test_death);
