@@ -21,7 +21,10 @@
 #include "klaviyo_spool_private.h"
 
 
+static int klaviyo_spool_segment_number(const char *name, uint64_t *number);
 static DIR *klaviyo_spool_list(const klaviyo_spool_t *spool, char *error);
+static int klaviyo_spool_list_next(const klaviyo_spool_t *spool, DIR *list,
+    uint64_t *number, char *error);
 static int klaviyo_spool_segment_open(klaviyo_spool_t *spool, uint64_t number,
     char *error);
 static int klaviyo_spool_segment_compare(const void *one, const void *two);
@@ -35,7 +38,9 @@ klaviyo_spool_segment_name(uint64_t number, char *name)
 }
 
 
-int
+/* 1 and the number when it is a segment's name */
+
+static int
 klaviyo_spool_segment_number(const char *name, uint64_t *number)
 {
     char  made[KLAVIYO_SPOOL_NAME_MAX];
@@ -77,13 +82,43 @@ klaviyo_spool_list(const klaviyo_spool_t *spool, char *error)
 }
 
 
+/*
+ * 1 and the number of another segment, 0: there are no more, or -1: a list
+ * that was cut short would look like segments lost.
+ */
+
+static int
+klaviyo_spool_list_next(const klaviyo_spool_t *spool, DIR *list,
+    uint64_t *number, char *error)
+{
+    struct dirent  *entry;
+
+    do {
+        errno = 0;
+        entry = readdir(list);
+
+        if (entry == NULL) {
+
+            if (errno == 0) {
+                return 0;
+            }
+
+            return klaviyo_file_error(error, "readdir() \"%s\" failed "
+                                      "(%d: %m)", spool->dir.path, errno);
+        }
+
+    } while (!klaviyo_spool_segment_number(entry->d_name, number));
+
+    return 1;
+}
+
+
 int
 klaviyo_spool_segments_open(klaviyo_spool_t *spool, char *error)
 {
-    int             rc;
-    DIR            *list;
-    uint64_t        number;
-    struct dirent  *entry;
+    int       rc;
+    DIR      *list;
+    uint64_t  number;
 
     list = klaviyo_spool_list(spool, error);
     if (list == NULL) {
@@ -92,24 +127,17 @@ klaviyo_spool_segments_open(klaviyo_spool_t *spool, char *error)
 
     spool->next = spool->slot.tail_segment + 1;
 
-    for (rc = 0; rc == 0; /* void */) {
-        errno = 0;
-        entry = readdir(list);
+    for ( ;; ) {
+        rc = klaviyo_spool_list_next(spool, list, &number, error);
 
-        if (entry == NULL) {
-
-            /* a list that was cut short would look like segments lost */
-
-            if (errno) {
-                rc = klaviyo_file_error(error, "readdir() \"%s\" failed "
-                                        "(%d: %m)", spool->dir.path, errno);
-            }
-
+        if (rc != 1) {
             break;
         }
 
-        if (klaviyo_spool_segment_number(entry->d_name, &number)) {
-            rc = klaviyo_spool_segment_open(spool, number, error);
+        rc = klaviyo_spool_segment_open(spool, number, error);
+
+        if (rc != 0) {
+            break;
         }
     }
 
@@ -227,31 +255,22 @@ klaviyo_spool_segment_compare(const void *one, const void *two)
 
 
 int
-klaviyo_spool_segments_exist(klaviyo_spool_t *spool)
+klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error)
 {
-    int             found;
-    DIR            *list;
-    uint64_t        number;
-    struct dirent  *entry;
+    int       rc;
+    DIR      *list;
+    uint64_t  number;
 
-    list = klaviyo_spool_list(spool, NULL);
+    list = klaviyo_spool_list(spool, error);
     if (list == NULL) {
-        return 0;
+        return -1;
     }
 
-    for (found = 0; !found; /* void */) {
-        entry = readdir(list);
-
-        if (entry == NULL) {
-            break;
-        }
-
-        found = klaviyo_spool_segment_number(entry->d_name, &number);
-    }
+    rc = klaviyo_spool_list_next(spool, list, &number, error);
 
     (void) closedir(list);
 
-    return found;
+    return rc;
 }
 
 
@@ -261,10 +280,10 @@ int
 klaviyo_spool_aside(klaviyo_spool_t *spool, const char *kind, char *to,
     char *error)
 {
-    int             fd, rc;
-    DIR            *list;
-    uint64_t        number;
-    struct dirent  *entry;
+    int       fd, rc;
+    DIR      *list;
+    char      name[KLAVIYO_SPOOL_NAME_MAX];
+    uint64_t  number;
 
     list = klaviyo_spool_list(spool, error);
     if (list == NULL) {
@@ -280,23 +299,28 @@ klaviyo_spool_aside(klaviyo_spool_t *spool, const char *kind, char *to,
 
     fd = openat(spool->dir.fd, to,
                 O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
-    rc = -1;
 
     if (fd == -1) {
+        rc = -1;
         goto failed;
     }
 
     for ( ;; ) {
-        entry = readdir(list);
+        rc = klaviyo_spool_list_next(spool, list, &number, error);
 
-        if (entry == NULL) {
+        if (rc == -1) {
+            goto done;
+        }
+
+        if (rc == 0) {
             break;
         }
 
-        if (klaviyo_spool_segment_number(entry->d_name, &number)
-            && renameat(spool->dir.fd, entry->d_name, fd, entry->d_name)
-               == -1)
-        {
+        klaviyo_spool_segment_name(number, name);
+
+        rc = renameat(spool->dir.fd, name, fd, name);
+
+        if (rc == -1) {
             goto failed;
         }
     }
@@ -325,6 +349,12 @@ done:
 
     if (fd != -1) {
         (void) close(fd);
+
+        /* only if nothing came so far: it may be tried again and again */
+
+        if (rc == -1) {
+            (void) unlinkat(spool->dir.fd, to, AT_REMOVEDIR);
+        }
     }
 
     return rc;

@@ -71,6 +71,10 @@ klaviyo_spool_look(klaviyo_spool_t **spool, const char *dir, char *error)
         rc = KLAVIYO_SPOOL_ERROR;
         break;
 
+    case KLAVIYO_SPOOL_STATE_ERROR:
+        rc = KLAVIYO_SPOOL_ERROR;
+        break;
+
     default:
         (void) klaviyo_file_error(error, "\"%s/%s\" is not the state of a "
                                   "spool, or of another version", dir,
@@ -142,6 +146,7 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
 /*
  * NEW: no segments either.  nginx writes the state before it makes the first
  * of them, so that one which is there without it is looked at once more.
+ * ERROR: with the text.
  */
 
 static klaviyo_spool_state_e
@@ -162,10 +167,23 @@ klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
                 ? KLAVIYO_SPOOL_STATE_NEW
                 : klaviyo_spool_state_load(spool->state_fd, &spool->slot);
 
-        if (state != KLAVIYO_SPOOL_STATE_NEW
-            || !klaviyo_spool_segments_exist(spool))
-        {
+        if (state == KLAVIYO_SPOOL_STATE_ERROR) {
+            (void) klaviyo_file_error(error, "reading \"%s/%s\" failed "
+                                      "(%d: %m)", spool->dir.path,
+                                      KLAVIYO_SPOOL_STATE_NAME, errno);
+        }
+
+        if (state != KLAVIYO_SPOOL_STATE_NEW) {
             return state;
+        }
+
+        switch (klaviyo_spool_segments_exist(spool, error)) {
+
+        case -1:
+            return KLAVIYO_SPOOL_STATE_ERROR;
+
+        case 0:
+            return KLAVIYO_SPOOL_STATE_NEW;
         }
     }
 
@@ -285,10 +303,20 @@ klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
 
     state = klaviyo_spool_state_load(spool->state_fd, &spool->slot);
 
-    if (state == KLAVIYO_SPOOL_STATE_CORRUPT
-        || (state == KLAVIYO_SPOOL_STATE_NEW
-            && klaviyo_spool_segments_exist(spool)))
-    {
+    if (state == KLAVIYO_SPOOL_STATE_NEW) {
+
+        switch (klaviyo_spool_segments_exist(spool, error)) {
+
+        case -1:
+            return KLAVIYO_SPOOL_ERROR;
+
+        case 1:
+            state = KLAVIYO_SPOOL_STATE_CORRUPT;
+            break;
+        }
+    }
+
+    if (state == KLAVIYO_SPOOL_STATE_CORRUPT) {
         return KLAVIYO_SPOOL_OK;
     }
 

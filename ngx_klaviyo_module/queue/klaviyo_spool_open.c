@@ -173,10 +173,17 @@ klaviyo_spool_open_state(klaviyo_spool_t *spool, char *error, char *note)
 
         state = klaviyo_spool_state_load(spool->state_fd, &spool->slot);
 
-        if (state == KLAVIYO_SPOOL_STATE_NEW
-            && klaviyo_spool_segments_exist(spool))
-        {
-            state = KLAVIYO_SPOOL_STATE_CORRUPT;
+        if (state == KLAVIYO_SPOOL_STATE_NEW) {
+
+            switch (klaviyo_spool_segments_exist(spool, error)) {
+
+            case -1:
+                return KLAVIYO_SPOOL_ERROR;
+
+            case 1:
+                state = KLAVIYO_SPOOL_STATE_CORRUPT;
+                break;
+            }
         }
 
         switch (state) {

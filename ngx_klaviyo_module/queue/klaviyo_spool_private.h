@@ -91,9 +91,6 @@ int klaviyo_spool_commit(klaviyo_spool_t *spool, klaviyo_spool_slot_t *slot,
 
 void klaviyo_spool_segment_name(uint64_t number, char *name);
 
-/* 1 and the number when it is a segment's name */
-int klaviyo_spool_segment_number(const char *name, uint64_t *number);
-
 /*
  * One look into the directory: fills the table with all segments, those as
  * bad that the state does not tell of (the rest of a crash).  Changes nothing
@@ -105,8 +102,8 @@ int klaviyo_spool_segments_open(klaviyo_spool_t *spool, char *error);
 klaviyo_spool_segment_t *klaviyo_spool_segment_push(klaviyo_spool_t *spool,
     uint64_t number);
 
-/* 1: there are files that are named as segments are */
-int klaviyo_spool_segments_exist(klaviyo_spool_t *spool);
+/* 1: there are files that are named as segments are; 0, or -1 */
+int klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error);
 
 /*
  * Moves the state and all segments into a new directory whose name begins

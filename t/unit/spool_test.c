@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "spool.h"
+#include "queue/klaviyo_spool_look.h"
 #include "queue/klaviyo_spool_private.h"
 
 
@@ -20,7 +21,24 @@
 #define FIRST  (UINT64_C(1) << 48)
 
 
-static char  dir[128];
+static char      dir[128];
+static unsigned  unreadable;         /* entries until a readdir() fails     */
+
+
+struct dirent *__real_readdir(DIR *list);
+struct dirent *__wrap_readdir(DIR *list);
+
+
+struct dirent *
+__wrap_readdir(DIR *list)
+{
+    if (unreadable && --unreadable == 0) {
+        errno = EIO;
+        return NULL;
+    }
+
+    return __real_readdir(list);
+}
 
 
 static void
@@ -573,6 +591,102 @@ test_state(void)
 
 
 static void
+salvaged(const klaviyo_event_t *event)
+{
+    (void) event;
+}
+
+
+/* a directory that cannot be read to its end has not said what it lacks */
+
+static void
+test_unreadable(void)
+{
+    char              path[256], to[128];
+    unsigned          i, refused, told;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 100, 100);
+    klaviyo_spool_close(spool);
+
+    unreadable = 1;
+    is_int(spool_try(&spool, dir, 4 * MB), KLAVIYO_SPOOL_ERROR,
+           "segments that cannot be listed");
+    ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
+
+    unreadable = 1;
+    is_int(klaviyo_spool_look(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
+           "nor by a guest");
+    ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
+
+    unreadable = 0;
+    spool = spool_open(dir, 4 * MB);
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.events == 100 && !taken.wrong, "nothing was lost by it");
+    klaviyo_spool_close(spool);
+
+    /* wherever it breaks, moving it aside is done to its end, or again */
+
+    snprintf(path, sizeof(path), "%s/state", dir);
+    damage("state", 30);
+    damage("state", 4096 + 30);
+
+    refused = 0;
+    told = 0;
+
+    for (i = 1; i < 100; i++) {
+        unreadable = i;
+
+        if (spool_try(&spool, dir, 4 * MB) == KLAVIYO_SPOOL_OK) {
+            break;
+        }
+
+        unreadable = 0;
+        refused++;
+        told += ring_note[0] != '\0';
+
+        if (files(dir, ".spool") && ring_note[0] != '\0') {
+            ok(0, "an empty spool beside segments");
+        }
+    }
+
+    unreadable = 0;
+    ok(refused > 2 && i < 100, "%u times refused", refused);
+    is_int(told, 1, "once, all of it was moved aside");
+    is_int(files(dir, ".spool"), 0, "nothing is left");
+    is_int(state(spool)->tail, 0, "an empty one");
+
+    spool_write(spool, 0, 100, 100);
+    klaviyo_spool_close(spool);
+
+    /* an empty state: nothing, or the rest of something, is beside it */
+
+    is_int(truncate(path, 0), 0, "an empty state");
+
+    unreadable = 1;
+    is_int(spool_try(&spool, dir, 4 * MB), KLAVIYO_SPOOL_ERROR,
+           "is not known to be a new one");
+    ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
+
+    unreadable = 1;
+    is_int(klaviyo_spool_look(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
+           "nor to a guest");
+    ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
+
+    unreadable = 1;
+    is_int(klaviyo_spool_salvage(dir, 1, salvaged, to, ring_error),
+           KLAVIYO_SPOOL_ERROR, "nor to be usable as it is");
+    ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
+    is_int(files(dir, ".spool"), 1, "the segment is there");
+
+    ring_cleanup();
+}
+
+
+static void
 test_owner(void)
 {
     char                  path[256], text[512];
@@ -795,6 +909,7 @@ main(void)
     test_behind_tail();
     test_gaps();
     test_state();
+    test_unreadable();
     test_owner();
     test_abandon();
     test_disk();
