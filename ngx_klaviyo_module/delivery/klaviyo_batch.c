@@ -18,7 +18,7 @@
 
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, klaviyo_record_t *record);
-static void klaviyo_batch_gap(klaviyo_batch_t *batch,
+static void klaviyo_batch_missing(klaviyo_batch_t *batch,
     const klaviyo_record_t *record);
 static int klaviyo_batch_given_up(const klaviyo_event_t *event,
     int64_t oldest, klaviyo_outcome_e *outcome);
@@ -158,7 +158,7 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             }
         }
 
-        klaviyo_batch_gap(batch, &record);
+        klaviyo_batch_missing(batch, &record);
 
         batch->end = record.next;
         batch->reads++;
@@ -167,20 +167,6 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
     batch->full = 1;
 
     return KLAVIYO_RING_OK;
-}
-
-
-uint32_t
-klaviyo_batch_events(const klaviyo_batch_t *batch)
-{
-    return batch->n;
-}
-
-
-size_t
-klaviyo_batch_bytes(const klaviyo_batch_t *batch)
-{
-    return batch->bytes;
 }
 
 
@@ -287,26 +273,20 @@ klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
 
 
 /*
- * What the sequence jumped over before this record and the queue does not
- * call missing was dropped as the oldest while the batch was being filled.
- * A record of the spool has no position.
+ * What else the sequence jumped over before this record was lost while the
+ * batch was being filled: who lost it has booked it, and knew why.  A record
+ * of the spool has no position.
  */
 
 static void
-klaviyo_batch_gap(klaviyo_batch_t *batch, const klaviyo_record_t *record)
+klaviyo_batch_missing(klaviyo_batch_t *batch, const klaviyo_record_t *record)
 {
-    uint64_t  dropped;
+    klaviyo_outcome_e  outcome;
 
-    dropped = record->seq - batch->end.seq - record->missing;
+    outcome = (record->next.position == 0) ? KLAVIYO_OUTCOME_LOST_SPOOL
+                                           : KLAVIYO_OUTCOME_LOST_CORRUPT;
 
-    if (record->next.position == 0) {
-        batch->outcome[KLAVIYO_OUTCOME_LOST_SPOOL] += record->missing;
-        batch->outcome[KLAVIYO_OUTCOME_LOST_SPOOL_FULL] += dropped;
-
-    } else {
-        batch->outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] += record->missing;
-        batch->outcome[KLAVIYO_OUTCOME_LOST_FULL] += dropped;
-    }
+    batch->outcome[outcome] += record->missing;
 }
 
 

@@ -77,9 +77,7 @@ klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
 /* when its oldest event was captured, ms of CLOCK_REALTIME */
 int64_t klaviyo_batch_oldest(const klaviyo_batch_t *batch);
 
-/* how full it is: events to send, bytes of body so far, 1 when at a limit */
-uint32_t klaviyo_batch_events(const klaviyo_batch_t *batch);
-size_t klaviyo_batch_bytes(const klaviyo_batch_t *batch);
+/* 1: it is at a limit */
 int klaviyo_batch_full(const klaviyo_batch_t *batch);
 
 /* no more events: makes the first requests.  0, or -1 without memory */
@@ -126,7 +124,11 @@ void klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
 const klaviyo_event_t *klaviyo_request_event(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, uint32_t n);
 
-/* 1 when every event has an outcome; then what to acknowledge */
+/*
+ * 1 when every event has an outcome; then what to acknowledge.  Events that
+ * were lost before the batch came to them are not in it: the ring has booked
+ * them already.
+ */
 int klaviyo_batch_done(const klaviyo_batch_t *batch);
 void klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack);
 

@@ -277,12 +277,37 @@ klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
 }
 
 
+klaviyo_reply_errors_t *
+klaviyo_reply_errors(const klaviyo_answer_t *answer)
+{
+    json_t  *root, *errors;
+
+    root = klaviyo_reply_parse(answer);
+    if (root == NULL) {
+        return NULL;
+    }
+
+    errors = json_incref(json_object_get(root, "errors"));
+
+    json_decref(root);
+
+    return errors;
+}
+
+
 void
-klaviyo_reply_detail(const klaviyo_answer_t *answer, uint32_t error,
+klaviyo_reply_errors_free(klaviyo_reply_errors_t *errors)
+{
+    json_decref(errors);
+}
+
+
+void
+klaviyo_reply_detail(const klaviyo_reply_errors_t *errors, uint32_t error,
     char *buf, size_t size)
 {
     size_t       len;
-    json_t      *root, *errors, *detail;
+    json_t      *detail;
     const char  *p;
 
     if (size == 0) {
@@ -291,33 +316,29 @@ klaviyo_reply_detail(const klaviyo_answer_t *answer, uint32_t error,
 
     *buf = '\0';
 
-    root = klaviyo_reply_parse(answer);
-    if (root == NULL) {
+    detail = json_object_get(json_array_get(errors, error), "detail");
+
+    if (!json_is_string(detail)) {
         return;
     }
 
-    errors = json_object_get(root, "errors");
-    detail = json_object_get(json_array_get(errors, error), "detail");
+    p = json_string_value(detail);
+    len = json_string_length(detail);
 
-    if (json_is_string(detail)) {
-        p = json_string_value(detail);
-        len = strnlen(p, json_string_length(detail));
+    len = strnlen(p, len < size ? len : size);
 
-        if (len > size - 1) {
-            len = size - 1;
+    if (len == size) {
+        len--;
 
-            /* not in the middle of a character */
+        /* not in the middle of a character */
 
-            while (len > 0 && ((uint8_t) p[len] & 0xc0) == 0x80) {
-                len--;
-            }
+        while (len > 0 && ((uint8_t) p[len] & 0xc0) == 0x80) {
+            len--;
         }
-
-        memcpy(buf, p, len);
-        buf[len] = '\0';
     }
 
-    json_decref(root);
+    memcpy(buf, p, len);
+    buf[len] = '\0';
 }
 
 

@@ -45,6 +45,11 @@ typedef enum {
 } klaviyo_verdict_e;
 
 
+/* jansson's, and nobody else's to look into */
+
+typedef struct json_t  klaviyo_reply_errors_t;
+
+
 /* an entry of a bulk request that an error's pointer names */
 
 typedef struct {
@@ -78,12 +83,20 @@ void klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf,
     size_t size);
 
 /*
+ * The errors of an answer, read once for all events that end by them; the
+ * caller frees them.  NULL: none that can be read, or no memory.
+ */
+klaviyo_reply_errors_t *klaviyo_reply_errors(const klaviyo_answer_t *answer);
+void klaviyo_reply_errors_free(klaviyo_reply_errors_t *errors);
+
+/*
  * What Klaviyo itself says is wrong, the detail of an error, as it came (it
  * may quote personal data: for dead letters, not for logs), cut at a
  * character; NUL-terminated, at most `size` bytes; empty: it says nothing.
+ * `errors` may be NULL.  It costs what `size` says, however long the detail.
  */
-void klaviyo_reply_detail(const klaviyo_answer_t *answer, uint32_t error,
-    char *buf, size_t size);
+void klaviyo_reply_detail(const klaviyo_reply_errors_t *errors,
+    uint32_t error, char *buf, size_t size);
 
 
 #endif /* KLAVIYO_REPLY_H */

@@ -18,6 +18,7 @@ static void ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
 static int64_t ngx_http_klaviyo_answer_backoff(
     ngx_http_klaviyo_sender_t *sender, ngx_msec_t min);
 static void ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender);
+static void ngx_http_klaviyo_answer_read(ngx_http_klaviyo_settling_t *settling);
 static int ngx_http_klaviyo_answer_allow(void *data, uint32_t ended,
     uint32_t refused);
 
@@ -40,12 +41,13 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
 {
     ngx_http_klaviyo_transfer_t  *transfer = data;
 
-    klaviyo_batch_t            *batch;
-    klaviyo_verdict_e           verdict;
-    klaviyo_request_t          *request;
-    klaviyo_limiter_class_e     lane;
-    ngx_http_klaviyo_load_t    *load;
-    ngx_http_klaviyo_sender_t  *sender;
+    klaviyo_batch_t              *batch;
+    klaviyo_verdict_e             verdict;
+    klaviyo_request_t            *request;
+    klaviyo_limiter_class_e       lane;
+    ngx_http_klaviyo_load_t      *load;
+    ngx_http_klaviyo_sender_t    *sender;
+    ngx_http_klaviyo_settling_t   settling;
 
     sender = transfer->sender;
     request = transfer->request;
@@ -86,7 +88,11 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
                                     "Klaviyo answers again");
         }
 
-        sender->answer = answer;
+        settling.answer = answer;
+        settling.errors = NULL;
+        settling.read = 0;
+
+        sender->settling = &settling;
 
         switch (klaviyo_batch_settle(batch, request, verdict, answer,
                                      ngx_http_klaviyo_answer_allow,
@@ -101,7 +107,9 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
             break;
         }
 
-        sender->answer = NULL;
+        sender->settling = NULL;
+
+        klaviyo_reply_errors_free(settling.errors);
 
         load->letters = ngx_http_klaviyo_dead_added(sender->dead);
 
@@ -233,23 +241,40 @@ ngx_http_klaviyo_answer_allow(void *data, uint32_t ended, uint32_t refused)
 static void
 ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender)
 {
-    char     words[256], text[512];
+    char     text[512];
     int64_t  wait;
 
     wait = sender->breaker.until - ngx_http_klaviyo_sender_now();
 
     klaviyo_ring_count(sender->account->ring, KLAVIYO_COUNT_BREAKER_OPENED, 1);
 
-    klaviyo_reply_text(sender->answer, words, sizeof(words));
+    ngx_http_klaviyo_answer_read(sender->settling);
 
     (void) ngx_snprintf((u_char *) text, sizeof(text),
                         "Klaviyo refuses too many events (%s): the breaker "
                         "is open and events are kept; see the dead letters "
                         "for what is wrong with them; next try in %L s%Z",
-                        words, (wait + 999) / 1000);
+                        sender->settling->words, (wait + 999) / 1000);
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                             NGX_HTTP_KLAVIYO_REPORT_BREAKER, text);
+}
+
+
+/* the body may be large, and hundreds of events may end by it */
+
+static void
+ngx_http_klaviyo_answer_read(ngx_http_klaviyo_settling_t *settling)
+{
+    if (settling->read) {
+        return;
+    }
+
+    settling->read = 1;
+    settling->errors = klaviyo_reply_errors(settling->answer);
+
+    klaviyo_reply_text(settling->answer, settling->words,
+                       sizeof(settling->words));
 }
 
 
@@ -261,11 +286,14 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
 {
     ngx_http_klaviyo_sender_t  *sender = data;
 
-    char              text[512], words[128], detail[1024];
-    size_t            i, n;
-    u_char            id[64];
-    ngx_time_t       *tp;
-    klaviyo_letter_t  letter;
+    char                          text[512], detail[1024];
+    size_t                        i, n;
+    u_char                        id[64];
+    ngx_time_t                   *tp;
+    klaviyo_letter_t              letter;
+    ngx_http_klaviyo_settling_t  *settling;
+
+    settling = sender->settling;
 
     ngx_memzero(&letter, sizeof(klaviyo_letter_t));
 
@@ -275,10 +303,12 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     letter.attempts = attempts;
     letter.now = (int64_t) tp->sec * 1000 + tp->msec;
 
-    if (sender->answer) {
-        klaviyo_reply_detail(sender->answer, error, detail, sizeof(detail));
+    if (settling) {
+        ngx_http_klaviyo_answer_read(settling);
 
-        letter.status = sender->answer->status;
+        klaviyo_reply_detail(settling->errors, error, detail, sizeof(detail));
+
+        letter.status = settling->answer->status;
         letter.detail = detail;
     }
 
@@ -286,11 +316,9 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
         return -1;
     }
 
-    if (sender->answer == NULL) {
+    if (settling == NULL) {
         return 0;
     }
-
-    klaviyo_reply_text(sender->answer, words, sizeof(words));
 
     n = ngx_min(event->unique_id_len, sizeof(id));
 
@@ -302,7 +330,8 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     (void) ngx_snprintf((u_char *) text, sizeof(text),
                         "Klaviyo refused an event for good (%s: %s), "
                         "unique_id \"%*s\"%Z",
-                        klaviyo_outcome_names[outcome].name, words, n, id);
+                        klaviyo_outcome_names[outcome].name, settling->words,
+                        n, id);
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                             NGX_HTTP_KLAVIYO_REPORT_REFUSED, text);

@@ -46,6 +46,16 @@ typedef struct {
 } ngx_http_klaviyo_memory_t;
 
 
+/* an answer while it is settled; it is read if an event ends by it, once */
+
+typedef struct {
+    klaviyo_answer_t              *answer;
+    klaviyo_reply_errors_t        *errors;
+    char                           words[256];
+    unsigned                       read:1;
+} ngx_http_klaviyo_settling_t;
+
+
 struct ngx_http_klaviyo_sender_s {
     ngx_http_klaviyo_account_t    *account;
     klaviyo_lease_t               *lease;
@@ -69,7 +79,7 @@ struct ngx_http_klaviyo_sender_s {
     int64_t                        retry_at;
     ngx_uint_t                     failures;      /* in a row                */
     klaviyo_breaker_t              breaker;
-    klaviyo_answer_t              *answer;        /* while it is settled     */
+    ngx_http_klaviyo_settling_t   *settling;      /* or NULL                 */
 
     ngx_http_klaviyo_report_t      report;
 };

@@ -33,10 +33,11 @@
 
 
 typedef struct {
-    unsigned  letters[FUZZ_EVENTS];
-    unsigned  told;
-    int       no;
-    int       fail;
+    klaviyo_reply_errors_t  *errors;
+    unsigned                 letters[FUZZ_EVENTS];
+    unsigned                 told;
+    int                      no;
+    int                      fail;
 } fuzz_t;
 
 
@@ -45,6 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static klaviyo_ring_t *fuzz_ring(void);
 static void fuzz_text(const klaviyo_answer_t *answer);
 static void fuzz_named(const klaviyo_answer_t *answer);
+static void fuzz_details(const klaviyo_answer_t *answer);
+static void fuzz_detail(const klaviyo_reply_errors_t *errors, uint32_t error);
 static void fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
     unsigned flags);
 static klaviyo_batch_t *fuzz_fill(klaviyo_ring_t *ring, unsigned flags,
@@ -89,6 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fuzz_text(&answer);
     fuzz_named(&answer);
+    fuzz_details(&answer);
     fuzz_batch(ring, &answer, data[1]);
 
     return 0;
@@ -201,6 +205,72 @@ fuzz_named(const klaviyo_answer_t *answer)
 }
 
 
+/* of one error after the other, there or not, and of each that names one */
+
+static void
+fuzz_details(const klaviyo_answer_t *answer)
+{
+    size_t                   i, n;
+    klaviyo_named_t          named[8];
+    klaviyo_reply_errors_t  *errors;
+
+    errors = klaviyo_reply_errors(answer);
+    n = klaviyo_reply_named(answer, 5, named, 8);
+
+    fuzz_assert(n == 0 || errors != NULL);
+
+    for (i = 0; i < 4; i++) {
+        fuzz_detail(errors, (uint32_t) i);
+    }
+
+    for (i = 0; i < n; i++) {
+        fuzz_detail(errors, named[i].error);
+    }
+
+    fuzz_detail(errors, UINT32_MAX);
+
+    klaviyo_reply_errors_free(errors);
+}
+
+
+/* in less room it is the same, shorter by no more than a character */
+
+static void
+fuzz_detail(const klaviyo_reply_errors_t *errors, uint32_t error)
+{
+    char    whole[8192], text[300];
+    size_t  i, len, cut, size;
+
+    static const size_t  sizes[] = { 0, 1, 2, 3, 5, 17, 300 };
+
+    klaviyo_reply_detail(errors, error, whole, sizeof(whole));
+
+    len = strnlen(whole, sizeof(whole));
+    fuzz_assert(len < sizeof(whole) && (errors != NULL || len == 0));
+
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        memset(text, 'x', sizeof(text));
+
+        klaviyo_reply_detail(errors, error, text, sizes[i]);
+
+        for (size = sizes[i]; size < sizeof(text); size++) {
+            fuzz_assert(text[size] == 'x');
+        }
+
+        if (sizes[i] == 0) {
+            continue;
+        }
+
+        cut = strnlen(text, sizes[i]);
+
+        fuzz_assert(cut < sizes[i] && cut <= len
+                    && memcmp(text, whole, cut) == 0);
+        fuzz_assert(cut == len || cut + 4 >= sizes[i]);
+        fuzz_assert(((uint8_t) whole[cut] & 0xc0) != 0x80);
+    }
+}
+
+
 static void
 fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
     unsigned flags)
@@ -245,8 +315,12 @@ fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
         case KLAVIYO_REPLY_ACCEPTED:
         case KLAVIYO_REPLY_REFUSED:
         case KLAVIYO_REPLY_TOO_LARGE:
+            fuzz.errors = klaviyo_reply_errors(answer);
+
             rc = klaviyo_batch_settle(batch, request, verdict, answer,
                                       fuzz_allow, fuzz_dead, &fuzz);
+
+            klaviyo_reply_errors_free(fuzz.errors);
 
             fuzz_assert(rc == 0
                         || (rc == 1 && fuzz.no == -1)
@@ -347,10 +421,12 @@ static int
 fuzz_dead(void *data, const klaviyo_event_t *event,
     klaviyo_outcome_e outcome, unsigned attempts, uint32_t error)
 {
+    char       detail[64];
     unsigned   n;
     fuzz_t    *fuzz = data;
 
-    (void) error;
+    klaviyo_reply_detail(fuzz->errors, error, detail, sizeof(detail));
+    fuzz_assert(strnlen(detail, sizeof(detail)) < sizeof(detail));
 
     n = (unsigned) (event->time - 1000);
 

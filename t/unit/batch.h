@@ -226,6 +226,27 @@ test_adds_up(const klaviyo_batch_t *batch)
 }
 
 
+/* how many of its events have no outcome: those to send */
+
+static inline uint64_t
+test_events(const klaviyo_batch_t *batch)
+{
+    int            i;
+    uint64_t       n;
+    klaviyo_ack_t  ack;
+
+    klaviyo_batch_ack(batch, &ack);
+
+    n = ack.to.seq - ack.from.seq;
+
+    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
+        n -= ack.outcome[i];
+    }
+
+    return n;
+}
+
+
 /* the event numbers of a body as "1,2|3" by entries, "7" for a single one */
 
 static inline void

@@ -41,7 +41,7 @@ static void
 test_bytes(void)
 {
     uint32_t            told[2];
-    klaviyo_batch_t    *batch;
+    klaviyo_batch_t    *batch, *other;
     klaviyo_request_t  *request;
 
     static const char  one[] =
@@ -107,8 +107,19 @@ test_bytes(void)
     klaviyo_request_body(batch, request);
     is_mem(request->body, request->body_len, bulk, sizeof(bulk) - 1,
            "a bulk body");
-    ok(klaviyo_batch_bytes(batch) - request->body_len <= 1,
-       "its size was known");
+
+    /* to a byte, before it was made */
+
+    other = test_batch();
+    test_fill(other, 1000, request->body_len - 1, 0);
+    ok(test_events(other) == 2 && klaviyo_batch_full(other),
+       "a byte less has no room for all three");
+    klaviyo_batch_destroy(other);
+    other = test_batch();
+    test_fill(other, 1000, request->body_len + 1, 0);
+    is_int(test_events(other), 3, "its size was known");
+    klaviyo_batch_destroy(other);
+
     is_mem(klaviyo_request_event(batch, request, 2)->unique_id, 1, "b", 1,
            "events in the order of the body");
 
@@ -143,9 +154,9 @@ test_groups(void)
     is_int(test_fill(batch, 2, 4000000, 0), KLAVIYO_RING_OK,
            "the limit of events is reached");
     is_int(klaviyo_batch_full(batch), 1, "full");
-    is_int(klaviyo_batch_events(batch), 2, "two events");
+    is_int(test_events(batch), 2, "two events");
     test_fill(batch, 1000, 4000000, 0);
-    is_int(klaviyo_batch_events(batch), 5, "filled further");
+    is_int(test_events(batch), 5, "filled further");
     klaviyo_batch_close(batch);
     test_is_requests(batch, "0,2|1,4|3 ", "entries by first appearance");
     klaviyo_batch_destroy(batch);
@@ -197,13 +208,16 @@ test_limits(void)
     batch = test_batch();
     is_int(test_fill(batch, 1000, 2500000, 0),
            KLAVIYO_RING_OK, "the limit of bytes is reached");
-    is_int(klaviyo_batch_events(batch), 2, "before a third event");
-    ok(klaviyo_batch_bytes(batch) <= 2500000, "within the limit");
+    is_int(test_events(batch), 2, "before a third event");
     klaviyo_batch_close(batch);
+
+    request = klaviyo_batch_next(batch);
+    klaviyo_request_body(batch, request);
+    ok(request->n == 2 && request->body_len <= 2500000, "within the limit");
 
     next = klaviyo_batch_create(klaviyo_batch_end(batch));
     test_fill(next, 1000, SIZE_MAX, 0);
-    is_int(klaviyo_batch_events(next), 4,
+    is_int(test_events(next), 4,
            "the next one begins there and holds a body's limit");
     ok(klaviyo_batch_full(next), "it is full");
     klaviyo_batch_close(next);
@@ -216,7 +230,7 @@ test_limits(void)
 
     batch = klaviyo_batch_create(klaviyo_batch_end(next));
     test_fill(batch, 1000, 1000, 0);
-    is_int(klaviyo_batch_events(batch), 1,
+    is_int(test_events(batch), 1,
            "one event may be larger than the limit");
     ok(klaviyo_batch_full(batch), "and then it is full");
     klaviyo_batch_close(batch);
@@ -242,11 +256,11 @@ test_limits(void)
            "then it is dead");
     ok(given_up.n == 1 && given_up.time == 1007
        && given_up.outcome == KLAVIYO_OUTCOME_DEAD_TOO_LARGE, "a letter");
-    ok(klaviyo_batch_events(next) == 0 && klaviyo_batch_full(next),
+    ok(test_events(next) == 0 && klaviyo_batch_full(next),
        "in a batch of its own");
     next = test_behind(next);
     test_fill(next, 1000, SIZE_MAX, 0);
-    is_int(klaviyo_batch_events(next), 1, "the one behind it is not");
+    is_int(test_events(next), 1, "the one behind it is not");
     klaviyo_batch_destroy(next);
     klaviyo_batch_destroy(batch);
 
@@ -268,9 +282,9 @@ test_limits(void)
     }
 
     batch = test_batch();
-    test_fill(batch, 1000, 4000000, 0);
-    is_int(klaviyo_batch_events(batch), 100, "a shared profile counts once");
-    ok(klaviyo_batch_bytes(batch) < 200000, "in bytes too");
+    is_int(test_fill(batch, 1000, 199999, 0), KLAVIYO_RING_EMPTY,
+           "read to the end, far from the limit of bytes");
+    is_int(test_events(batch), 100, "a shared profile counts once");
     klaviyo_batch_destroy(batch);
 
     test_ring_close();
@@ -283,7 +297,7 @@ test_limits(void)
 
     batch = test_batch();
     test_fill(batch, SIZE_MAX, SIZE_MAX, 0);
-    is_int(klaviyo_batch_events(batch), 1000, "a thousand events at most");
+    is_int(test_events(batch), 1000, "a thousand events at most");
     klaviyo_batch_destroy(batch);
 
     test_ring_close();
@@ -311,7 +325,7 @@ test_expired(void)
 
     is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_ERROR,
            "an expired one of which no letter could be kept");
-    ok(klaviyo_batch_events(batch) == 0 && test_adds_up(batch)
+    ok(test_events(batch) == 0 && test_adds_up(batch)
        && klaviyo_batch_end(batch)->seq == first.seq, "nothing was consumed");
 
     is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_OK, "read");
@@ -320,11 +334,11 @@ test_expired(void)
        "a letter each, of events never sent");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_EXPIRED), 2,
            "two are expired");
-    ok(klaviyo_batch_events(batch) == 0 && klaviyo_batch_full(batch),
+    ok(test_events(batch) == 0 && klaviyo_batch_full(batch),
        "in a batch of their own: read again, others get no second letter");
     batch = test_behind(batch);
     is_int(test_fill(batch, 1000, 4000000, 1003), KLAVIYO_RING_EMPTY, "read");
-    is_int(klaviyo_batch_events(batch), 1, "one is young enough");
+    is_int(test_events(batch), 1, "one is young enough");
     is_int(given_up.n, 2, "and has no letter");
     klaviyo_batch_close(batch);
     test_is_requests(batch, "3 ", "the young one");
@@ -336,7 +350,7 @@ test_expired(void)
     next = klaviyo_batch_create(klaviyo_batch_end(batch));
     is_int(test_fill(next, 1000, 4000000, 5000),
            KLAVIYO_RING_OK, "thousands are expired: a call returns");
-    ok(klaviyo_batch_full(next) && klaviyo_batch_events(next) == 0,
+    ok(klaviyo_batch_full(next) && test_events(next) == 0,
        "full, with nothing to send");
     is_int(klaviyo_batch_close(next), 0, "closed");
     ok(klaviyo_batch_next(next) == NULL && klaviyo_batch_done(next)
@@ -400,16 +414,84 @@ test_missing(void)
 }
 
 
+/* the ring is empty, and every event that it ever had is somewhere */
+
+static void
+test_ends(klaviyo_figures_t *figures, unsigned events)
+{
+    int       i;
+    uint64_t  sum;
+
+    klaviyo_ring_figures(ring, figures);
+    is_int(figures->queued, 0, "nothing is left");
+
+    sum = 0;
+
+    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
+        sum += figures->outcome[i];
+    }
+
+    is_int(sum, events, "every event is somewhere");
+}
+
+
+/* delivers what a batch has read, and acknowledges it */
+
+static void
+test_deliver(klaviyo_batch_t *batch, const klaviyo_lease_t *lease,
+    char *requests)
+{
+    klaviyo_ack_t  ack;
+
+    klaviyo_batch_close(batch);
+    test_requests(batch, requests);
+    ok(klaviyo_batch_done(batch), "done");
+
+    klaviyo_batch_ack(batch, &ack);
+    is_int(klaviyo_ring_ack(ring, lease->epoch, &ack), KLAVIYO_RING_OK,
+           "acknowledged");
+
+    klaviyo_batch_destroy(batch);
+}
+
+
+/* `n` events of the ring are in the spool only; the first few can be read */
+
+static void
+test_release(const klaviyo_lease_t *lease, klaviyo_chunk_t *chunk, int readable,
+    int n)
+{
+    int                i;
+    uint8_t            buf[4096];
+    klaviyo_cursor_t   cursor;
+    klaviyo_record_t   record;
+
+    klaviyo_ring_first(ring, &cursor);
+
+    for (i = 0; i < n; i++) {
+        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+        cursor = record.next;
+
+        if (i < readable) {
+            klaviyo_chunk_add(chunk, record.seq, &record.event);
+        }
+    }
+
+    is_int(klaviyo_ring_release(ring, lease->epoch, &cursor), KLAVIYO_RING_OK,
+           "events are in the spool only");
+}
+
+
 /* the ring drops its oldest events while a batch is between two fills */
 
 static void
 test_dropped(void)
 {
-    int                i, n;
-    uint64_t           sum;
-    klaviyo_ack_t      ack;
-    klaviyo_batch_t   *batch;
+    int                n;
+    uint64_t           lost;
+    klaviyo_chunk_t    chunk;
     klaviyo_lease_t    lease;
+    klaviyo_batch_t   *batch;
     klaviyo_figures_t  figures;
 
     static char        requests[64 * 1024];
@@ -431,37 +513,106 @@ test_dropped(void)
         test_append((unsigned) n, 0, NULL, 1000);
     }
 
+    klaviyo_ring_figures(ring, &figures);
+    lost = figures.outcome[KLAVIYO_OUTCOME_LOST_FULL];
+    ok(lost > 500, "hundreds were dropped, the ten among them");
+
     is_int(test_fill(batch, 1000, 4000000, 0),
            KLAVIYO_RING_EMPTY, "read to the end");
-    klaviyo_batch_close(batch);
-    ok(test_outcome(batch, KLAVIYO_OUTCOME_LOST_FULL) > 500,
-       "hundreds were dropped behind the tenth");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_FULL), 0,
+           "they are not told a second time");
 
-    test_requests(batch, requests);
+    test_deliver(batch, &lease, requests);
     ok(strstr(requests, ",9,") != NULL && strstr(requests, ",999 ") != NULL,
        "before and behind");
-    ok(klaviyo_batch_done(batch) && test_adds_up(batch), "done");
 
-    klaviyo_batch_ack(batch, &ack);
-    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
-           "acknowledged");
+    test_ends(&figures, 1000);
+    is_int(figures.outcome[KLAVIYO_OUTCOME_LOST_FULL], lost - 10,
+           "the ten are lost no more");
+    is_int(figures.outcome[KLAVIYO_OUTCOME_DELIVERED], 1000 - lost + 10,
+           "they are delivered");
 
-    klaviyo_ring_figures(ring, &figures);
-    is_int(figures.queued, 0, "nothing is left");
-    is_int(figures.outcome[KLAVIYO_OUTCOME_DELIVERED],
-           ack.outcome[KLAVIYO_OUTCOME_DELIVERED], "delivered");
-    is_int(figures.outcome[KLAVIYO_OUTCOME_LOST_FULL],
-           ack.outcome[KLAVIYO_OUTCOME_LOST_FULL], "lost");
+    /* and what comes behind is in the spool by now */
 
-    sum = 0;
-
-    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
-        sum += figures.outcome[i];
+    for (n = 0; n < 100; n++) {
+        test_append((unsigned) n, 0, NULL, 1000);
     }
 
-    is_int(sum, 1000, "every event is somewhere");
+    batch = test_batch();
+    test_fill(batch, 10, 4000000, 0);
 
-    klaviyo_batch_destroy(batch);
+    for ( /* void */ ; n < 1000; n++) {
+        test_append((unsigned) n, 0, NULL, 1000);
+    }
+
+    memset(&chunk, 0, sizeof(chunk));
+    test_release(&lease, &chunk, 5, 5);
+    feed.chunk = &chunk;
+
+    is_int(test_fill(batch, 1000, 4000000, 0),
+           KLAVIYO_RING_EMPTY, "read to the end");
+
+    test_deliver(batch, &lease, requests);
+    test_ends(&figures, 2000);
+    is_int(figures.outcome[KLAVIYO_OUTCOME_LOST_SPOOL_FULL], 0,
+           "the ring dropped them, not the spool");
+
+    klaviyo_chunk_free(&chunk);
+    klaviyo_lease_close(&lease);
+    test_ring_close();
+}
+
+
+/* the rest of the spool is lost while a batch is between two fills */
+
+static void
+test_spool_lost(klaviyo_outcome_e outcome)
+{
+    int                   i;
+    klaviyo_chunk_t       chunk;
+    klaviyo_lease_t       lease;
+    klaviyo_batch_t      *batch;
+    klaviyo_figures_t     figures;
+    klaviyo_ring_span_t   span;
+
+    static char           requests[64 * 1024];
+
+    test_ring_open();
+
+    memset(&chunk, 0, sizeof(chunk));
+    memset(&lease, 0, sizeof(lease));
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    for (i = 0; i < 10; i++) {
+        test_append((unsigned) i, 1, NULL, 0);
+    }
+
+    test_release(&lease, &chunk, 2, 6);
+    feed.chunk = &chunk;
+
+    batch = test_batch();
+    is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_AGAIN,
+           "two were read from the spool");
+    is_int(test_events(batch), 2, "two");
+
+    klaviyo_ring_span(ring, &span);
+    is_int(klaviyo_ring_lose(ring, lease.epoch, span.first.seq, outcome),
+           KLAVIYO_RING_OK, "then the spool is no more");
+
+    is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_EMPTY,
+           "read to the end of the ring");
+
+    test_deliver(batch, &lease, requests);
+    is_str(requests, "0,1,6,7,8,9 ", "all but those that are lost");
+
+    test_ends(&figures, 10);
+    is_int(figures.outcome[outcome], 4, "four are lost: %s",
+           klaviyo_outcome_names[outcome].name);
+    is_int(figures.outcome[KLAVIYO_OUTCOME_LOST_FULL], 0,
+           "the ring dropped none");
+
+    klaviyo_chunk_free(&chunk);
     klaviyo_lease_close(&lease);
     test_ring_close();
 }
@@ -512,7 +663,7 @@ test_spool(void)
     batch = test_batch();
     is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_AGAIN,
            "not read yet: again");
-    ok(klaviyo_batch_events(batch) == 0 && test_adds_up(batch)
+    ok(test_events(batch) == 0 && test_adds_up(batch)
        && feed.wanted == cursor.seq - 5, "from the first one on");
 
     feed.chunk = &chunk;
@@ -600,6 +751,8 @@ main(void)
     test_expired();
     test_missing();
     test_dropped();
+    test_spool_lost(KLAVIYO_OUTCOME_LOST_SPOOL);
+    test_spool_lost(KLAVIYO_OUTCOME_LOST_SPOOL_FULL);
     test_spool();
 
     test_time(1000, "1000 events, a profile each");

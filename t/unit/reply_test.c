@@ -463,14 +463,56 @@ test_texts(void)
 }
 
 
+/* in memory of its own, which is gone before the errors are asked for */
+
+static klaviyo_reply_errors_t *
+test_errors(const char *body, size_t len)
+{
+    uint8_t                 *copy;
+    klaviyo_answer_t         answer;
+    klaviyo_reply_errors_t  *errors;
+
+    copy = malloc(len + 1);
+    memcpy(copy, body, len);
+
+    test_answer(&answer, 400, copy, len);
+    errors = klaviyo_reply_errors(&answer);
+
+    memset(copy, '!', len);
+    free(copy);
+
+    return errors;
+}
+
+
+static void
+test_detail(const char *error, const char *expected, size_t size)
+{
+    int                      n;
+    char                     body[256], buf[64];
+    klaviyo_reply_errors_t  *errors;
+
+    n = snprintf(body, sizeof(body), "{\"errors\":[%s]}", error);
+    errors = test_errors(body, (size_t) n);
+
+    memset(buf, 'x', sizeof(buf));
+    klaviyo_reply_detail(errors, 0, buf, size);
+    is_str(buf, expected, "detail in %u bytes: %s", (unsigned) size, error);
+    is_int(buf[size], 'x', "no byte more");
+
+    klaviyo_reply_errors_free(errors);
+}
+
+
 /* each event's dead letter quotes the error that names it */
 
 static void
 test_details(void)
 {
-    char               buf[16];
-    klaviyo_named_t    named[4];
-    klaviyo_answer_t   answer;
+    char                     buf[16];
+    klaviyo_named_t          named[4];
+    klaviyo_answer_t         answer;
+    klaviyo_reply_errors_t  *errors;
 
     static const char  body[] =
         "{\"errors\":["
@@ -481,27 +523,65 @@ test_details(void)
         "{\"detail\":\"once more\",\"source\":{\"pointer\":"
         "\"" ENTRY "2\"}}]}";
 
-    memset(&answer, 0, sizeof(klaviyo_answer_t));
-
-    answer.status = 400;
-    answer.body = (const uint8_t *) body;
-    answer.body_len = sizeof(body) - 1;
+    test_answer(&answer, 400, body, sizeof(body) - 1);
 
     is_int(klaviyo_reply_named(&answer, 3, named, 4), 2, "two are named");
     is_int(named[0].error, 1, "the first one by the second error");
     is_int(named[1].error, 0, "the third one by the first error");
 
-    klaviyo_reply_detail(&answer, named[0].error, buf, sizeof(buf));
+    errors = test_errors(body, sizeof(body) - 1);
+
+    klaviyo_reply_detail(errors, named[0].error, buf, sizeof(buf));
     is_str(buf, "of the first", "its detail");
 
-    klaviyo_reply_detail(&answer, named[1].error, buf, sizeof(buf));
+    klaviyo_reply_detail(errors, named[1].error, buf, sizeof(buf));
     is_str(buf, "of the third", "its detail");
 
-    klaviyo_reply_detail(&answer, 0, buf, 7);
+    klaviyo_reply_detail(errors, named[0].error, buf, sizeof(buf));
+    is_str(buf, "of the first", "asked for again");
+
+    klaviyo_reply_detail(errors, 0, buf, 7);
     is_str(buf, "of the", "cut");
 
-    klaviyo_reply_detail(&answer, 3, buf, sizeof(buf));
+    klaviyo_reply_detail(errors, 3, buf, sizeof(buf));
     is_str(buf, "", "no such error");
+
+    klaviyo_reply_detail(errors, UINT32_MAX, buf, sizeof(buf));
+    is_str(buf, "", "nor such");
+
+    memcpy(buf, "as it was", 10);
+    klaviyo_reply_detail(errors, 0, buf, 0);
+    is_str(buf, "as it was", "no room");
+
+    klaviyo_reply_errors_free(errors);
+
+    answer.body_cut = 1;
+    ok(klaviyo_reply_errors(&answer) == NULL, "a body cut off has no errors");
+    ok(test_errors(body, sizeof(body) - 2) == NULL, "nor has half a one");
+    ok(test_errors("{\"errors\":[]}", 13) == NULL, "nor an empty list");
+    ok(test_errors("{\"errors\":{}}", 13) == NULL, "nor what is no list");
+
+    klaviyo_reply_detail(NULL, 0, buf, sizeof(buf));
+    is_str(buf, "", "no errors, no detail");
+    klaviyo_reply_errors_free(NULL);
+
+    test_detail("{\"detail\":\"abc\"}", "abc", 4);
+    test_detail("{\"detail\":\"abc\"}", "ab", 3);
+    test_detail("{\"detail\":\"abc\"}", "", 1);
+    test_detail("{\"detail\":\"a\303\274c\"}", "a\303\274", 4);
+    test_detail("{\"detail\":\"a\303\274c\"}", "a", 3);
+    test_detail("{\"detail\":\"a\303\274\"}", "a\303\274", 4);
+    test_detail("{\"detail\":\"a\303\274\"}", "a", 3);
+    test_detail("{\"detail\":\"\360\237\230\200\"}", "", 4);
+    test_detail("{\"detail\":\"\360\237\230\200\"}", "\360\237\230\200", 5);
+    test_detail("{\"detail\":\"a\\u0000bcdef\"}", "a", 5);
+    test_detail("{\"detail\":\"a\\u0000bcdef\"}", "a", 20);
+    test_detail("{\"detail\":\"\"}", "", 5);
+    test_detail("{\"detail\":1}", "", 5);
+    test_detail("{\"detail\":[\"a\"]}", "", 5);
+    test_detail("{}", "", 5);
+    test_detail("\"detail\"", "", 5);
+    test_detail("null", "", 5);
 }
 
 
