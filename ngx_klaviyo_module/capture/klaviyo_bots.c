@@ -45,8 +45,6 @@ typedef struct {
 struct klaviyo_bots_s {
     klaviyo_bots_seen_t  seen[KLAVIYO_BOTS_SEEN];  /* by its hash            */
     uint32_t             start;    /* an entry of next[], as all of them     */
-    uint32_t             states;
-    uint32_t             classes;
     uint8_t              class[256];
     uint32_t             next[];
 };
@@ -186,8 +184,6 @@ klaviyo_bots_compile(const klaviyo_bots_pattern_t *patterns, size_t n,
     }
 
     bots->start = bots->next[KLAVIYO_BOTS_START];
-    bots->states = trie.states;
-    bots->classes = trie.classes;
     memcpy(bots->class, trie.class, sizeof(bots->class));
     memset(bots->seen, 0, sizeof(bots->seen));
 
@@ -199,14 +195,6 @@ done:
     free(trie.found);
 
     return bots;
-}
-
-
-size_t
-klaviyo_bots_size(const klaviyo_bots_t *bots)
-{
-    return sizeof(klaviyo_bots_t)
-           + (size_t) bots->states * bots->classes * sizeof(uint32_t);
 }
 
 

@@ -52,9 +52,6 @@ klaviyo_bots_t *klaviyo_bots_compile(const klaviyo_bots_pattern_t *patterns,
 /* the most states that the patterns may take */
 size_t klaviyo_bots_states(const klaviyo_bots_pattern_t *patterns, size_t n);
 
-/* the size of the automaton, in bytes */
-size_t klaviyo_bots_size(const klaviyo_bots_t *bots);
-
 /* 1: a bot; what was last found out is kept for the next of the same name */
 int klaviyo_bots_match(klaviyo_bots_t *bots, const uint8_t *agent,
     size_t len);

@@ -27,6 +27,9 @@ typedef struct {
 } klaviyo_identity_member_t;
 
 
+static klaviyo_identity_rc_e klaviyo_identity_decode(
+    klaviyo_identity_t *identity, const uint8_t *p, size_t *len,
+    uint8_t *buf);
 static klaviyo_identity_rc_e klaviyo_identity_object(
     klaviyo_identity_t *identity, uint8_t *p, size_t len,
     const klaviyo_identity_member_t *members);
@@ -96,20 +99,12 @@ klaviyo_identity_rc_e
 klaviyo_identity_cookie(klaviyo_identity_t *identity, const uint8_t *p,
     size_t len, uint8_t *buf)
 {
-    memset(identity, 0, sizeof(klaviyo_identity_t));
+    klaviyo_identity_rc_e  rc;
 
-    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
-        return KLAVIYO_IDENTITY_TOO_LONG;
-    }
+    rc = klaviyo_identity_decode(identity, p, &len, buf);
 
-    len = klaviyo_decode_percent(buf, p, len);
-
-    if (klaviyo_identity_is_absent(buf, len)) {
-        return KLAVIYO_IDENTITY_OK;
-    }
-
-    if (!klaviyo_decode_base64(buf, buf, &len)) {
-        return KLAVIYO_IDENTITY_MALFORMED;
+    if (rc != KLAVIYO_IDENTITY_OK) {
+        return rc;
     }
 
     return klaviyo_identity_object(identity, buf, len,
@@ -129,23 +124,14 @@ klaviyo_identity_rc_e
 klaviyo_identity_ke(klaviyo_identity_t *identity, const uint8_t *p,
     size_t len, uint8_t *buf)
 {
-    size_t          n;
-    const uint8_t  *text;
+    size_t                  n;
+    const uint8_t          *text;
+    klaviyo_identity_rc_e   rc;
 
-    memset(identity, 0, sizeof(klaviyo_identity_t));
+    rc = klaviyo_identity_decode(identity, p, &len, buf);
 
-    if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
-        return KLAVIYO_IDENTITY_TOO_LONG;
-    }
-
-    len = klaviyo_decode_percent(buf, p, len);
-
-    if (klaviyo_identity_is_absent(buf, len)) {
-        return KLAVIYO_IDENTITY_OK;
-    }
-
-    if (!klaviyo_decode_base64(buf, buf, &len)) {
-        return KLAVIYO_IDENTITY_MALFORMED;
+    if (rc != KLAVIYO_IDENTITY_OK) {
+        return rc;
     }
 
     text = buf;
@@ -166,6 +152,33 @@ klaviyo_identity_email(klaviyo_identity_t *identity, const uint8_t *p,
     size_t len, uint8_t *buf)
 {
     return klaviyo_identity_text(identity, KLAVIYO_IDENTITY_EMAIL, p, len, buf);
+}
+
+
+/* percent-encoding of base64, into `buf`; *len is 0 when there is nothing */
+
+static klaviyo_identity_rc_e
+klaviyo_identity_decode(klaviyo_identity_t *identity, const uint8_t *p,
+    size_t *len, uint8_t *buf)
+{
+    memset(identity, 0, sizeof(klaviyo_identity_t));
+
+    if (*len > KLAVIYO_IDENTITY_TEXT_MAX) {
+        return KLAVIYO_IDENTITY_TOO_LONG;
+    }
+
+    *len = klaviyo_decode_percent(buf, p, *len);
+
+    if (klaviyo_identity_is_absent(buf, *len)) {
+        *len = 0;
+        return KLAVIYO_IDENTITY_OK;
+    }
+
+    if (!klaviyo_decode_base64(buf, buf, len)) {
+        return KLAVIYO_IDENTITY_MALFORMED;
+    }
+
+    return KLAVIYO_IDENTITY_OK;
 }
 
 

@@ -431,16 +431,16 @@ const char *
 ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
-    ngx_int_t          rc;
     const char        *held;
     klaviyo_event_t    event;
+    klaviyo_ring_rc_e  rc;
     klaviyo_counter_e  reason;
 
     ctx->wait.len = 0;
 
-    rc = ngx_http_klaviyo_capture_event(r, ctx, rule, &event, &reason);
-
-    if (rc == NGX_DECLINED) {
+    if (ngx_http_klaviyo_capture_event(r, ctx, rule, &event, &reason)
+        == NGX_DECLINED)
+    {
         klaviyo_ring_count(rule->account->ring, reason, 1);
         return klaviyo_counter_names[reason].name;
     }
@@ -456,24 +456,10 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
         return held;
     }
 
-    switch (klaviyo_ring_append(rule->account->ring, &event)) {
+    rc = klaviyo_ring_append(rule->account->ring, &event);
 
-    case KLAVIYO_RING_OK:
-        break;
-
-    case KLAVIYO_RING_FULL:
-        return klaviyo_counter_names[KLAVIYO_COUNT_LOST_QUEUE_FULL].name;
-
-    case KLAVIYO_RING_BUSY:
-        return klaviyo_counter_names[KLAVIYO_COUNT_LOST_QUEUE_BUSY].name;
-
-    case KLAVIYO_RING_TOO_LARGE:
-        reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
-        klaviyo_ring_count(rule->account->ring, reason, 1);
-        return klaviyo_counter_names[reason].name;
-
-    default:
-        return "detached";
+    if (rc != KLAVIYO_RING_OK) {
+        return ngx_http_klaviyo_capture_refused(rule->account, rc);
     }
 
     if (ctx->captured++ == 0 && ctx->held == 0) {
@@ -482,6 +468,35 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     }
 
     return NULL;
+}
+
+
+const char *
+ngx_http_klaviyo_capture_refused(ngx_http_klaviyo_account_t *account,
+    klaviyo_ring_rc_e rc)
+{
+    klaviyo_counter_e  reason;
+
+    switch (rc) {
+
+    case KLAVIYO_RING_FULL:
+        reason = KLAVIYO_COUNT_LOST_QUEUE_FULL;
+        break;
+
+    case KLAVIYO_RING_BUSY:
+        reason = KLAVIYO_COUNT_LOST_QUEUE_BUSY;
+        break;
+
+    case KLAVIYO_RING_TOO_LARGE:
+        reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
+        klaviyo_ring_count(account->ring, reason, 1);
+        break;
+
+    default:
+        return "detached";
+    }
+
+    return klaviyo_counter_names[reason].name;
 }
 
 

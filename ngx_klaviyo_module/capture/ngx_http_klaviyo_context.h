@@ -75,6 +75,10 @@ ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
 const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 
+/* why a ring did not take an event, which it or this function counts */
+const char *ngx_http_klaviyo_capture_refused(
+    ngx_http_klaviyo_account_t *account, klaviyo_ring_rc_e rc);
+
 /* 1: the status of the answer is one of these; NULL: 2xx and 3xx */
 ngx_uint_t ngx_http_klaviyo_capture_status(ngx_http_request_t *r,
     ngx_array_t *statuses);

@@ -469,6 +469,7 @@ ngx_http_klaviyo_wait_event(ngx_http_request_t *r,
 {
     u_char             *buf;
     uint32_t            hash;
+    klaviyo_ring_rc_e   rc;
     klaviyo_counter_e   reason;
 
     if (event->profile_len + NGX_HTTP_KLAVIYO_WAIT_MEMBERS
@@ -492,26 +493,14 @@ ngx_http_klaviyo_wait_event(ngx_http_request_t *r,
     __atomic_store_n(ngx_http_klaviyo_wait_cell(account, hash),
                      (uint32_t) ngx_time(), __ATOMIC_RELAXED);
 
-    switch (klaviyo_hold_event(account->hold_ring, event, ctx->wait.data,
-                               ctx->wait.len, buf))
-    {
+    rc = klaviyo_hold_event(account->hold_ring, event, ctx->wait.data,
+                            ctx->wait.len, buf);
 
-    case KLAVIYO_RING_OK:
-        return "held";
-
-    case KLAVIYO_RING_FULL:
-        return klaviyo_counter_names[KLAVIYO_COUNT_LOST_QUEUE_FULL].name;
-
-    case KLAVIYO_RING_BUSY:
-        return klaviyo_counter_names[KLAVIYO_COUNT_LOST_QUEUE_BUSY].name;
-
-    case KLAVIYO_RING_TOO_LARGE:
-        reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
-        break;
-
-    default:
-        return "detached";
+    if (rc != KLAVIYO_RING_OK) {
+        return ngx_http_klaviyo_capture_refused(account, rc);
     }
+
+    return "held";
 
 skipped:
 

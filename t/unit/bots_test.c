@@ -222,11 +222,14 @@ static const char  *programs[] = {
 
 static klaviyo_bots_pattern_t  pattern[PATTERNS];
 
+static size_t                  allocated;        /* bytes, of the last one */
+
 
 static void *
 allocate(void *data, size_t size)
 {
     (*(unsigned *) data)++;
+    allocated = size;
 
     return malloc(size);
 }
@@ -298,8 +301,7 @@ test_list(void)
         ok(match(bots, programs[i]), "a bot: %.60s", programs[i]);
     }
 
-    ok(klaviyo_bots_size(bots) < 512 * 1024, "the list takes %zu bytes",
-       klaviyo_bots_size(bots));
+    ok(allocated < 512 * 1024, "the list takes %zu bytes", allocated);
 
     free(bots);
 }
@@ -441,8 +443,7 @@ test_bounds(void)
     bots = klaviyo_bots_compile(many, n, allocate, &calls);
 
     ok(bots != NULL, "as many as there may be");
-    ok(klaviyo_bots_size(bots) < 5 * 1024 * 1024, "take %zu bytes",
-       klaviyo_bots_size(bots));
+    ok(allocated < 5 * 1024 * 1024, "take %zu bytes", allocated);
     ok(klaviyo_bots_match(bots, (uint8_t *) text + (n - 1) * 100, 100)
        && !klaviyo_bots_match(bots, (uint8_t *) text + (n - 1) * 100, 99),
        "and each is found");
