@@ -1,56 +1,75 @@
 /*
- * The figures as JSON:
- *
- *     {"version": ..., "nginx": ..., "accounts": {"<name>": {
- *         "captured": n, "delivered": n, "dry_run": n, "dead": n, "lost": n,
- *         "queued": n,
- *         "reasons": {"dead": {...}, "lost": {...}, "skipped": {...},
- *                     "left_out": {...}, "changed": {...}},
- *         "requests": {...}, "replies": {...},
- *         "delivery": {"deliverer": pid, "paused_for": s, ...},
- *         "queue": {"size": bytes, "used": bytes, "attached": bool},
- *         "spool": {"events": n, "size": bytes, "bytes_used": bytes, ...},
- *         "dead_letters": {"written": n, ...},
- *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
- *                  "lost": n, "size": bytes, ...}}}}
- *
- * captured = delivered + dry_run + dead + lost + queued in every answer, and
- * held = waiting + released + expired + lost.  What waits is not captured
- * before it is released.  Events in the spool are queued.  Without `hold`
- * there is no "hold", and so with the spool and the dead letters.
+ * status: the directive klaviyo_status, and which form of the figures a
+ * request gets: that of the directive's parameter, else of `?format=`, else
+ * what its Accept header prefers, JSON in doubt.
  */
 
 
 #include "ngx_http_klaviyo_status.h"
+#include "ngx_http_klaviyo_status_private.h"
 
-#include "json/klaviyo_json.h"
-#include "queue/klaviyo_hold.h"
-
-
-#define NGX_HTTP_KLAVIYO_STATUS_HEAD     256
-#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  8192
+#include "klaviyo_accept.h"
 
 
-static ngx_int_t ngx_http_klaviyo_status_handler(ngx_http_request_t *r);
-static void ngx_http_klaviyo_status_account(klaviyo_json_t *json,
-    ngx_http_klaviyo_account_t *account);
-static void ngx_http_klaviyo_status_hold(klaviyo_json_t *json,
-    ngx_http_klaviyo_account_t *account);
-static void ngx_http_klaviyo_status_group(klaviyo_json_t *json,
-    klaviyo_figures_t *figures, const char *group);
-static uint64_t ngx_http_klaviyo_status_sum(klaviyo_figures_t *figures,
-    const char *group);
-static void ngx_http_klaviyo_status_number(klaviyo_json_t *json,
-    const char *name, uint64_t n);
-static void ngx_http_klaviyo_status_name(klaviyo_json_t *json,
-    const char *name);
-static uint64_t ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures);
+typedef struct {
+    ngx_http_handler_pt   handler;   /* of a location that has this form     */
+    ngx_str_t             type;      /* the Content-Type                     */
+    size_t                type_len;  /* of it without parameters             */
+    ngx_str_t             charset;
+    size_t              (*size)(ngx_http_klaviyo_status_t *status);
+    void                (*write)(klaviyo_json_t *out,
+                                 ngx_http_klaviyo_status_t *status);
+} ngx_http_klaviyo_status_form_t;
+
+
+static ngx_int_t ngx_http_klaviyo_status_json_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_html_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_prometheus_handler(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_any_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_answer(ngx_http_request_t *r,
+    klaviyo_accept_e form);
+static ngx_int_t ngx_http_klaviyo_status_choose(ngx_http_request_t *r,
+    klaviyo_accept_e *form);
+static klaviyo_accept_e ngx_http_klaviyo_status_accept(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_vary(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_send(ngx_http_request_t *r,
+    const ngx_http_klaviyo_status_form_t *form);
+
+
+/* in the order of klaviyo_accept_e */
+
+static const ngx_http_klaviyo_status_form_t  ngx_http_klaviyo_status_form[] = {
+
+    { ngx_http_klaviyo_status_json_handler,
+      ngx_string("application/json"),
+      sizeof("application/json") - 1,
+      ngx_null_string,
+      ngx_http_klaviyo_status_json_size,
+      ngx_http_klaviyo_status_json },
+
+    { ngx_http_klaviyo_status_html_handler,
+      ngx_string("text/html"),
+      sizeof("text/html") - 1,
+      ngx_string("utf-8"),
+      ngx_http_klaviyo_status_html_size,
+      ngx_http_klaviyo_status_html },
+
+    { ngx_http_klaviyo_status_prometheus_handler,
+      ngx_string("text/plain; version=0.0.4; charset=utf-8"),
+      sizeof("text/plain") - 1,
+      ngx_string("utf-8"),
+      ngx_http_klaviyo_status_prometheus_size,
+      ngx_http_klaviyo_status_prometheus }
+};
 
 
 char *
 ngx_http_klaviyo_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_str_t                 *value;
+    klaviyo_accept_e           form;
     ngx_http_core_loc_conf_t  *clcf;
 
     (void) cmd;
@@ -58,36 +77,73 @@ ngx_http_klaviyo_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->handler == ngx_http_klaviyo_status_handler) {
+    if (clcf->handler == ngx_http_klaviyo_status_any_handler) {
         return "is duplicate";
+    }
+
+    for (form = 0; form < KLAVIYO_ACCEPT_N; form++) {
+        if (clcf->handler == ngx_http_klaviyo_status_form[form].handler) {
+            return "is duplicate";
+        }
+    }
+
+    if (cf->args->nelts == 1) {
+        clcf->handler = ngx_http_klaviyo_status_any_handler;
+        return NGX_CONF_OK;
     }
 
     value = cf->args->elts;
 
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "json") != 0) {
+    form = klaviyo_accept_name(value[1].data, value[1].len);
+
+    if (form == KLAVIYO_ACCEPT_N) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\": the form of "
-                           "\"klaviyo_status\" is \"json\"", &value[1]);
+                           "\"klaviyo_status\" is \"json\", \"prometheus\" "
+                           "or \"html\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 
-    clcf->handler = ngx_http_klaviyo_status_handler;
+    clcf->handler = ngx_http_klaviyo_status_form[form].handler;
 
     return NGX_CONF_OK;
 }
 
 
 static ngx_int_t
-ngx_http_klaviyo_status_handler(ngx_http_request_t *r)
+ngx_http_klaviyo_status_json_handler(ngx_http_request_t *r)
 {
-    size_t                          size;
-    ngx_buf_t                      *b;
-    ngx_int_t                       rc;
-    ngx_uint_t                      i;
-    ngx_chain_t                     out;
-    klaviyo_json_t                  json;
-    ngx_http_klaviyo_account_t    **account;
-    ngx_http_klaviyo_main_conf_t   *kmcf;
+    return ngx_http_klaviyo_status_answer(r, KLAVIYO_ACCEPT_JSON);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_html_handler(ngx_http_request_t *r)
+{
+    return ngx_http_klaviyo_status_answer(r, KLAVIYO_ACCEPT_HTML);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_prometheus_handler(ngx_http_request_t *r)
+{
+    return ngx_http_klaviyo_status_answer(r, KLAVIYO_ACCEPT_PROMETHEUS);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_any_handler(ngx_http_request_t *r)
+{
+    return ngx_http_klaviyo_status_answer(r, KLAVIYO_ACCEPT_N);
+}
+
+
+/* KLAVIYO_ACCEPT_N: the request chooses */
+
+static ngx_int_t
+ngx_http_klaviyo_status_answer(ngx_http_request_t *r, klaviyo_accept_e form)
+{
+    ngx_int_t  rc;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return NGX_HTTP_NOT_ALLOWED;
@@ -99,47 +155,152 @@ ngx_http_klaviyo_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (form == KLAVIYO_ACCEPT_N) {
+        rc = ngx_http_klaviyo_status_choose(r, &form);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_klaviyo_status_send(r,
+                                        &ngx_http_klaviyo_status_form[form]);
+}
+
+
+/* NGX_OK, or the status of the answer */
+
+static ngx_int_t
+ngx_http_klaviyo_status_choose(ngx_http_request_t *r, klaviyo_accept_e *form)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_arg(r, (u_char *) "format", 6, &value) == NGX_OK) {
+        *form = klaviyo_accept_name(value.data, value.len);
+
+        if (*form == KLAVIYO_ACCEPT_N) {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "client asked klaviyo_status for an unknown format");
+            return NGX_HTTP_BAD_REQUEST;
+        }
+
+        return NGX_OK;
+    }
+
+    *form = ngx_http_klaviyo_status_accept(r);
+
+    if (ngx_http_klaviyo_status_vary(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* nginx may be built without headers_in.accept, and the first alone is there */
+
+static klaviyo_accept_e
+ngx_http_klaviyo_status_accept(ngx_http_request_t *r)
+{
+    ngx_uint_t         i;
+    ngx_list_part_t   *part;
+    ngx_table_elt_t   *header;
+    klaviyo_accept_t   accept;
+
+    ngx_memzero(&accept, sizeof(klaviyo_accept_t));
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].key.len == sizeof("Accept") - 1
+            && ngx_strncasecmp(header[i].key.data, (u_char *) "Accept",
+                               sizeof("Accept") - 1) == 0)
+        {
+            klaviyo_accept_read(&accept, header[i].value.data,
+                                header[i].value.len);
+        }
+    }
+
+    return klaviyo_accept_best(&accept);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_vary(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *header;
+
+    header = ngx_list_push(&r->headers_out.headers);
+    if (header == NULL) {
+        return NGX_ERROR;
+    }
+
+    header->hash = 1;
+#if (nginx_version >= 1023000)
+    header->next = NULL;
+#endif
+    ngx_str_set(&header->key, "Vary");
+    ngx_str_set(&header->value, "Accept");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_send(ngx_http_request_t *r,
+    const ngx_http_klaviyo_status_form_t *form)
+{
+    size_t                         size;
+    ngx_buf_t                     *b;
+    ngx_int_t                      rc;
+    ngx_chain_t                    out;
+    klaviyo_json_t                 writer;
+    ngx_http_klaviyo_status_t      status;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
 
-    size = NGX_HTTP_KLAVIYO_STATUS_HEAD
-           + kmcf->accounts.nelts * NGX_HTTP_KLAVIYO_STATUS_ACCOUNT;
+    if (ngx_http_klaviyo_status_read(r->pool, kmcf, &status) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    size = form->size(&status);
 
     b = ngx_create_temp_buf(r->pool, size);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    klaviyo_json_init(&json, b->pos, size);
+    klaviyo_json_init(&writer, b->pos, size);
 
-    klaviyo_json_literal(&json, "{\"version\":\"" NGX_HTTP_KLAVIYO_VERSION
-                                "\",\"nginx\":\"" NGINX_VERSION
-                                "\",\"accounts\":{");
+    form->write(&writer, &status);
 
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-        if (i) {
-            klaviyo_json_literal(&json, ",");
-        }
-
-        ngx_http_klaviyo_status_account(&json, account[i]);
-    }
-
-    klaviyo_json_literal(&json, "}}\n");
-
-    if (json.overflow) {
+    if (writer.overflow) {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "klaviyo status is longer than %uz bytes", size);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->last = json.pos;
+    b->last = writer.pos;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type = form->type;
+    r->headers_out.content_type_len = form->type_len;
     r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.charset = form->charset;
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = b->last - b->pos;
 
@@ -153,246 +314,4 @@ ngx_http_klaviyo_status_handler(ngx_http_request_t *r)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
-}
-
-
-static void
-ngx_http_klaviyo_status_account(klaviyo_json_t *json,
-    ngx_http_klaviyo_account_t *account)
-{
-    klaviyo_figures_t  figures;
-
-    static const char *const  reasons[] = {
-        "dead", "lost", "skipped", "left_out", "changed"
-    };
-
-    ngx_uint_t  i;
-
-    klaviyo_ring_figures(account->ring, &figures);
-
-    klaviyo_json_string(json, account->name.data, account->name.len,
-                        account->name.len);
-    klaviyo_json_literal(json, ":{");
-
-    ngx_http_klaviyo_status_number(json, "captured", figures.captured);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "delivered",
-                        figures.outcome[KLAVIYO_OUTCOME_DELIVERED]);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "dry_run",
-                        figures.outcome[KLAVIYO_OUTCOME_DRY_RUN]);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "dead",
-                        ngx_http_klaviyo_status_sum(&figures, "dead"));
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "lost",
-                        ngx_http_klaviyo_status_sum(&figures, "lost")
-                        + figures.detached);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "queued", figures.queued);
-
-    klaviyo_json_literal(json, ",\"reasons\":{");
-
-    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (i) {
-            klaviyo_json_literal(json, ",");
-        }
-
-        ngx_http_klaviyo_status_group(json, &figures, reasons[i]);
-        klaviyo_json_literal(json, "}");
-    }
-
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "requests");
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "replies");
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "webhook");
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "gateway");
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "enrich");
-    klaviyo_json_literal(json, "},");
-    ngx_http_klaviyo_status_group(json, &figures, "delivery");
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "deliverer", figures.deliverer);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "paused_for",
-                        ngx_http_klaviyo_status_paused(&figures));
-
-    klaviyo_json_literal(json, "},\"queue\":{");
-    ngx_http_klaviyo_status_number(json, "size", figures.size);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "used", figures.used);
-
-    if (figures.attached) {
-        klaviyo_json_literal(json, ",\"attached\":true}");
-
-    } else {
-        klaviyo_json_literal(json, ",\"attached\":false}");
-    }
-
-    if (account->spool.len) {
-        klaviyo_json_literal(json, ",");
-        ngx_http_klaviyo_status_group(json, &figures, "spool");
-        klaviyo_json_literal(json, ",");
-        ngx_http_klaviyo_status_number(json, "events", figures.spooled);
-        klaviyo_json_literal(json, ",");
-        ngx_http_klaviyo_status_number(json, "size", account->spool_size);
-        klaviyo_json_literal(json, "}");
-    }
-
-    if (account->dead_letter.len) {
-        klaviyo_json_literal(json, ",");
-        ngx_http_klaviyo_status_group(json, &figures, "dead_letters");
-        klaviyo_json_literal(json, "}");
-    }
-
-    if (account->hold) {
-        ngx_http_klaviyo_status_hold(json, account);
-    }
-
-    klaviyo_json_literal(json, "}");
-}
-
-
-static void
-ngx_http_klaviyo_status_hold(klaviyo_json_t *json,
-    ngx_http_klaviyo_account_t *account)
-{
-    klaviyo_hold_figures_t  figures;
-
-    klaviyo_hold_figures(account->hold_ring, &figures);
-
-    klaviyo_json_literal(json, ",\"hold\":{");
-    ngx_http_klaviyo_status_number(json, "held", figures.held);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "waiting", figures.waiting);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "released", figures.released);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "expired", figures.expired);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "lost", figures.lost);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "size", figures.size);
-    klaviyo_json_literal(json, ",");
-    ngx_http_klaviyo_status_number(json, "used", figures.used);
-
-    if (figures.attached) {
-        klaviyo_json_literal(json, ",\"attached\":true}");
-
-    } else {
-        klaviyo_json_literal(json, ",\"attached\":false}");
-    }
-}
-
-
-/* `"group":{...` without the brace that closes it */
-
-static void
-ngx_http_klaviyo_status_group(klaviyo_json_t *json,
-    klaviyo_figures_t *figures, const char *group)
-{
-    ngx_uint_t  i, n;
-
-    ngx_http_klaviyo_status_name(json, group);
-    klaviyo_json_literal(json, "{");
-
-    n = 0;
-
-    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
-
-        if (ngx_strcmp(klaviyo_outcome_names[i].group, group) == 0) {
-            if (n++) {
-                klaviyo_json_literal(json, ",");
-            }
-
-            ngx_http_klaviyo_status_number(json, klaviyo_outcome_names[i].name,
-                                           figures->outcome[i]);
-        }
-    }
-
-    for (i = 0; i < KLAVIYO_COUNT_N; i++) {
-
-        if (ngx_strcmp(klaviyo_counter_names[i].group, group) == 0) {
-            if (n++) {
-                klaviyo_json_literal(json, ",");
-            }
-
-            ngx_http_klaviyo_status_number(json, klaviyo_counter_names[i].name,
-                                           figures->counter[i]);
-        }
-    }
-
-    if (ngx_strcmp(group, "lost") == 0) {
-        klaviyo_json_literal(json, ",");
-        ngx_http_klaviyo_status_number(json, "detached", figures->detached);
-    }
-}
-
-
-static uint64_t
-ngx_http_klaviyo_status_sum(klaviyo_figures_t *figures, const char *group)
-{
-    uint64_t    sum;
-    ngx_uint_t  i;
-
-    sum = 0;
-
-    for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
-        if (ngx_strcmp(klaviyo_outcome_names[i].group, group) == 0) {
-            sum += figures->outcome[i];
-        }
-    }
-
-    for (i = 0; i < KLAVIYO_COUNT_N; i++) {
-        if (ngx_strcmp(klaviyo_counter_names[i].group, group) == 0) {
-            sum += figures->counter[i];
-        }
-    }
-
-    return sum;
-}
-
-
-static void
-ngx_http_klaviyo_status_number(klaviyo_json_t *json, const char *name,
-    uint64_t n)
-{
-    ngx_http_klaviyo_status_name(json, name);
-    klaviyo_json_uint(json, n);
-}
-
-
-static void
-ngx_http_klaviyo_status_name(klaviyo_json_t *json, const char *name)
-{
-    klaviyo_json_literal(json, "\"");
-    klaviyo_json_raw(json, name, ngx_strlen(name));
-    klaviyo_json_literal(json, "\":");
-}
-
-
-/* whole seconds, rounded up */
-
-static uint64_t
-ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures)
-{
-    int64_t          now;
-    struct timespec  ts;
-
-    if (figures->paused_until == 0
-        || clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
-    {
-        return 0;
-    }
-
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-
-    if (figures->paused_until <= now) {
-        return 0;
-    }
-
-    return (figures->paused_until - now + 999) / 1000;
 }

@@ -1,6 +1,6 @@
 /*
- * klaviyo_status: the figures of every account as JSON.  Reads rings, changes
- * nothing.
+ * klaviyo_status: the figures of every account, for programs, Prometheus and
+ * people.  Reads rings, changes nothing.
  */
 
 

@@ -1,0 +1,284 @@
+/*
+ * status: reads the figures of all accounts, as the table has them.
+ */
+
+
+#include "ngx_http_klaviyo_status_private.h"
+
+
+static void ngx_http_klaviyo_status_account(
+    ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_account_t *status);
+static void ngx_http_klaviyo_status_reading(
+    ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_reading_t *reading);
+static uint64_t ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures);
+static ngx_uint_t ngx_http_klaviyo_status_has(
+    ngx_http_klaviyo_account_t *account, const char *group);
+static void ngx_http_klaviyo_status_group(
+    ngx_http_klaviyo_status_account_t *status,
+    const ngx_http_klaviyo_status_row_t *row,
+    const klaviyo_figure_name_t *names, const uint64_t *values, ngx_uint_t n);
+static ngx_uint_t ngx_http_klaviyo_status_named(const char *group,
+    const char *name);
+static void ngx_http_klaviyo_status_add(
+    ngx_http_klaviyo_status_account_t *status,
+    const ngx_http_klaviyo_status_row_t *row, const char *name,
+    uint64_t value);
+static void ngx_http_klaviyo_status_sums(
+    ngx_http_klaviyo_status_account_t *status);
+
+
+ngx_int_t
+ngx_http_klaviyo_status_read(ngx_pool_t *pool,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_status_t *status)
+{
+    ngx_uint_t                          i, max;
+    ngx_http_klaviyo_account_t        **account;
+    ngx_http_klaviyo_status_account_t  *read;
+    ngx_http_klaviyo_status_figure_t   *figure;
+
+    status->n = kmcf->accounts.nelts;
+
+    /* each figure is one of the ring's, or has a row */
+
+    max = KLAVIYO_OUTCOME_N + KLAVIYO_COUNT_N;
+
+    for (i = 0; ngx_http_klaviyo_status_rows[i].group; i++) {
+        max++;
+    }
+
+    read = ngx_palloc(pool, status->n
+                            * sizeof(ngx_http_klaviyo_status_account_t));
+    figure = ngx_palloc(pool, status->n * max
+                              * sizeof(ngx_http_klaviyo_status_figure_t));
+
+    if (read == NULL || figure == NULL) {
+        return NGX_ERROR;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < status->n; i++) {
+        read[i].name = &account[i]->name;
+        read[i].n = 0;
+        read[i].figure = figure + i * max;
+
+        ngx_http_klaviyo_status_account(account[i], &read[i]);
+    }
+
+    status->account = read;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_klaviyo_status_account(ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_account_t *status)
+{
+    uint64_t                              value;
+    const ngx_http_klaviyo_status_row_t  *row;
+    ngx_http_klaviyo_status_reading_t     reading;
+
+    ngx_http_klaviyo_status_reading(account, &reading);
+
+    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
+
+        if (!ngx_http_klaviyo_status_has(account, row->group)) {
+            continue;
+        }
+
+        if (row->name == NULL) {
+            ngx_http_klaviyo_status_group(status, row, klaviyo_outcome_names,
+                                          reading.ring.outcome,
+                                          KLAVIYO_OUTCOME_N);
+            ngx_http_klaviyo_status_group(status, row, klaviyo_counter_names,
+                                          reading.ring.counter,
+                                          KLAVIYO_COUNT_N);
+            continue;
+        }
+
+        value = 0;
+
+        if (row->family) {
+            ngx_memcpy(&value, (u_char *) &reading + row->offset,
+                       sizeof(uint64_t));
+        }
+
+        ngx_http_klaviyo_status_add(status, row, row->name, value);
+    }
+
+    ngx_http_klaviyo_status_sums(status);
+}
+
+
+static void
+ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_reading_t *reading)
+{
+    ngx_memzero(reading, sizeof(ngx_http_klaviyo_status_reading_t));
+
+    klaviyo_ring_figures(account->ring, &reading->ring);
+
+    reading->attached = reading->ring.attached;
+    reading->deliverer = reading->ring.deliverer;
+    reading->paused_for = ngx_http_klaviyo_status_paused(&reading->ring);
+    reading->spool_size = account->spool_size;
+
+    if (account->hold) {
+        klaviyo_hold_figures(account->hold_ring, &reading->hold);
+
+        reading->hold_attached = reading->hold.attached;
+    }
+}
+
+
+/* whole seconds, rounded up */
+
+static uint64_t
+ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures)
+{
+    int64_t          now;
+    struct timespec  ts;
+
+    if (figures->paused_until == 0
+        || clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
+    {
+        return 0;
+    }
+
+    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+
+    if (figures->paused_until <= now) {
+        return 0;
+    }
+
+    return (figures->paused_until - now + 999) / 1000;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_status_has(ngx_http_klaviyo_account_t *account,
+    const char *group)
+{
+    if (ngx_strcmp(group, "spool") == 0) {
+        return account->spool.len != 0;
+    }
+
+    if (ngx_strcmp(group, "dead_letters") == 0) {
+        return account->dead_letter.len != 0;
+    }
+
+    if (ngx_strcmp(group, "hold") == 0) {
+        return account->hold != 0;
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_klaviyo_status_group(ngx_http_klaviyo_status_account_t *status,
+    const ngx_http_klaviyo_status_row_t *row,
+    const klaviyo_figure_name_t *names, const uint64_t *values, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_strcmp(names[i].group, row->group) == 0
+            && !ngx_http_klaviyo_status_named(row->group, names[i].name))
+        {
+            ngx_http_klaviyo_status_add(status, row, names[i].name,
+                                        values[i]);
+        }
+    }
+}
+
+
+/* whether a row of its own says what the figure is */
+
+static ngx_uint_t
+ngx_http_klaviyo_status_named(const char *group, const char *name)
+{
+    const ngx_http_klaviyo_status_row_t  *row;
+
+    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
+
+        if (row->name && ngx_strcmp(row->group, group) == 0
+            && ngx_strcmp(row->name, name) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_klaviyo_status_add(ngx_http_klaviyo_status_account_t *status,
+    const ngx_http_klaviyo_status_row_t *row, const char *name,
+    uint64_t value)
+{
+    ngx_http_klaviyo_status_figure_t  *figure;
+
+    figure = &status->figure[status->n++];
+
+    figure->row = row;
+    figure->name = name;
+    figure->value = value;
+}
+
+
+static void
+ngx_http_klaviyo_status_sums(ngx_http_klaviyo_status_account_t *status)
+{
+    ngx_uint_t                         i, j;
+    ngx_http_klaviyo_status_figure_t  *figure;
+
+    figure = status->figure;
+
+    for (i = 0; i < status->n; i++) {
+
+        if (figure[i].row->family) {
+            continue;
+        }
+
+        for (j = 0; j < status->n; j++) {
+
+            if (ngx_strcmp(figure[j].row->group, figure[i].name) == 0) {
+                figure[i].value += figure[j].value;
+            }
+        }
+    }
+}
+
+
+ngx_http_klaviyo_status_figure_t *
+ngx_http_klaviyo_status_find(ngx_http_klaviyo_status_account_t *account,
+    const char *group, const char *name)
+{
+    ngx_uint_t                         i;
+    ngx_http_klaviyo_status_figure_t  *figure;
+
+    for (i = 0; i < account->n; i++) {
+        figure = &account->figure[i];
+
+        if (ngx_strcmp(figure->row->group, group) == 0
+            && ngx_strcmp(figure->name, name) == 0)
+        {
+            return figure;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text)
+{
+    klaviyo_json_raw(out, text, ngx_strlen(text));
+}

@@ -1,0 +1,148 @@
+/*
+ * status: the figures as JSON.
+ *
+ *     {"version": ..., "nginx": ..., "accounts": {"<name>": {
+ *         "captured": n, "delivered": n, "dry_run": n, "dead": n, "lost": n,
+ *         "queued": n,
+ *         "reasons": {"dead": {...}, "lost": {...}, "skipped": {...},
+ *                     "left_out": {...}, "changed": {...}},
+ *         "requests": {...}, "replies": {...},
+ *         "delivery": {"deliverer": pid, "paused_for": s, ...},
+ *         "queue": {"size": bytes, "used": bytes, "attached": bool},
+ *         "spool": {"events": n, "size": bytes, "bytes_used": bytes, ...},
+ *         "dead_letters": {"written": n, ...},
+ *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
+ *                  "lost": n, "size": bytes, ...}}}}
+ *
+ * captured = delivered + dry_run + dead + lost + queued in every answer, and
+ * held = waiting + released + expired + lost.  What waits is not captured
+ * before it is released.  Events in the spool are queued.  Without `hold`
+ * there is no "hold", and so with the spool and the dead letters.
+ */
+
+
+#include "ngx_http_klaviyo_status_private.h"
+
+
+#define NGX_HTTP_KLAVIYO_STATUS_HEAD     256
+#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  8192
+
+
+static void ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
+    ngx_http_klaviyo_status_account_t *account);
+static ngx_uint_t ngx_http_klaviyo_status_json_reason(
+    const ngx_http_klaviyo_status_row_t *row);
+static void ngx_http_klaviyo_status_json_name(klaviyo_json_t *json,
+    const char *name);
+
+
+size_t
+ngx_http_klaviyo_status_json_size(ngx_http_klaviyo_status_t *status)
+{
+    return NGX_HTTP_KLAVIYO_STATUS_HEAD
+           + status->n * NGX_HTTP_KLAVIYO_STATUS_ACCOUNT;
+}
+
+
+void
+ngx_http_klaviyo_status_json(klaviyo_json_t *json,
+    ngx_http_klaviyo_status_t *status)
+{
+    ngx_uint_t  i;
+
+    klaviyo_json_literal(json, "{\"version\":\"" NGX_HTTP_KLAVIYO_VERSION
+                               "\",\"nginx\":\"" NGINX_VERSION
+                               "\",\"accounts\":{");
+
+    for (i = 0; i < status->n; i++) {
+        if (i) {
+            klaviyo_json_literal(json, ",");
+        }
+
+        ngx_http_klaviyo_status_json_account(json, &status->account[i]);
+    }
+
+    klaviyo_json_literal(json, "}}\n");
+}
+
+
+static void
+ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    const char                        *group;
+    ngx_str_t                         *name;
+    ngx_uint_t                         i, reason;
+    ngx_http_klaviyo_status_figure_t  *figure;
+
+    name = account->name;
+
+    klaviyo_json_string(json, name->data, name->len, name->len);
+    klaviyo_json_literal(json, ":{");
+
+    group = "";
+    reason = 0;
+
+    for (i = 0; i < account->n; i++) {
+        figure = &account->figure[i];
+
+        if (ngx_strcmp(figure->row->group, group) != 0) {
+
+            if (*group) {
+                klaviyo_json_literal(json, "}");
+            }
+
+            group = figure->row->group;
+
+            if (reason
+                && !ngx_http_klaviyo_status_json_reason(figure->row))
+            {
+                reason = 0;
+                klaviyo_json_literal(json, "}");
+            }
+
+            klaviyo_json_literal(json, ",");
+
+            if (!reason && ngx_http_klaviyo_status_json_reason(figure->row)) {
+                reason = 1;
+                klaviyo_json_literal(json, "\"reasons\":{");
+            }
+
+            ngx_http_klaviyo_status_json_name(json, group);
+            klaviyo_json_literal(json, "{");
+
+        } else if (i) {
+            klaviyo_json_literal(json, ",");
+        }
+
+        ngx_http_klaviyo_status_json_name(json, figure->name);
+
+        if (figure->row->kind != NGX_HTTP_KLAVIYO_STATUS_STATE) {
+            klaviyo_json_uint(json, figure->value);
+
+        } else if (figure->value) {
+            klaviyo_json_literal(json, "true");
+
+        } else {
+            klaviyo_json_literal(json, "false");
+        }
+    }
+
+    klaviyo_json_literal(json, "}}");
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_status_json_reason(const ngx_http_klaviyo_status_row_t *row)
+{
+    return row->label && ngx_strcmp(row->label, "reason") == 0;
+}
+
+
+static void
+ngx_http_klaviyo_status_json_name(klaviyo_json_t *json, const char *name)
+{
+    klaviyo_json_literal(json, "\"");
+    ngx_http_klaviyo_status_text(json, name);
+    klaviyo_json_literal(json, "\":");
+}

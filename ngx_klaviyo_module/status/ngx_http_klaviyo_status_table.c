@@ -1,0 +1,309 @@
+/*
+ * status: the table of figures, which all forms share, in the JSON's order.
+ *
+ * A figure of the ring in a group that has a row without a name is in every
+ * form as soon as klaviyo_figures.h has it.  Any other figure is a row here.
+ */
+
+
+#include "ngx_http_klaviyo_status_private.h"
+
+
+#define NGX_HTTP_KLAVIYO_STATUS_NONE  ((size_t) -1)
+
+#define ngx_http_klaviyo_status_ring(field)                                  \
+    offsetof(ngx_http_klaviyo_status_reading_t, ring.field)
+
+#define ngx_http_klaviyo_status_outcome(constant)                            \
+    ngx_http_klaviyo_status_ring(outcome[KLAVIYO_OUTCOME_##constant])
+
+#define ngx_http_klaviyo_status_counter(constant)                            \
+    ngx_http_klaviyo_status_ring(counter[KLAVIYO_COUNT_##constant])
+
+#define ngx_http_klaviyo_status_hold(field)                                  \
+    offsetof(ngx_http_klaviyo_status_reading_t, hold.field)
+
+#define ngx_http_klaviyo_status_own(field)                                   \
+    offsetof(ngx_http_klaviyo_status_reading_t, field)
+
+/* a row without a name, and the sum over a group */
+
+#define ngx_http_klaviyo_status_each(group, family, label, help)             \
+    { group, NULL, NGX_HTTP_KLAVIYO_STATUS_NONE,                             \
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER, family, label, help }
+
+#define ngx_http_klaviyo_status_sum(name, help)                              \
+    { "", name, NGX_HTTP_KLAVIYO_STATUS_NONE,                                \
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER, NULL, NULL, help }
+
+
+const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
+
+    { "", "captured",
+      ngx_http_klaviyo_status_ring(captured),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "events_captured", NULL,
+      "Events that requests produced" },
+
+    { "", "delivered",
+      ngx_http_klaviyo_status_outcome(DELIVERED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "events_delivered", NULL,
+      "Events that Klaviyo accepted" },
+
+    { "", "dry_run",
+      ngx_http_klaviyo_status_outcome(DRY_RUN),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "events_dry_run", NULL,
+      "Events that were logged instead of sent" },
+
+    ngx_http_klaviyo_status_sum("dead", "Events that were given up"),
+
+    ngx_http_klaviyo_status_sum("lost", "Events that were lost"),
+
+    { "", "queued",
+      ngx_http_klaviyo_status_ring(queued),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "events_queued", NULL,
+      "Events that wait or are on their way, in the ring or the spool" },
+
+    ngx_http_klaviyo_status_each("dead",
+      "events_dead", "reason",
+      "Events that were given up"),
+
+    ngx_http_klaviyo_status_each("lost",
+      "events_lost", "reason",
+      "Events that were lost"),
+
+    { "lost", "detached",
+      ngx_http_klaviyo_status_ring(detached),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "events_lost", "reason",
+      "Events that were lost" },
+
+    ngx_http_klaviyo_status_each("skipped",
+      "requests_skipped", "reason",
+      "Requests that produced no event"),
+
+    ngx_http_klaviyo_status_each("left_out",
+      "values_left_out", "reason",
+      "Values that were left out of their event"),
+
+    ngx_http_klaviyo_status_each("changed",
+      "values_changed", "reason",
+      "Values that were repaired or cut"),
+
+    ngx_http_klaviyo_status_each("requests",
+      "delivery_requests", "type",
+      "Requests to Klaviyo that carried events"),
+
+    ngx_http_klaviyo_status_each("replies",
+      "delivery_replies", "result",
+      "What became of the requests to Klaviyo that carried events"),
+
+    ngx_http_klaviyo_status_each("webhook",
+      "webhook_calls", "result",
+      "Calls in locations with klaviyo_webhook"),
+
+    { "gateway", "requests",
+      ngx_http_klaviyo_status_counter(GATEWAY_REQUESTS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "gateway_requests", NULL,
+      "Requests by klaviyo_pass" },
+
+    ngx_http_klaviyo_status_each("gateway",
+      "gateway_ended", "result",
+      "How requests by klaviyo_pass ended"),
+
+    { "gateway", "retried",
+      ngx_http_klaviyo_status_counter(GATEWAY_RETRIED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "gateway_retried", NULL,
+      "Tries of requests by klaviyo_pass after the first one" },
+
+    { "gateway", "throttled",
+      ngx_http_klaviyo_status_counter(GATEWAY_THROTTLED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "gateway_throttled", NULL,
+      "Answers of 429 to klaviyo_pass" },
+
+    { "gateway", "refused_connections",
+      ngx_http_klaviyo_status_counter(GATEWAY_REFUSED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "gateway_refused_connections", NULL,
+      "Requests that klaviyo_pass refused beyond its connections" },
+
+    { "enrich", "requested",
+      ngx_http_klaviyo_status_counter(ENRICH_REQUESTED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "enrich_requests", NULL,
+      "Subrequests of klaviyo_enrich" },
+
+    ngx_http_klaviyo_status_each("enrich",
+      "enrich_ended", "result",
+      "How subrequests of klaviyo_enrich ended"),
+
+    { "enrich", "not_asked",
+      ngx_http_klaviyo_status_counter(ENRICH_CLOSE),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "enrich_not_asked", NULL,
+      "Responses without a length, which klaviyo_enrich leaves alone" },
+
+    { "delivery", "events_retried",
+      ngx_http_klaviyo_status_counter(DELIVERY_RETRIED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "delivery_events_retried", NULL,
+      "Events that were sent again" },
+
+    { "delivery", "elections",
+      ngx_http_klaviyo_status_counter(DELIVERY_ELECTIONS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "delivery_elections", NULL,
+      "Times that a worker took delivery over" },
+
+    { "delivery", "breaker_opened",
+      ngx_http_klaviyo_status_counter(BREAKER_OPENED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "delivery_breaker_opened", NULL,
+      "Times that too many refusals stopped delivery for a while" },
+
+    { "delivery", "deliverer",
+      ngx_http_klaviyo_status_own(deliverer),
+      NGX_HTTP_KLAVIYO_STATUS_PROCESS,
+      "delivery_deliverer", NULL,
+      "The process that delivers, 0 if there is none" },
+
+    { "delivery", "paused_for",
+      ngx_http_klaviyo_status_own(paused_for),
+      NGX_HTTP_KLAVIYO_STATUS_SECONDS,
+      "delivery_paused", NULL,
+      "How much longer Klaviyo asked to wait" },
+
+    { "queue", "size",
+      ngx_http_klaviyo_status_ring(size),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "queue_size", NULL,
+      "What the ring can hold" },
+
+    { "queue", "used",
+      ngx_http_klaviyo_status_ring(used),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "queue_used", NULL,
+      "What the ring holds" },
+
+    { "queue", "attached",
+      ngx_http_klaviyo_status_own(attached),
+      NGX_HTTP_KLAVIYO_STATUS_STATE,
+      "queue_attached", NULL,
+      "Whether the ring's file is there and whole" },
+
+    { "spool", "events_written",
+      ngx_http_klaviyo_status_counter(SPOOL_EVENTS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "spool_events_written", NULL,
+      "Events that were written to the spool" },
+
+    { "spool", "segments_abandoned",
+      ngx_http_klaviyo_status_counter(SPOOL_ABANDONED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "spool_segments_abandoned", NULL,
+      "Files of the spool that were left after an error of the disk" },
+
+    { "spool", "errors",
+      ngx_http_klaviyo_status_counter(SPOOL_ERRORS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "spool_errors", NULL,
+      "Errors of the spool's disk" },
+
+    { "spool", "full",
+      ngx_http_klaviyo_status_counter(SPOOL_FULL),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "spool_full", NULL,
+      "Times that the spool was full" },
+
+    { "spool", "bytes_used",
+      ngx_http_klaviyo_status_counter(SPOOL_USED),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "spool_used", NULL,
+      "What the spool takes on disk" },
+
+    { "spool", "events",
+      ngx_http_klaviyo_status_ring(spooled),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "spool_events", NULL,
+      "Events of those queued that only the spool has" },
+
+    { "spool", "size",
+      ngx_http_klaviyo_status_own(spool_size),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "spool_size", NULL,
+      "What the spool may take on disk" },
+
+    { "dead_letters", "written",
+      ngx_http_klaviyo_status_counter(DEAD_LETTERS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "dead_letters_written", NULL,
+      "Lines that were written to the file of dead letters" },
+
+    { "dead_letters", "dropped_by_rotation",
+      ngx_http_klaviyo_status_counter(DEAD_LETTERS_DROPPED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "dead_letters_dropped_by_rotation", NULL,
+      "Dead letters whose file newer ones took the place of" },
+
+    { "dead_letters", "errors",
+      ngx_http_klaviyo_status_counter(DEAD_LETTERS_ERRORS),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "dead_letters_errors", NULL,
+      "Errors of the disk of the dead letters, which the queue waits for" },
+
+    { "hold", "held",
+      ngx_http_klaviyo_status_hold(held),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "hold_held", NULL,
+      "Events that had to wait for their visitor" },
+
+    { "hold", "waiting",
+      ngx_http_klaviyo_status_hold(waiting),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "hold_waiting", NULL,
+      "Events that wait for their visitor" },
+
+    { "hold", "released",
+      ngx_http_klaviyo_status_hold(released),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "hold_released", NULL,
+      "Events whose visitor became known" },
+
+    { "hold", "expired",
+      ngx_http_klaviyo_status_hold(expired),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "hold_expired", NULL,
+      "Events whose visitor stayed unknown" },
+
+    { "hold", "lost",
+      ngx_http_klaviyo_status_hold(lost),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "hold_lost", NULL,
+      "Events that were lost while they waited for their visitor" },
+
+    { "hold", "size",
+      ngx_http_klaviyo_status_hold(size),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "hold_size", NULL,
+      "What the file of those that wait for their visitor can hold" },
+
+    { "hold", "used",
+      ngx_http_klaviyo_status_hold(used),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "hold_used", NULL,
+      "What the file of those that wait for their visitor holds" },
+
+    { "hold", "attached",
+      ngx_http_klaviyo_status_own(hold_attached),
+      NGX_HTTP_KLAVIYO_STATUS_STATE,
+      "hold_attached", NULL,
+      "Whether the file of those that wait is there and whole" },
+
+    { NULL, NULL, 0, NGX_HTTP_KLAVIYO_STATUS_COUNTER, NULL, NULL, NULL }
+};

@@ -1,0 +1,66 @@
+/*
+ * An Accept header, and the same bytes as text that is escaped.
+ *
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ingx_klaviyo_module \
+ *         -o fuzz t/fuzz/accept_fuzz.c \
+ *         ngx_klaviyo_module/status/klaviyo_*.c \
+ *         ngx_klaviyo_module/json/klaviyo_*.c \
+ *         -ljansson && ./fuzz t/fuzz/seeds/accept
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "status/klaviyo_accept.h"
+#include "status/klaviyo_escape.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t            room;
+    unsigned          i;
+    uint8_t          *buf;
+    klaviyo_json_t    out;
+    klaviyo_accept_t  accept;
+
+    memset(&accept, 0, sizeof(klaviyo_accept_t));
+
+    klaviyo_accept_read(&accept, data, size);
+
+    if (klaviyo_accept_best(&accept) >= KLAVIYO_ACCEPT_N) {
+        abort();
+    }
+
+    for (i = 0; i < KLAVIYO_ACCEPT_N; i++) {
+        if (accept.weight[i] > 1000 || (accept.weight[i] && !accept.depth[i]))
+        {
+            abort();
+        }
+    }
+
+    room = klaviyo_escape_size(size);
+    buf = malloc(room + 1);
+
+    klaviyo_json_init(&out, buf, room);
+    klaviyo_escape_html(&out, data, size);
+
+    if (out.overflow || memchr(buf, '<', out.pos - buf)) {
+        abort();
+    }
+
+    klaviyo_json_init(&out, buf, room);
+    klaviyo_escape_label(&out, data, size);
+
+    if (out.overflow || memchr(buf, '\n', out.pos - buf)) {
+        abort();
+    }
+
+    free(buf);
+
+    return 0;
+}
