@@ -99,6 +99,13 @@ sub kills {
     return is killed($t), $times, "$point: $times kills";
 }
 
+# what is never alive for long delivers nothing, and the queue fills
+sub few_queued {
+    my ($t) = @_;
+
+    return wait_for(60, sub { $t->account->{queued} < 1000 });
+}
+
 # requests one after the other -> into the hash of those answered
 sub hits {
     my ($t, $answered, $n) = @_;
@@ -209,7 +216,7 @@ subtest 'spool: spool_created' => sub {
         . ' spool %%SPOOL%% size=4m sync=40ms;')->start;
     my $load = requests($t, clients => 2, pause => 0.002);
 
-    kills($t, 'spool_created');
+    kills($t, 'spool_created', before => sub { few_queued($t) });
 
     arrived($t, 'spool_created', $load->stop, killed => $times);
     $t->stop;
@@ -315,12 +322,12 @@ for my $point (qw(dead_written dead_synced)) {
         $t->sandbox->fault(kind => 'refuse', pointer => 'event',
             match => {properties => {Path => '^/bad$'}});
 
-        # few of them: else it is a flood
+        # a hundred a minute would be a flood
 
-        my $load = requests($t, clients => 2, pause => 0.002,
-            paths => [('/') x 39, '/bad']);
+        my $load = requests($t, clients => 2, pause => 0.01,
+            paths => [('/') x 199, '/bad']);
 
-        kills($t, $point);
+        kills($t, $point, before => sub { few_queued($t) });
         sleep 0.3;
 
         my $answered = $load->stop;
