@@ -340,7 +340,7 @@ for my $point (qw(dead_written dead_synced)) {
             split /\n/, read_file($t->spool . '/dead.jsonl');
 
         is $account->{lost}, 0, 'none is lost';
-        cmp_ok $account->{dead}, '>=', $times, 'some are dead';
+        cmp_ok $account->{dead}, '>', 0, 'some are dead';
         is $account->{dead} + $account->{delivered}, $account->{captured},
             'all others are delivered';
         is keys %letter, $account->{dead}, 'each dead one has its letter';

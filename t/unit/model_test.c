@@ -566,7 +566,13 @@ static void
 one(void)
 {
     if (disk_random(1000) == 0) {
-        outage = (disk_random(2) == 0);
+        outage = (disk_random(3) == 0);
+    }
+
+    /* long enough for the spool to fill, once at least */
+
+    if (full == 0 && step > STEPS / 2) {
+        outage = 1;
     }
 
     if (disk_random(60) == 0 && disk_crash_in == 0) {

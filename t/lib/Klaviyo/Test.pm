@@ -87,7 +87,7 @@ use Klaviyo::Test::Process qw(
 );
 use Klaviyo::Test::Sandbox;
 
-our @EXPORT = qw(config_test wait_for done_testing);
+our @EXPORT = qw(config_test slow wait_for done_testing);
 
 use constant KEY => 'pk_test_0123456789abcdef';
 
