@@ -100,6 +100,7 @@ refused "$_->[0]", $_->[1], account => "$_->[0];"
         ['queue %%QUEUE%% size=x', qr/invalid value "size=x": it must be \d+ to/],
         ['queue %%QUEUE%% full=never', qr/"full" is "drop_newest" or "drop_o/],
         ['queue %%QUEUE%% colour=red', qr/invalid parameter "colour=red"/],
+        ['queue off', qr/"queue" of klaviyo_account cannot be "off"/],
         ['queue ""', qr/"queue" of klaviyo_account must name a path/],
         ['queue size=32m', qr/"queue" of klaviyo_account must name a path fi/],
         ['queue %%KEY_FILE%%', qr/shop.key" is not a queue but some other fil/],

@@ -452,4 +452,14 @@ for my $what (sort keys %bytes) {
     like $output, qr/ in \Q$bytes\E:1/, "$what: says where";
 }
 
+# Klaviyo tells names by case
+
+my ($code, $output) = config_test(
+    server => 'klaviyo_profile Email $arg_email; klaviyo_profile Tier 1;');
+
+is $code, 0, 'a name in another case: accepted';
+like $output, qr/\[warn\].*"Email" will be a custom.*own field is "email"/,
+    'with a warning';
+unlike $output, qr/Tier/, 'not of what is no field of Klaviyo\'s';
+
 done_testing;

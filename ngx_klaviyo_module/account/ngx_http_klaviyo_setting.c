@@ -298,6 +298,10 @@ ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
         return "must name a path first";
     }
 
+    if (value[0].len == 3 && ngx_strncmp(value[0].data, "off", 3) == 0) {
+        return "cannot be \"off\": events have to wait somewhere";
+    }
+
     if (ngx_conf_full_name(cf->cycle, &value[0], 0) != NGX_OK) {
         return NGX_CONF_ERROR;
     }

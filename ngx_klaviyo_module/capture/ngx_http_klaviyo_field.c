@@ -12,6 +12,7 @@ static char *ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word,
     ngx_uint_t *type);
 static char *ngx_http_klaviyo_field_place(ngx_conf_t *cf,
     ngx_http_klaviyo_field_t *field);
+static void ngx_http_klaviyo_field_case(ngx_conf_t *cf, ngx_str_t *name);
 static char *ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
     ngx_http_klaviyo_field_t *field, ngx_uint_t profile);
 
@@ -215,8 +216,12 @@ ngx_http_klaviyo_field_place(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field)
 
     known = ngx_http_klaviyo_field_known(&field->name);
 
-    if (known == NULL
-        || field->type == KLAVIYO_VALUE_STRING
+    if (known == NULL) {
+        ngx_http_klaviyo_field_case(cf, &field->name);
+        return NGX_CONF_OK;
+    }
+
+    if (field->type == KLAVIYO_VALUE_STRING
         || (field->type == KLAVIYO_VALUE_NUMBER && known->number))
     {
         return NGX_CONF_OK;
@@ -229,6 +234,27 @@ ngx_http_klaviyo_field_place(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field)
                        known->number ? " or a number" : "");
 
     return NGX_CONF_ERROR;
+}
+
+
+/* Klaviyo tells names by case: "Email" is a custom property, and no email */
+
+static void
+ngx_http_klaviyo_field_case(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_http_klaviyo_known_t  *known;
+
+    for (known = ngx_http_klaviyo_knowns; known->name.len; known++) {
+
+        if (known->name.len == name->len
+            && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" will be a custom property of the "
+                               "profile: Klaviyo's own field is \"%V\"",
+                               name, &known->name);
+        }
+    }
 }
 
 
