@@ -21,6 +21,7 @@
 #include "klaviyo_spool_private.h"
 
 
+static int klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error);
 static int klaviyo_spool_segment_number(const char *name, uint64_t *number);
 static DIR *klaviyo_spool_list(const klaviyo_spool_t *spool, char *error);
 static int klaviyo_spool_list_next(const klaviyo_spool_t *spool, DIR *list,
@@ -254,7 +255,42 @@ klaviyo_spool_segment_compare(const void *one, const void *two)
 }
 
 
-int
+klaviyo_spool_state_e
+klaviyo_spool_state_read(klaviyo_spool_t *spool, char *error)
+{
+    klaviyo_spool_state_e  state;
+
+    state = (spool->state_fd == -1)
+            ? KLAVIYO_SPOOL_STATE_NEW
+            : klaviyo_spool_state_load(spool->state_fd, &spool->slot);
+
+    if (state == KLAVIYO_SPOOL_STATE_ERROR) {
+        (void) klaviyo_file_error(error, "reading \"%s/%s\" failed (%d: %m)%s",
+                                  spool->dir.path, KLAVIYO_SPOOL_STATE_NAME,
+                                  errno, klaviyo_file_hint(errno));
+    }
+
+    if (state != KLAVIYO_SPOOL_STATE_NEW) {
+        return state;
+    }
+
+    switch (klaviyo_spool_segments_exist(spool, error)) {
+
+    case -1:
+        return KLAVIYO_SPOOL_STATE_ERROR;
+
+    case 0:
+        return KLAVIYO_SPOOL_STATE_NEW;
+
+    default:
+        return KLAVIYO_SPOOL_STATE_CORRUPT;
+    }
+}
+
+
+/* 1: there are files that are named as segments are; 0, or -1 */
+
+static int
 klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error)
 {
     int       rc;

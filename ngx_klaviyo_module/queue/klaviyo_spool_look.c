@@ -144,9 +144,8 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
 
 
 /*
- * NEW: no segments either.  nginx writes the state before it makes the first
- * of them, so that one which is there without it is looked at once more.
- * ERROR: with the text.
+ * nginx writes the state before it makes the first segment: one that is there
+ * without it is looked at once more.
  */
 
 static klaviyo_spool_state_e
@@ -163,31 +162,14 @@ klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
                                                O_RDONLY, error);
         }
 
-        state = (spool->state_fd == -1)
-                ? KLAVIYO_SPOOL_STATE_NEW
-                : klaviyo_spool_state_load(spool->state_fd, &spool->slot);
+        state = klaviyo_spool_state_read(spool, error);
 
-        if (state == KLAVIYO_SPOOL_STATE_ERROR) {
-            (void) klaviyo_file_error(error, "reading \"%s/%s\" failed "
-                                      "(%d: %m)", spool->dir.path,
-                                      KLAVIYO_SPOOL_STATE_NAME, errno);
-        }
-
-        if (state != KLAVIYO_SPOOL_STATE_NEW) {
-            return state;
-        }
-
-        switch (klaviyo_spool_segments_exist(spool, error)) {
-
-        case -1:
-            return KLAVIYO_SPOOL_STATE_ERROR;
-
-        case 0:
-            return KLAVIYO_SPOOL_STATE_NEW;
+        if (state != KLAVIYO_SPOOL_STATE_CORRUPT) {
+            break;
         }
     }
 
-    return KLAVIYO_SPOOL_STATE_CORRUPT;
+    return state;
 }
 
 
@@ -266,8 +248,7 @@ klaviyo_spool_salvage(const char *dir, unsigned aside,
 static klaviyo_spool_rc_e
 klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
 {
-    int                    rc;
-    klaviyo_spool_state_e  state;
+    int  rc;
 
     if (spool->state_fd == -1) {
         (void) klaviyo_file_error(error, "there is no spool in \"%s\"",
@@ -301,38 +282,26 @@ klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
         return KLAVIYO_SPOOL_ERROR;
     }
 
-    state = klaviyo_spool_state_load(spool->state_fd, &spool->slot);
+    switch (klaviyo_spool_state_read(spool, error)) {
 
-    if (state == KLAVIYO_SPOOL_STATE_NEW) {
-
-        switch (klaviyo_spool_segments_exist(spool, error)) {
-
-        case -1:
-            return KLAVIYO_SPOOL_ERROR;
-
-        case 1:
-            state = KLAVIYO_SPOOL_STATE_CORRUPT;
-            break;
-        }
-    }
-
-    if (state == KLAVIYO_SPOOL_STATE_CORRUPT) {
+    case KLAVIYO_SPOOL_STATE_CORRUPT:
         return KLAVIYO_SPOOL_OK;
-    }
 
-    if (state == KLAVIYO_SPOOL_STATE_GOOD
-        || state == KLAVIYO_SPOOL_STATE_NEW)
-    {
+    case KLAVIYO_SPOOL_STATE_GOOD:
+    case KLAVIYO_SPOOL_STATE_NEW:
         (void) klaviyo_file_error(error, "the spool in \"%s\" can be used as "
                                   "it is", spool->dir.path);
         return KLAVIYO_SPOOL_FULL;
+
+    case KLAVIYO_SPOOL_STATE_ERROR:
+        return KLAVIYO_SPOOL_ERROR;
+
+    default:
+        (void) klaviyo_file_error(error, "\"%s/%s\" is not the state of a "
+                                  "spool, or of another version",
+                                  spool->dir.path, KLAVIYO_SPOOL_STATE_NAME);
+        return KLAVIYO_SPOOL_ERROR;
     }
-
-    (void) klaviyo_file_error(error, "\"%s/%s\" is not the state of a spool, "
-                              "or of another version", spool->dir.path,
-                              KLAVIYO_SPOOL_STATE_NAME);
-
-    return KLAVIYO_SPOOL_ERROR;
 }
 
 

@@ -171,20 +171,7 @@ klaviyo_spool_open_state(klaviyo_spool_t *spool, char *error, char *note)
             return rc;
         }
 
-        state = klaviyo_spool_state_load(spool->state_fd, &spool->slot);
-
-        if (state == KLAVIYO_SPOOL_STATE_NEW) {
-
-            switch (klaviyo_spool_segments_exist(spool, error)) {
-
-            case -1:
-                return KLAVIYO_SPOOL_ERROR;
-
-            case 1:
-                state = KLAVIYO_SPOOL_STATE_CORRUPT;
-                break;
-            }
-        }
+        state = klaviyo_spool_state_read(spool, error);
 
         switch (state) {
 
@@ -208,10 +195,6 @@ klaviyo_spool_open_state(klaviyo_spool_t *spool, char *error, char *note)
             return klaviyo_spool_other(spool->dir.path, error);
 
         default:
-            (void) klaviyo_file_error(error, "reading \"%s/%s\" failed "
-                                      "(%d: %m)%s", spool->dir.path,
-                                      KLAVIYO_SPOOL_STATE_NAME, errno,
-                                      klaviyo_file_hint(errno));
             return KLAVIYO_SPOOL_ERROR;
         }
 

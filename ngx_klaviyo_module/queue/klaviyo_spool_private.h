@@ -102,8 +102,13 @@ int klaviyo_spool_segments_open(klaviyo_spool_t *spool, char *error);
 klaviyo_spool_segment_t *klaviyo_spool_segment_push(klaviyo_spool_t *spool,
     uint64_t number);
 
-/* 1: there are files that are named as segments are; 0, or -1 */
-int klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error);
+/*
+ * The state as it is on the disk, in spool->slot if it is GOOD.  NEW: nothing
+ * was ever written, and there are no segments; with segments it is CORRUPT.
+ * ERROR: with the text.
+ */
+klaviyo_spool_state_e klaviyo_spool_state_read(klaviyo_spool_t *spool,
+    char *error);
 
 /*
  * Moves the state and all segments into a new directory whose name begins
