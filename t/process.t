@@ -338,6 +338,7 @@ subtest 'a full queue' => sub {
     for my $full (qw(drop_newest drop_oldest)) {
         my $t = new(name => $full, account => qq{
             queue %%QUEUE%% size=256k full=$full;
+            spool off;
             batch linger=30s;
         })->start;
 
@@ -357,6 +358,7 @@ subtest 'a full queue' => sub {
         is $account->{queued}, 100 - $account->{lost}, "$full: the rest waits";
         $t->set(account => qq{
             queue %%QUEUE%% size=256k full=$full;
+            spool off;
             batch linger=50ms;
         });
         $t->reload(gone => 10);

@@ -313,6 +313,12 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
         slot->seq = ack->to.seq;
     }
 
+    /* no event is left, and a damaged file's other bytes are in nobody's way */
+
+    if (slot->seq == end->seq) {
+        slot->position = end->position;
+    }
+
     return KLAVIYO_RING_OK;
 }
 
