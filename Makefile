@@ -85,7 +85,7 @@ TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness \
 # In valgrind a start takes seconds, too long for what kills every 50 ms, and
 # processes do not have nginx's titles.
 
-TESTS_QUICK   = $(patsubst %,t/%.t,chaos crash upgrade)
+TESTS_QUICK   = $(patsubst %,t/%.t,chaos crash rate upgrade)
 
 # $(call prove,environment,tests): T=t/x.t is taken as it is.  What fails beside
 # others runs once more by itself: a machine that is too busy is no fault.
