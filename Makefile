@@ -82,11 +82,6 @@ TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,rate transport_traps))
 TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness \
                 instructions rooms sandbox)
 
-# In valgrind a start takes seconds, too long for what kills every 50 ms, and
-# processes do not have nginx's titles.
-
-TESTS_QUICK   = $(patsubst %,t/%.t,chaos crash rate upgrade)
-
 # $(call prove,environment,tests): T=t/x.t is taken as it is.  What fails beside
 # others runs once more by itself: a machine that is too busy is no fault.
 
@@ -291,9 +286,8 @@ test-asan: deps
 
 test-valgrind: deps
 	@$(MAKE) --no-print-directory OBJS=objs/valgrind \
-	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit
-	@$(call prove,$(ENV_VALGRIND),\
-	    $(filter-out $(TESTS_PLAIN) $(TESTS_QUICK),$(TESTS)))
+	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash
+	@$(call prove,$(ENV_VALGRIND),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
 # Tests with a long form ask for KLAVIYO_SOAK.
 

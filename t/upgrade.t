@@ -10,19 +10,11 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Chaos;
-use Klaviyo::Test::Process qw(running children);
+use Klaviyo::Test::Process qw(running);
 use Time::HiRes qw(sleep time);
 
 $ENV{KLAVIYO_SOAK} && alarm(300 + 3 * $ENV{KLAVIYO_SOAK});
 
-
-sub workers_of {
-    my ($master) = @_;
-
-    my %children = children($master);
-
-    return grep { $children{$_} =~ /worker process/ } keys %children;
-}
 
 # a second master beside this one, with workers that serve
 sub upgrade {
@@ -32,7 +24,7 @@ sub upgrade {
 
     my $pid = other_pid($t, $t->master, @known) or return;
 
-    return wait_for(10, sub { workers_of($pid) >= 2 }) ? $pid : undef;
+    return wait_for(10, sub { workers_of($t, $pid) >= 2 }) ? $pid : undef;
 }
 
 # Kills the deliverer, whoever's worker it is, so many times, in the middle of
@@ -60,9 +52,9 @@ sub kill_deliverers {
 }
 
 sub no_worker_of {
-    my ($master) = @_;
+    my ($t, $master) = @_;
 
-    return wait_for(10, sub { !workers_of($master) });
+    return wait_for(10, sub { !workers_of($t, $master) });
 }
 
 sub gone {
@@ -93,7 +85,7 @@ subtest 'there, back, and there for good' => sub {
 
         $killed += kill_deliverers($t, 4);
         $t->signal('WINCH', $old);
-        ok no_worker_of($old), 'the old one is without workers';
+        ok no_worker_of($t, $old), 'the old one is without workers';
         $killed += kill_deliverers($t, 2);
 
         # and back
@@ -130,7 +122,7 @@ subtest 'the new master is killed' => sub {
 
     ok $new, 'a second master';
 
-    my @orphans = workers_of($new);
+    my @orphans = workers_of($t, $new);
 
     kill_hard($new);
     sleep 0.3;
@@ -159,7 +151,7 @@ subtest 'the old master is killed' => sub {
 
     ok $new, 'a second master';
 
-    my @orphans = workers_of($old);
+    my @orphans = workers_of($t, $old);
 
     kill_hard($old);
     $t->nginx->adopt($new);
