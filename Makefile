@@ -230,8 +230,8 @@ $(OBJS)/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN)
 	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LDFLAGS_$*) $(LIBS_UNIT)
 
 
-# The module and the plain C with points at which a test can end them, which a
-# hundred times each must not wait for Klaviyo's minute.
+# The module and the plain C with points at which a test ends them.  A hundred
+# times each: that must not wait for Klaviyo's minute.
 
 CFLAGS_CRASH  = -DKLAVIYO_CRASH_POINTS -DKLAVIYO_LIMITER_TIMES=1000
 

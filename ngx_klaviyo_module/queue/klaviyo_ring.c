@@ -371,7 +371,7 @@ klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
     klaviyo_ring_slot_get(ring, &slot);
 
     if (slot.done != slot.seq
-        || !klaviyo_ring_slot_whole(&slot, slot.generation & 1))
+        || !klaviyo_ring_slot_stands(ring, &slot))
     {
         return 0;
     }

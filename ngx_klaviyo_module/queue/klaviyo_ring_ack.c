@@ -150,7 +150,7 @@ klaviyo_ring_slot_open(klaviyo_ring_t *ring, uint64_t epoch,
 
     /* a file that was truncated within this page has zeros here: no SIGBUS */
 
-    if (!klaviyo_ring_slot_whole(slot, slot->generation & 1)) {
+    if (!klaviyo_ring_slot_stands(ring, slot)) {
         __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
         return klaviyo_ring_slot_close(ring, slot, KLAVIYO_RING_DETACHED);
     }

@@ -262,6 +262,7 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
 {
     char                  to[PATH_MAX];
     klaviyo_ring_rc_e     rc;
+    klaviyo_ring_slot_t   slot;
     klaviyo_ring_state_e  state;
 
     rc = klaviyo_ring_open_existing(ring, error);
@@ -317,11 +318,22 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
     if (state == KLAVIYO_RING_GOOD) {
         rc = klaviyo_ring_map(ring, PROT_READ|PROT_WRITE, error);
 
-        if (rc != KLAVIYO_RING_OK || !ring->alone) {
+        if (rc != KLAVIYO_RING_OK) {
             return rc;
         }
 
-        rc = klaviyo_ring_recover(ring, note);
+        if (ring->alone) {
+            rc = klaviyo_ring_recover(ring, note);
+
+        } else {
+
+            /* who has it will detach from a slot that is not whole */
+
+            klaviyo_ring_slot_get(ring, &slot);
+
+            rc = klaviyo_ring_slot_whole(&slot, slot.generation & 1)
+                 ? KLAVIYO_RING_OK : KLAVIYO_RING_ERROR;
+        }
 
         if (rc == KLAVIYO_RING_OK) {
             return rc;

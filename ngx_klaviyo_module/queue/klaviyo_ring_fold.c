@@ -45,7 +45,12 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
 
     klaviyo_ring_slot_get(ring, &slot);
 
-    if (memcmp(slot.folded, old->fixed.uuid, KLAVIYO_RING_UUID_LEN) != 0) {
+    if (!klaviyo_ring_slot_stands(ring, &slot)) {
+        __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
+
+    } else if (memcmp(slot.folded, old->fixed.uuid, KLAVIYO_RING_UUID_LEN)
+               != 0)
+    {
         for (i = 0; i < KLAVIYO_RING_MOVED; i++) {
             slot.outcome[i] += from.outcome[i];
             slot.base -= from.outcome[i];

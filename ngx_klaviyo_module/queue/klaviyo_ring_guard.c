@@ -191,11 +191,16 @@ klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
         && (uint64_t) st.st_size >= ring->map_size)
     {
         what = "written over";
-        whole = (memcmp(ring->map, &ring->fixed,
-                        sizeof(klaviyo_ring_fixed_t)) == 0);
+
+        /* what is detached is not read: a page of a hole would be a block */
+
+        whole = !klaviyo_ring_detached(ring)
+                && memcmp(ring->map, &ring->fixed,
+                          sizeof(klaviyo_ring_fixed_t)) == 0
+                && !klaviyo_ring_detached(ring);
     }
 
-    if (whole && !klaviyo_ring_detached(ring)) {
+    if (whole) {
 
         /* the mapping outlives the name */
 

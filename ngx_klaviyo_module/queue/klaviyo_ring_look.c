@@ -53,7 +53,7 @@ klaviyo_ring_damaged(klaviyo_ring_t *ring, char *error)
 unsigned
 klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
 {
-    int                   i, n;
+    int                   i, n, stands;
     char                  text[KLAVIYO_RING_ERROR_MAX];
     uint64_t              sum, bytes;
     unsigned              faults;
@@ -62,6 +62,7 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
     klaviyo_ring_tail_t  *tail;
 
     faults = 0;
+    stands = 0;
 
     /* slot and end of one moment */
 
@@ -71,7 +72,10 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
 
         tail = ring->shared->tail;
 
-        if (klaviyo_ring_get(&ring->shared->ack_generation) == slot.generation
+        stands = (klaviyo_ring_get(&ring->shared->ack_generation)
+                  == slot.generation);
+
+        if (stands
             && (klaviyo_ring_get(&tail[0].end) == end.position
                 || klaviyo_ring_get(&tail[1].end) == end.position))
         {
@@ -79,9 +83,7 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
         }
     }
 
-    if (!klaviyo_ring_slot_whole(&slot, slot.generation & 1)
-        || klaviyo_ring_get(&ring->shared->ack_generation) != slot.generation)
-    {
+    if (!stands || !klaviyo_ring_slot_whole(&slot, slot.generation & 1)) {
         (void) klaviyo_ring_error(text, "acknowledgement slot %u: checksum "
                                   "or generation does not fit, the other one "
                                   "will be used at the next start",

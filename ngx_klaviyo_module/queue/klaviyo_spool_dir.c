@@ -337,6 +337,9 @@ klaviyo_spool_aside(klaviyo_spool_t *spool, const char *kind, char *to,
                 O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
 
     if (fd == -1) {
+        rc = errno;
+        (void) unlinkat(spool->dir.fd, to, AT_REMOVEDIR);
+        errno = rc;
         rc = -1;
         goto failed;
     }

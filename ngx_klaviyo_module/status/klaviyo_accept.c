@@ -242,7 +242,7 @@ static void
 klaviyo_accept_count(klaviyo_accept_t *accept, const uint8_t *p, size_t len,
     int weight)
 {
-    size_t                        i, main;
+    size_t                        i, prefix;
     uint8_t                       depth;
     const klaviyo_accept_type_t  *type;
 
@@ -250,7 +250,7 @@ klaviyo_accept_count(klaviyo_accept_t *accept, const uint8_t *p, size_t len,
                     / sizeof(klaviyo_accept_types[0]); i++)
     {
         type = &klaviyo_accept_types[i];
-        main = strchr(type->type, '/') - type->type + 1;
+        prefix = strchr(type->type, '/') - type->type + 1;
 
         if (len == strlen(type->type)
             && strncasecmp((const char *) p, type->type, len) == 0)
@@ -260,8 +260,8 @@ klaviyo_accept_count(klaviyo_accept_t *accept, const uint8_t *p, size_t len,
         } else if (type->asked) {
             continue;
 
-        } else if (len == main + 1 && p[main] == '*'
-                   && strncasecmp((const char *) p, type->type, main) == 0)
+        } else if (len == prefix + 1 && p[prefix] == '*'
+                   && strncasecmp((const char *) p, type->type, prefix) == 0)
         {
             depth = KLAVIYO_ACCEPT_MAIN;
 

@@ -501,6 +501,76 @@ test_written_over(void)
 }
 
 
+/* what is detached is not read: a page of a hole would be a block again */
+
+static void
+test_hole(void)
+{
+    struct stat      st;
+    klaviyo_ring_t  *ring;
+
+    ring_folder();
+    ring = ring_open(RING_SIZE, 0);
+
+    if (truncate(ring_path, 0) == -1) {
+        exit(2);
+    }
+
+    is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_DETACHED,
+           "emptied: detached");
+
+    if (truncate(ring_path, KLAVIYO_RING_RECORDS + RING_SIZE) == -1) {
+        exit(2);
+    }
+
+    is_int(klaviyo_ring_verify(ring, ring_error), KLAVIYO_RING_DETACHED,
+           "as long as before: still detached");
+    is_int(stat(ring_path, &st), 0, "it is there");
+    is_int(st.st_blocks, 0, "and has no block");
+    klaviyo_ring_detach(ring);
+    ring_cleanup();
+}
+
+
+/* who attaches beside those who have it, as a reload does, gets a good one */
+
+static void
+test_damaged_slot(void)
+{
+    uint8_t          limiter[8];
+    klaviyo_ring_t  *ring, *next;
+    klaviyo_lease_t  lease;
+
+    memset(limiter, 1, sizeof(limiter));
+
+    ring_folder();
+    ring = ring_open(RING_SIZE, 0);
+    ring_append(ring, 1, 1, 100);
+
+    ring->slot[ring->shared->ack_generation & 1]->limiter[100] ^= 1;
+
+    (void) klaviyo_lease_open(&lease, ring);
+    (void) klaviyo_lease_renew(&lease);
+    is_int(klaviyo_ring_save(ring, lease.epoch, 0, limiter, sizeof(limiter)),
+           KLAVIYO_RING_DETACHED, "a damaged slot: detached");
+    klaviyo_lease_close(&lease);
+
+    next = ring_open(RING_SIZE, 0);
+    ok(strstr(ring_note, "moved to") != NULL, "a reload says: %s", ring_note);
+    is_int(ring_append(next, 1, 2, 100), KLAVIYO_RING_OK, "and appends");
+    (void) klaviyo_lease_open(&lease, next);
+    is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "delivers");
+    is_int(klaviyo_ring_save(next, lease.epoch, 0, limiter, sizeof(limiter)),
+           KLAVIYO_RING_OK, "and saves");
+    is_int(ring_append(next, 1, 3, 100), KLAVIYO_RING_OK, "and goes on");
+    klaviyo_lease_close(&lease);
+
+    klaviyo_ring_detach(next);
+    klaviyo_ring_detach(ring);
+    ring_cleanup();
+}
+
+
 int
 main(void)
 {
@@ -525,6 +595,8 @@ main(void)
     test_foreign(0);
     test_foreign(1);
     test_written_over();
+    test_hole();
+    test_damaged_slot();
 
     test_truncate(0, "to nothing");
     test_truncate(KLAVIYO_RING_RECORDS + RING_SIZE / 2, "to a half");
