@@ -133,8 +133,9 @@ subtest 'a file that is in use' => sub {
     my %before = map { $_ => $t->account($_)->{lost} } @names;
 
     for my $name (@names) {
-        ok $t->log =~ /\[crit\].*klaviyo account "$name": "/,
-            "$name: the log tells";
+        ok wait_for(5, sub {
+            $t->log =~ /\[crit\].*klaviyo account "$name": "/;
+        }), "$name: the log tells";
         is $t->get("/$name?id=one&email=one\@shop.test")->status, 200,
             "$name: requests are answered";
         my $lost = $before{$name} + ($cut{$name} // 0);
@@ -249,7 +250,7 @@ subtest 'a start with another size' => sub {
 
     $t->start;
     $t->get("/?id=a$_&email=a$_\@shop.test") for 1 .. 6;
-    is $t->account->{queued}, 6, 'events wait';
+    ok wait_for(5, sub { $t->account->{queued} == 6 }), 'events wait';
     $t->set(account => "queue %%QUEUE%% size=2m; batch linger=50ms;\n");
     $t->halt('QUIT');
     $t->start;
