@@ -899,12 +899,71 @@ test_large(void)
 }
 
 
+/* by this process so far */
+
+static uint64_t
+bytes_read(void)
+{
+    FILE      *file;
+    uint64_t   n;
+
+    n = 0;
+    file = fopen("/proc/self/io", "r");
+
+    if (file == NULL || fscanf(file, "rchar: %" SCNu64, &n) != 1) {
+        perror("/proc/self/io");
+        exit(2);
+    }
+
+    fclose(file);
+
+    return n;
+}
+
+
+/* a start takes as long for a full spool as for one with a little in it */
+
+static void
+test_start(void)
+{
+    uint64_t          n, before, after, segments;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 64 * MB);
+
+    for (n = 0; state(spool)->used < 32 * MB; n += 50) {
+        if (spool_write(spool, n, n + 50, 8000) != KLAVIYO_SPOOL_OK) {
+            break;
+        }
+    }
+
+    segments = state(spool)->segments;
+    klaviyo_spool_close(spool);
+
+    before = bytes_read();
+    spool = spool_open(dir, 64 * MB);
+    after = bytes_read();
+
+    ok(segments >= 8, "%" PRIu64 " segments of %" PRIu64 " events", segments,
+       n);
+    is_int(state(spool)->segments, segments, "all are there");
+    is_int(spool_st.tail, n, "to the end");
+    ok(after - before < segments * 1024 + 16384, "opened by reading %" PRIu64
+       " bytes", after - before);
+
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+}
+
+
 int
 main(void)
 {
     test_chunk();
     test_plain();
     test_full();
+    test_start();
     test_adopt();
     test_behind_tail();
     test_gaps();
