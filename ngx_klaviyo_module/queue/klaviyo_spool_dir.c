@@ -326,20 +326,15 @@ klaviyo_spool_aside(klaviyo_spool_t *spool, const char *kind, char *to,
         return -1;
     }
 
-    fd = -1;
-    rc = klaviyo_dir_make(&spool->dir, kind, to, error);
-
-    if (rc == -1) {
-        goto done;
+    if (klaviyo_dir_make(&spool->dir, kind, to, error) == -1) {
+        (void) closedir(list);
+        return -1;
     }
 
     fd = openat(spool->dir.fd, to,
                 O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
 
     if (fd == -1) {
-        rc = errno;
-        (void) unlinkat(spool->dir.fd, to, AT_REMOVEDIR);
-        errno = rc;
         rc = -1;
         goto failed;
     }
@@ -388,12 +383,12 @@ done:
 
     if (fd != -1) {
         (void) close(fd);
+    }
 
-        /* only if nothing came so far: it may be tried again and again */
+    /* only if nothing came so far: it may be tried again and again */
 
-        if (rc == -1) {
-            (void) unlinkat(spool->dir.fd, to, AT_REMOVEDIR);
-        }
+    if (rc == -1) {
+        (void) unlinkat(spool->dir.fd, to, AT_REMOVEDIR);
     }
 
     return rc;

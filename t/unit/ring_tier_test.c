@@ -204,6 +204,23 @@ test_release(void)
 }
 
 
+/* a ring of a hundred events, sixty of which the spool alone has */
+
+static klaviyo_ring_t *
+released(klaviyo_cursor_t *to, klaviyo_ring_span_t *span)
+{
+    klaviyo_ring_t  *ring;
+
+    ring = ring_open(RING_SIZE, 1);
+    ring_fill(ring, 0, 100, 300);
+    *to = ring_cursor(ring, 60);
+    klaviyo_ring_release(ring, 0, to);
+    klaviyo_ring_span(ring, span);
+
+    return ring;
+}
+
+
 static void
 test_lose(void)
 {
@@ -212,11 +229,7 @@ test_lose(void)
     klaviyo_cursor_t     to;
     klaviyo_ring_span_t  span;
 
-    ring = ring_open(RING_SIZE, 1);
-    ring_fill(ring, 0, 100, 300);
-    to = ring_cursor(ring, 60);
-    klaviyo_ring_release(ring, 0, &to);
-    klaviyo_ring_span(ring, &span);
+    ring = released(&to, &span);
 
     is_int(klaviyo_ring_lose(ring, 0, to.seq + 1,
                              KLAVIYO_OUTCOME_LOST_SPOOL_FULL),
@@ -286,11 +299,7 @@ test_lose_in_turn(void)
     klaviyo_cursor_t     to;
     klaviyo_ring_span_t  span;
 
-    ring = ring_open(RING_SIZE, 1);
-    ring_fill(ring, 0, 100, 300);
-    to = ring_cursor(ring, 60);
-    klaviyo_ring_release(ring, 0, &to);
-    klaviyo_ring_span(ring, &span);
+    ring = released(&to, &span);
 
     klaviyo_ring_lose(ring, 0, span.done + 10, KLAVIYO_OUTCOME_LOST_SPOOL);
     klaviyo_ring_lose(ring, 0, span.done + 20,
@@ -327,11 +336,7 @@ test_drop_oldest(void)
     klaviyo_figures_t    f;
     klaviyo_ring_span_t  span;
 
-    ring = ring_open(RING_SIZE, 1);
-    ring_fill(ring, 0, 100, 300);
-    to = ring_cursor(ring, 60);
-    klaviyo_ring_release(ring, 0, &to);
-    klaviyo_ring_span(ring, &span);
+    ring = released(&to, &span);
     done = span.done;
 
     for (n = 0; n < 2000; n++) {
