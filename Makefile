@@ -281,8 +281,8 @@ test-asan: deps
 	    CFLAGS='$(CFLAGS_ASAN)' all unit crash
 	@$(call prove,$(ENV_ASAN),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
-# The same in valgrind's memcheck: takes half an hour.  There the 5 ms that an
-# append waits for the lock of the queue are short.
+# The same in valgrind's memcheck: takes a quarter of an hour.  There the 5 ms
+# that an append waits for the lock of the queue are short.
 
 test-valgrind: deps
 	@$(MAKE) --no-print-directory OBJS=objs/valgrind \
