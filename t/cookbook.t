@@ -1030,13 +1030,9 @@ is scalar(() = $text =~ /^\s*[`~]{3,}\s*nginx/mgi), scalar keys %run,
     'however it is fenced';
 
 my %anchor = map { lc($_) =~ s/[^\w -]//gr =~ tr/ /-/r => 1 } keys %recipe;
-my %other  = map { lc($_) =~ s/[^\w -]//gr =~ tr/ /-/r => 1 }
-    text("$root/README.md") =~ /^#+ (.*)$/mg;
-
 like text("$root/README.md"), qr{\]\(docs/cookbook\.md\)},
     'the README leads here';
 ok $anchor{$_}, "#$_" for $text =~ /\]\(#([^)]+)\)/g;
-ok $other{$_}, "README.md#$_" for $text =~ /\]\(\.\.\/README\.md#([^)]+)\)/g;
 
 is_deeply [grep { length > 80 } split /\n/, $text], [], '80 columns';
 

@@ -1,7 +1,7 @@
 package Bench::Table;
 
 # The figures as tables in markdown: all of them, the short form for the
-# README, and the lines of the history.
+# docs/performance.md, and the lines of the history.
 
 use v5.32;
 use warnings;
@@ -51,7 +51,7 @@ sub all {
 }
 
 
-# for the README
+# for docs/performance.md
 sub short {
     my ($found, $machine) = @_;
 
