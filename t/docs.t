@@ -65,7 +65,7 @@ cmp_ok scalar(() = text("$root/README.md") =~ /\n/g), '<=', 250,
     my $reference = anchors("$root/docs/directives.md");
     my $readme    = text("$root/README.md");
 
-    my @names = map { text($_) =~ /^    \{ ngx_string\("(klaviyo_\w+)"\),/mg }
+    my @names = map { text($_) =~ /^    \{ ngx_string\("(klaviyo_\w+)"\),\n\s+NGX_HTTP/mg }
         glob("$root/ngx_klaviyo_module/*.c"),
         glob("$root/ngx_klaviyo_module/*/*.c");
 
