@@ -14,7 +14,6 @@
 
 #include "account/ngx_http_klaviyo_account.h"
 #include "capture/ngx_http_klaviyo_capture.h"
-#include "capture/ngx_http_klaviyo_forms.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
@@ -58,10 +57,15 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
-    /* NGX_CONF_BLOCK comes and goes, see ngx_http_klaviyo_forms.h */
-
     { ngx_string("klaviyo_track"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_HTTP_LIF_CONF|NGX_CONF_1MORE,
+      ngx_http_klaviyo_track,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_event"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_HTTP_LIF_CONF|NGX_CONF_BLOCK|NGX_CONF_1MORE,
       ngx_http_klaviyo_track,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -231,14 +235,6 @@ ngx_module_t  ngx_http_klaviyo_module = {
 static ngx_int_t
 ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf)
 {
-    ngx_command_t  *cmd;
-
-    for (cmd = ngx_http_klaviyo_commands; cmd->name.len; cmd++) {
-        if (cmd->set == ngx_http_klaviyo_track) {
-            ngx_http_klaviyo_forms_scan(cf, cmd);
-        }
-    }
-
     if (ngx_http_klaviyo_webhook_variables(cf) != NGX_OK) {
         return NGX_ERROR;
     }

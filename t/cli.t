@@ -21,7 +21,7 @@ my $http = q{
 
 my $server = q{
     location / {
-        klaviyo_track "Placed Order" {
+        klaviyo_event "Placed Order" {
             unique_id "order $arg_n";
             value $arg_value EUR;
         }

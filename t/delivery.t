@@ -20,14 +20,14 @@ my $server = q{
     }
 
     location /product {
-        klaviyo_track "Viewed Product" {
+        klaviyo_event "Viewed Product" {
             property ProductID $arg_n;
         }
         return 200 "product\n";
     }
 
     location /order {
-        klaviyo_track "Placed Order" {
+        klaviyo_event "Placed Order" {
             value $arg_value EUR;
             unique_id $arg_order;
         }

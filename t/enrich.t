@@ -383,7 +383,7 @@ my $targets = <<'END';
 
         location = /one {
             set $sku "a b";
-            klaviyo_track "One" { property Own mine; }
+            klaviyo_event "One" { property Own mine; }
             klaviyo_enrich /e/json?sku=$sku&who=$cookie_who;
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
@@ -415,7 +415,7 @@ my $targets = <<'END';
 
         location = /set {
             set $set ours;
-            klaviyo_track "One" { property Set $set; property Where $where; }
+            klaviyo_event "One" { property Set $set; property Where $where; }
             klaviyo_enrich /variables;
             return 200 "set\n";
         }
@@ -531,7 +531,7 @@ my $targets = <<'END';
         location /merge {
             klaviyo_response_header X-Klaviyo-Event;
             klaviyo_profile  city Paris;
-            klaviyo_track "Block" {
+            klaviyo_event "Block" {
                 profile   email $cookie_email;
                 profile   title $cookie_title;
                 property  Own $cookie_own;

@@ -38,7 +38,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_property  List         $http_x_list  list;
             klaviyo_property  Json         $http_x_json  json;
             klaviyo_property  Number       $http_x_number  number;
-            klaviyo_track     "Hostile" {
+            klaviyo_event     "Hostile" {
                 unique_id  $http_x_id;
                 value      $http_x_value $http_x_currency;
             }
@@ -47,7 +47,7 @@ my $t = Klaviyo::Test->new(
 
         location /body {
             klaviyo_profile   external_id  body;
-            klaviyo_track     "Body" {
+            klaviyo_event     "Body" {
                 property  Body  $request_body  json;
                 property  Raw   $request_body;
             }

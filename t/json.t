@@ -77,13 +77,13 @@ my $t = Klaviyo::Test->new(
         }
 
         location /late {
-            klaviyo_track "Late" { property Said $named; }
+            klaviyo_event "Late" { property Said $named; }
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 
         location /early {
             set $early "<$named>";
-            klaviyo_track "Early" {
+            klaviyo_event "Early" {
                 property Early $early;
                 property Late $named;
             }
@@ -92,7 +92,7 @@ my $t = Klaviyo::Test->new(
 
         location /order {
             klaviyo_profile email $email;
-            klaviyo_track "Placed Order" {
+            klaviyo_event "Placed Order" {
                 property Items $items json;
                 value $total EUR;
             }
@@ -100,7 +100,7 @@ my $t = Klaviyo::Test->new(
         }
 
         location /contact {
-            klaviyo_track "Contact" {
+            klaviyo_event "Contact" {
                 property Name $name;
                 property First $first;
             }
@@ -109,14 +109,14 @@ my $t = Klaviyo::Test->new(
 
         location /mirrored {
             mirror /mirror;
-            klaviyo_track "Main" { property Total $total; }
+            klaviyo_event "Main" { property Total $total; }
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 
         location /mirror {
             internal;
             log_subrequest on;
-            klaviyo_track "Mirror" { property Total $total; }
+            klaviyo_event "Mirror" { property Total $total; }
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 END

@@ -53,7 +53,7 @@ sub start {
         } } @names),
         server  => join("\n", map { qq{
             location = /$_ {
-                klaviyo_track "Viewed Page" account=$_ {
+                klaviyo_event "Viewed Page" account=$_ {
                     unique_id \$arg_id;
                 }
                 return 200 "page\n";
@@ -319,7 +319,7 @@ sub slowest {
 my $server = q{
     location = /plain { return 200 "plain\n"; }
     location / {
-        klaviyo_track "Viewed Page" {
+        klaviyo_event "Viewed Page" {
             unique_id $arg_id;
         }
         return 200 "page\n";

@@ -46,7 +46,7 @@ my $t = Klaviyo::Test->new(
         }
 
         location /block {
-            klaviyo_track "Block" {
+            klaviyo_event "Block" {
                 profile   city     block;
                 profile   Tier     "";
                 property  b        block;
@@ -77,7 +77,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_property b location;
 
             if ($arg_if) {
-                klaviyo_track "If" { property f if; }
+                klaviyo_event "If" { property f if; }
                 return 200 "";
             }
 
@@ -169,7 +169,7 @@ $t->start;
 $seen = 0;
 is_deeply events('/')->{X}{properties}, {a => 1}, 'before a reload';
 
-$t->set(server => 'klaviyo_property a 2; klaviyo_track "X" { property b 3; } '
+$t->set(server => 'klaviyo_property a 2; klaviyo_event "X" { property b 3; } '
     . 'location / { return 200 ""; }');
 $t->reload(gone => 5);
 is_deeply events('/')->{X}{properties}, {a => 2, b => 3}, 'after it';

@@ -823,7 +823,7 @@ subtest 'accounts' => sub {
 subtest 'tracked, dry, limited' => sub {
     my $t = new(server => q{
         location /klaviyo/ {
-            klaviyo_track "Asked" status=2xx {
+            klaviyo_event "Asked" status=2xx {
                 property Status $status number;
             }
 

@@ -69,7 +69,7 @@ sub accounts {
 sub locations {
     return join "\n", map { qq{
         location = /$_ {
-            klaviyo_track "Viewed Page" account=$_ {
+            klaviyo_event "Viewed Page" account=$_ {
                 unique_id \$arg_id;
             }
             return 200 "page\n";

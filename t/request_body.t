@@ -43,7 +43,7 @@ my $t = Klaviyo::Test->new(
     server => <<'END');
         klaviyo_request_body on;
 
-        klaviyo_track "Posted" {
+        klaviyo_event "Posted" {
             profile email $email;
             property Items $items json;
             property Name $name;
@@ -354,7 +354,7 @@ $t->stop;
 
 $t = Klaviyo::Test->new(server => q{
     klaviyo_profile external_id x;
-    klaviyo_track "Posted" { property Body $request_body; }
+    klaviyo_event "Posted" { property Body $request_body; }
     location / { return 200 "none\n"; }
 });
 

@@ -168,7 +168,7 @@ start(
         location = /mirror {
             internal;
             log_subrequest on;
-            klaviyo_track "Sub" status=2xx {
+            klaviyo_event "Sub" status=2xx {
                 property Sub "mirror $sku $uri";
             }
             proxy_pass http://app;
@@ -255,7 +255,7 @@ start(
         # auth_request
 
         location = /authorized {
-            klaviyo_track "Main" {
+            klaviyo_event "Main" {
                 profile email $who;
             }
             auth_request /check;
@@ -272,7 +272,7 @@ start(
         location = /check {
             internal;
             log_subrequest on;
-            klaviyo_track "Sub" {
+            klaviyo_event "Sub" {
                 profile email $upstream_http_x_customer;
                 property Sub "auth $uri";
             }
@@ -320,7 +320,7 @@ start(
         location = /ssi/part {
             internal;
             log_subrequest on;
-            klaviyo_track "Sub" {
+            klaviyo_event "Sub" {
                 property Sub "ssi $arg_n $sku";
             }
             proxy_pass http://app;
@@ -338,7 +338,7 @@ start(
 
         location = /cached {
             log_subrequest on;
-            klaviyo_track "Main" {
+            klaviyo_event "Main" {
                 property Cache $upstream_cache_status;
             }
             proxy_cache c;
@@ -515,7 +515,7 @@ my %part = (
         location = /event {
             internal;
             log_subrequest on;
-            klaviyo_track "$arg_metric" {
+            klaviyo_event "$arg_metric" {
                 property Sub "$arg_n $js";
             }
             return 204;
@@ -565,7 +565,7 @@ END
         location = /event {
             internal;
             log_subrequest on;
-            klaviyo_track "$arg_metric" {
+            klaviyo_event "$arg_metric" {
                 property Sub "$arg_n $js";
             }
             return 204;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# klaviyo_track: where it may stand, its two forms, its parameters, what is
-# inherited, which account it goes to, and what is refused with which words.
+# klaviyo_track and klaviyo_event: where they may stand, their parameters, what
+# is inherited, which account it goes to, and what is refused with which words.
 
 use lib 't/lib';
 use Klaviyo::Test;
@@ -41,8 +41,8 @@ my $t = Klaviyo::Test->new(
         }
 
         location /two {
-            klaviyo_track 'one'; klaviyo_track 'two' { property n 2 number; }
-            klaviyo_track "three"
+            klaviyo_track 'one'; klaviyo_event 'two' { property n 2 number; }
+            klaviyo_event "three"
             {
                 # a comment with a } and a "quote
                 property n "}3;{";
@@ -51,7 +51,7 @@ my $t = Klaviyo::Test->new(
         }
 
         location /empty {
-            klaviyo_track "empty block" { }
+            klaviyo_event "empty block" { }
             return 200 "";
         }
 
@@ -74,7 +74,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_track "default";
             klaviyo_track "codes" status=404,302;
             klaviyo_track "classes" status=5xx,4xx;
-            klaviyo_track "both" if=$arg_go status=200,4xx { property a b; }
+            klaviyo_event "both" if=$arg_go status=200,4xx { property a b; }
 
             location /status/200 { return 200 ""; }
             location /status/302 { return 302 /; }
@@ -84,10 +84,8 @@ my $t = Klaviyo::Test->new(
         }
 END
 
-# the block has its `{` first in a file, and the plain form its `;`
-
 $t->file('included1.inc',
-    qq(klaviyo_track "included block" {\n include %%DIR%%/p.inc;\n}\n)
+    qq(klaviyo_event "included block" {\n include %%DIR%%/p.inc;\n}\n)
         =~ s/%%DIR%%/$t->dir/er);
 $t->file('included2.inc', qq(klaviyo_track "included";\n));
 $t->file('p.inc', qq(property from file;\n));
@@ -154,16 +152,17 @@ is_deeply metrics('/metric?what=' . 'x' x 120), ['Viewed ' . 'x' x 120],
 $t->stop;
 
 
-# an if in a location: both forms
+# an if in a location: both directives
 
 $t = Klaviyo::Test->new(
-    http   => 'klaviyo_profile external_id x;',
+    http   => 'klaviyo_profile external_id x; '
+        . 'map $arg_plain $klaviyo_word { klaviyo_track 1; klaviyo_event 2; }',
     server => q{
         location / {
             set $answer "none";
 
             if ($arg_block) {
-                klaviyo_track "block" { property block yes; }
+                klaviyo_event "block" { property block yes; }
                 return 200 "block\n";
             }
 
@@ -263,13 +262,20 @@ refused 'no metric', qr/invalid number of arguments in "klaviyo_track"/,
 refused 'off beside others', qr/"off" must be the only one/,
     'klaviyo_track X; klaviyo_track off;';
 refused 'others beside off', qr/must not stand beside "klaviyo_track off"/,
-    'klaviyo_track off; klaviyo_track X { }';
+    'klaviyo_track off; klaviyo_event X { }';
 refused 'off twice', qr/is duplicate/, 'klaviyo_track off; klaviyo_track off;';
 refused 'off with a block', qr/"off" takes no block/,
-    'klaviyo_track off { }';
+    'klaviyo_event off { }';
+refused 'klaviyo_track with a block',
+    qr/directive "klaviyo_track" is not terminated by ";"/,
+    'klaviyo_track X { property a b; }';
+refused 'klaviyo_event without a block',
+    qr/directive "klaviyo_event" has no opening "\{"/,
+    'klaviyo_event X;';
+
 my %blocks = (
     'an unknown directive'
-        => ['nope 1;', qr/unknown directive "nope" in "klaviyo_track" block/],
+        => ['nope 1;', qr/unknown directive "nope" in "klaviyo_event" block/],
     'a block in the block' => ['property a { }', qr/unexpected "\{"/],
     'value without a value'
         => ['value;', qr/invalid number of arguments in "value"/],
@@ -295,7 +301,7 @@ my %blocks = (
         => ['unique_id same;', qr/invalid unique_id "same": without a var/],
 );
 
-refused $_, $blocks{$_}[1], "klaviyo_track X { $blocks{$_}[0] }"
+refused $_, $blocks{$_}[1], "klaviyo_event X { $blocks{$_}[0] }"
     for sort keys %blocks;
 
 refused 'an unknown default', qr/unknown account "none" in .*default" in \S+:\d/,

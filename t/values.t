@@ -71,7 +71,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_property j '{"a": [1, null, {"b": "c"}]}' json;
             klaviyo_property "na\"me, with ü" v;
 
-            klaviyo_track "Constant" {
+            klaviyo_event "Constant" {
                 value 12.50 EUR;
                 time 2026-01-02T03:04:05+01:00;
                 backfill on;
@@ -95,7 +95,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_property j $http_x_j json;
             klaviyo_property after constant;
 
-            klaviyo_track "Variable" {
+            klaviyo_event "Variable" {
                 value $http_x_value $http_x_currency;
                 time $http_x_time;
                 backfill $http_x_backfill;

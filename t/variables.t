@@ -46,13 +46,13 @@ my $t = Klaviyo::Test->new(
         }
 
         location /own {
-            klaviyo_track "Own" { unique_id $arg_id; }
+            klaviyo_event "Own" { unique_id $arg_id; }
             add_header X-Event-Id $klaviyo_event_id;
             return 200 "";
         }
 
         location /self {
-            klaviyo_track "Self" { unique_id $klaviyo_event_id; }
+            klaviyo_event "Self" { unique_id $klaviyo_event_id; }
             return 200 "";
         }
 
@@ -70,13 +70,13 @@ my $t = Klaviyo::Test->new(
         }
 
         location /order {
-            klaviyo_track "Order" { unique_id $upstream_http_x_order; }
+            klaviyo_event "Order" { unique_id $upstream_http_x_order; }
             add_header X-Event-Id $klaviyo_event_id;
             proxy_pass http://127.0.0.1:%%PORT_BACKEND%%;
         }
 
         location /early {
-            klaviyo_track "Early" { unique_id $upstream_http_x_order; }
+            klaviyo_event "Early" { unique_id $upstream_http_x_order; }
             proxy_set_header X-Event-Id $klaviyo_event_id;
             proxy_pass http://127.0.0.1:%%PORT_BACKEND%%;
         }

@@ -70,7 +70,7 @@ my $t = Klaviyo::Test->new(
 
         location = /hook {
             klaviyo_webhook secret_file=first.key;
-            klaviyo_track "Called" {
+            klaviyo_event "Called" {
                 property Id $klaviyo_webhook_id;
                 property Topic $klaviyo_webhook_topic;
             }
@@ -259,7 +259,7 @@ my $t = Klaviyo::Test->new(
         location = /copy {
             internal;
             log_subrequest on;
-            klaviyo_track "Copied" {
+            klaviyo_event "Copied" {
                 property Topic $klaviyo_webhook_topic;
             }
             proxy_pass http://app;

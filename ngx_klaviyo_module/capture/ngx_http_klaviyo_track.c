@@ -1,9 +1,9 @@
 /*
- * The directive klaviyo_track: its parameters and its block.
+ * The directives klaviyo_track and klaviyo_event: their parameters, and the
+ * block of klaviyo_event.
  */
 
 
-#include "ngx_http_klaviyo_forms.h"
 #include "ngx_http_klaviyo_template.h"
 
 
@@ -69,8 +69,6 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     block = cmd->type & NGX_CONF_BLOCK;
 
-    ngx_http_klaviyo_forms_next(cf, cmd);
-
     value = cf->args->elts;
 
     if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
@@ -135,7 +133,7 @@ ngx_http_klaviyo_track_off(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *klcf,
     }
 
     if (block) {
-        return "\"off\" takes no block";
+        return "\"off\" takes no block: write \"klaviyo_track off;\"";
     }
 
     if (cf->args->nelts != 2) {
@@ -361,7 +359,7 @@ ngx_http_klaviyo_track_member(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown directive \"%V\" in \"klaviyo_track\" block",
+                       "unknown directive \"%V\" in \"klaviyo_event\" block",
                        &value[0]);
 
     return NGX_CONF_ERROR;

@@ -14,7 +14,7 @@ our @EXPORT_OK = qw(config account TRACK);
 # the ten properties, and what the others write of the same fields
 
 use constant TRACK => <<'END';
-klaviyo_track "Viewed Product" {
+klaviyo_event "Viewed Product" {
                 property  ProductID    $arg_id;
                 property  SKU          $arg_sku;
                 property  ProductName  $arg_name;

@@ -86,7 +86,7 @@ sub chaos {
             access_log %%DIR%%/access.log ids;
 
             location / {
-                klaviyo_track "Viewed Page" {
+                klaviyo_event "Viewed Page" {
                     unique_id $arg_id;
                 }
                 return 200 "page\n";
