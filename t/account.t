@@ -94,6 +94,16 @@ accepted 'a retired revision',
     account => 'revision 2019-01-01;';
 
 accepted 'a pre-release', undef, account => 'revision 2026-07-15.pre;';
+accepted 'a strict one', undef, account => 'revision 2026-10-15 strict;';
+accepted 'a newer one than is known',
+    qr/\[warn\].*revision "2026-10-16".*newer than "2026-10-15"/,
+    account => 'revision 2026-10-16;';
+
+# the key is not for whoever runs a proxy
+
+refused 'http over a proxy',
+    qr/would send the key unencrypted to the proxy "http:.*use "https:/,
+    account => "proxy http://127.0.0.1:3128; endpoint http://127.0.0.1:80;";
 
 refused "$_->[0]", $_->[1], account => "$_->[0];"
     for ['queue %%QUEUE%% size=1k', qr/"size=1k": it must be \d+ to \d+ bytes/],
@@ -125,6 +135,7 @@ refused "$_->[0]", $_->[1], account => "$_->[0];"
         ['ssl_verify maybe', qr/"maybe": it must be "on" or "off"/],
         ['dry_run 1', qr/"1": it must be "on" or "off"/],
         ['proxy 127.0.0.1:3128', qr/expected "http:\/\/host:port"/],
+        ['revision 2026-07-15 lax', qr/"lax" of "revision": expected "strict"/],
         ['dry_run on; dry_run on', qr/"dry_run" of klaviyo_account is dup/],
         ['endpoint', qr/invalid number of arguments in "endpoint"/],
         ['retries 3', qr/unknown setting "retries" in klaviyo_account/];

@@ -103,7 +103,7 @@ subtest 'one event alone' => sub {
     is $event->{value_currency}, 'EUR', 'its currency';
     is $event->{unique_id}, 'A-1', 'its unique_id';
     is $request->{path}, '/api/events', 'path';
-    is $request->{headers}{revision}, '2026-07-15', 'revision';
+    is $request->{headers}{revision}, '2026-10-15', 'revision';
     is $request->{headers}{$_}, 'application/vnd.api+json', $_
         for qw(content-type accept);
     like $request->{headers}{'user-agent'}, qr{^ngx_http_klaviyo_module/},

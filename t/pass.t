@@ -80,7 +80,7 @@ subtest 'a request and its answer' => sub {
         'the rest of the path, the arguments as they are';
     is $request->{headers}{authorization}, 'Klaviyo-API-Key pk_...',
         'with the key';
-    is $request->{headers}{revision}, '2026-07-15', 'and the revision';
+    is $request->{headers}{revision}, '2026-10-15', 'and the revision';
     is $request->{headers}{accept}, $type, 'Accept by default';
     is $request->{headers}{'content-type'}, undef, 'no type of no body';
     like $request->{headers}{'user-agent'}, qr/^ngx_http_klaviyo_module/,
@@ -663,7 +663,7 @@ subtest 'subrequests' => sub {
     like $page->body, qr/^before \{.*LIST03.*\} between \{.*LIST04.*\} after$/,
         'SSI';
     my ($request) = seen($t);
-    is $request->{headers}{revision}, '2026-07-15',
+    is $request->{headers}{revision}, '2026-10-15',
         'a subrequest has not the visitor\'s headers';
     is $request->{headers}{accept}, $type, 'none of them';
 

@@ -20,7 +20,7 @@ my %may = (
     json     => [qw(jansson)],
     delivery => [qw(nginx account queue json jansson)],
     status   => [qw(nginx account queue json)],
-    gateway  => [qw(nginx account queue transport)],
+    gateway  => [qw(nginx account queue transport report)],
     webhook  => [qw(nginx account queue json)],
 );
 
@@ -57,8 +57,9 @@ for my $file (@files) {
         next if $what eq 'nginx' && $name =~ /^klaviyo_/
                 && push(@wrong, "$target in plain C");
         next if grep { $_ eq $what } @{ $may{$room} // [] };
-        next if $target eq 'delivery/ngx_http_klaviyo_transport.h'
-                && grep { $_ eq 'transport' } @{ $may{$room} // [] };
+        next if $target
+                    =~ m{^delivery/ngx_http_klaviyo_(transport|report)\.h$}
+                && grep { $_ eq $1 } @{ $may{$room} // [] };
 
         push @wrong, $target;
     }

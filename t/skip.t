@@ -483,6 +483,30 @@ is_deeply counted(), {consent => 1}, 'both at http';
 $t->stop;
 
 
+# judged when the request ends, whoever asked for it before
+
+$t = Klaviyo::Test->new(http => q{
+    map $bytes_sent $later  { 0 0; default 1; }
+    map $bytes_sent $before { 0 1; default 0; }
+    klaviyo_kx_cookie kx;
+    klaviyo_track X;
+}, server => q{
+    location = /later  { klaviyo_consent $later;  return 200; }
+    location = /before { klaviyo_consent $before; return 200; }
+});
+$t->start;
+%before = %{ skipped() };
+is $t->get('/later?_kx=visitor.ABC123')->header('Set-Cookie'), undef,
+    'no consent yet: no cookie';
+$t->wait_events(1);
+is_deeply counted(), {}, 'but at the end of the request there is one';
+like $t->get('/before?_kx=visitor.ABC123')->header('Set-Cookie'), qr/^kx=/,
+    'consent at first: a cookie';
+ok wait_for(5, sub { (counted()->{consent} // 0) == 1 }),
+    'but at the end there is none';
+$t->stop;
+
+
 # what is refused
 
 sub refused {

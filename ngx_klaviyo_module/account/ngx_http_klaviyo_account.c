@@ -167,8 +167,21 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
         ngx_str_set(&account->endpoint, "https://a.klaviyo.com");
     }
 
+    if (account->proxy.len
+        && ngx_strncasecmp(account->endpoint.data, (u_char *) "http://", 7)
+           == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "endpoint \"%V\" of klaviyo_account \"%V\" would "
+                           "send the key unencrypted to the proxy \"%V\": use "
+                           "\"https://\", or no \"proxy\"",
+                           &account->endpoint, &account->name,
+                           &account->proxy);
+        return NGX_CONF_ERROR;
+    }
+
     if (account->revision.data == NULL) {
-        ngx_str_set(&account->revision, "2026-07-15");
+        ngx_str_set(&account->revision, NGX_HTTP_KLAVIYO_REVISION);
     }
 
     if (account->queue.data == NULL) {

@@ -18,6 +18,12 @@
 
 #define NGX_HTTP_KLAVIYO_VERSION  "0.1.0"
 
+/* the newest one of Klaviyo's API that is known here */
+#define NGX_HTTP_KLAVIYO_REVISION  "2026-10-15"
+
+/* with "revision <date> strict" a retired one is refused, not replaced */
+#define NGX_HTTP_KLAVIYO_STRICT  "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
+
 
 typedef struct {
     ngx_str_t        name;
@@ -26,6 +32,7 @@ typedef struct {
     ngx_str_t        company;        /* the public key; empty: not known     */
     ngx_str_t        endpoint;       /* without a slash at the end           */
     ngx_str_t        revision;
+    ngx_uint_t       revision_strict;
 
     ngx_str_t        queue;          /* path of the ring                     */
     size_t           queue_size;

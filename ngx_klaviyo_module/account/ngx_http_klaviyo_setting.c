@@ -98,7 +98,7 @@ static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
     { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key, NULL },
     { ngx_string("company"), 1, 1, ngx_http_klaviyo_company, NULL },
     { ngx_string("endpoint"), 1, 1, ngx_http_klaviyo_endpoint, NULL },
-    { ngx_string("revision"), 1, 1, ngx_http_klaviyo_set_revision, NULL },
+    { ngx_string("revision"), 1, 2, ngx_http_klaviyo_set_revision, NULL },
     { ngx_string("queue"), 1, 3, ngx_http_klaviyo_set_queue, NULL },
     { ngx_string("spool"), 1, 3, ngx_http_klaviyo_spool, NULL },
     { ngx_string("dead_letter"), 1, 2, ngx_http_klaviyo_dead_letter, NULL },
@@ -215,10 +215,21 @@ ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
     ngx_int_t  year, month, day;
     struct tm  tm;
 
-    (void) n;
-
     if (account->revision.data) {
         return "is duplicate";
+    }
+
+    if (n == 2) {
+
+        if (value[1].len != 6 || ngx_strncmp(value[1].data, "strict", 6) != 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of \"revision\": "
+                               "expected \"strict\"", &value[1]);
+            return NGX_CONF_ERROR;
+        }
+
+        account->revision_strict = 1;
     }
 
     p = value->data;
@@ -267,6 +278,16 @@ ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
                            value, (retired - now) / NGX_HTTP_KLAVIYO_DAY);
     }
 
+    /* dates in this form sort as text */
+
+    if (ngx_strncmp(p, NGX_HTTP_KLAVIYO_REVISION, 10) > 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "revision \"%V\" of Klaviyo's API is newer than "
+                           "\"" NGX_HTTP_KLAVIYO_REVISION "\", the newest one "
+                           "known to this module: what it does not know yet "
+                           "may be refused", value);
+    }
+
     account->revision = *value;
 
     return NGX_CONF_OK;
@@ -275,7 +296,7 @@ invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid revision \"%V\": expected a date like "
-                       "\"2026-07-15\"", value);
+                       "\"" NGX_HTTP_KLAVIYO_REVISION "\"", value);
 
     return NGX_CONF_ERROR;
 }

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_wait.h"
@@ -56,6 +57,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
     conf->consent = NGX_CONF_UNSET_PTR;
+    conf->hosts = NGX_CONF_UNSET_PTR;
     conf->rules = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -108,6 +110,19 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
                                  NGX_HTTP_KLAVIYO_IDENTITY_DEFAULT);
     ngx_conf_merge_ptr_value(conf->kx_cookie, prev->kx_cookie, NULL);
     ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
+
+    /* found out once for each server: above it they stay unset */
+
+    conf->hosts = prev->hosts;
+
+    if (conf->hosts == NGX_CONF_UNSET_PTR) {
+        conf->hosts = ngx_http_klaviyo_hosts(cf);
+
+        if (conf->hosts == NGX_CONF_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     ngx_conf_merge_bitmask_value(conf->skip, prev->skip,
                                  NGX_HTTP_KLAVIYO_SKIP_DEFAULT);
 

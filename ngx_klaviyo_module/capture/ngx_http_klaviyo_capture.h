@@ -100,6 +100,7 @@ typedef struct {
     ngx_flag_t                 request_body;
 
     ngx_http_complex_value_t  *consent;    /* UNSET_PTR: inherit, NULL: off  */
+    ngx_array_t               *hosts;      /* the server's, see _host.h      */
     ngx_uint_t                 skip;       /* NGX_HTTP_KLAVIYO_SKIP_*        */
 
     ngx_array_t               *rules;      /* ngx_http_klaviyo_rule_t, made by

@@ -49,6 +49,7 @@ typedef struct {
                         *sources;    /* of klaviyo_json; NULL: not yet       */
 
     u_char               minted[NGX_HTTP_KLAVIYO_ID_LEN];
+    unsigned             judged:1;   /* the consent too                      */
     unsigned             told:1;     /* the minted id was handed out         */
     unsigned             asking:1;   /* unique_id is being evaluated         */
     unsigned             logged:1;   /* the rules have been gone through     */

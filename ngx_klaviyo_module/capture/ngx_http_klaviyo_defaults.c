@@ -7,6 +7,7 @@
  */
 
 
+#include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_template.h"
 #include "ngx_http_klaviyo_url.h"
 
@@ -23,8 +24,6 @@ static ngx_int_t ngx_http_klaviyo_default_referrer(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_klaviyo_default_agent(ngx_http_request_t *r,
     ngx_str_t *value);
-static void ngx_http_klaviyo_default_host(ngx_http_request_t *r,
-    ngx_str_t *host, ngx_str_t *port);
 static ngx_int_t ngx_http_klaviyo_utm_arg(ngx_http_request_t *r,
     ngx_array_t *properties, ngx_http_klaviyo_arg_t *arg,
     ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n);
@@ -53,13 +52,16 @@ ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[] = {
 static ngx_int_t
 ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
 {
-    u_char                  *p;
-    ngx_str_t                host, port, scheme;
-    ngx_http_klaviyo_url_t  *url;
+    u_char                       *p;
+    ngx_str_t                     host, port, scheme;
+    ngx_http_klaviyo_url_t       *url;
+    ngx_http_klaviyo_loc_conf_t  *klcf;
 
     value->len = 0;
 
-    ngx_http_klaviyo_default_host(r, &host, &port);
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    ngx_http_klaviyo_host(r, klcf->hosts, &host, &port);
 
     if (host.len == 0 || r->unparsed_uri.len == 0) {
         return NGX_OK;
@@ -96,41 +98,6 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
     value->len = p - value->data;
 
     return NGX_OK;
-}
-
-
-/* the host as $host has it, and the port as the client named it */
-
-static void
-ngx_http_klaviyo_default_host(ngx_http_request_t *r, ngx_str_t *host,
-    ngx_str_t *port)
-{
-    ngx_str_t                 *header;
-    ngx_http_core_srv_conf_t  *cscf;
-
-    ngx_str_set(port, "");
-
-    if (r->headers_in.server.len == 0) {
-        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-        *host = cscf->server_name;
-        return;
-    }
-
-    *host = r->headers_in.server;
-
-    if (r->headers_in.host == NULL) {
-        return;
-    }
-
-    header = &r->headers_in.host->value;
-
-    if (header->len > host->len + 1
-        && header->data[host->len] == ':'
-        && ngx_strncasecmp(header->data, host->data, host->len) == 0)
-    {
-        port->len = header->len - host->len;
-        port->data = header->data + host->len;
-    }
 }
 
 

@@ -266,7 +266,6 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf)
 {
     ngx_uint_t                i, n;
-    klaviyo_counter_e         reason;
     ngx_http_klaviyo_rule_t  *rule;
 
     n = klcf->rules ? klcf->rules->nelts : 0;
@@ -275,7 +274,7 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
     for (i = 0; i < n; i++) {
 
         if (ngx_http_klaviyo_capture_status(r, rule[i].track->statuses)
-            && ngx_http_klaviyo_skipped(r, ctx, 0, &reason) == NGX_OK)
+            && !ngx_http_klaviyo_skipping(r, ctx, 0))
         {
             return &rule[i];
         }
@@ -284,9 +283,8 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
     if (klcf->named
         && ctx->named
         && ngx_http_klaviyo_capture_status(r, NULL)
-        && ngx_http_klaviyo_skipped(r, ctx, NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
-                                    &reason)
-           == NGX_OK)
+        && !ngx_http_klaviyo_skipping(r, ctx,
+                                      NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE))
     {
         return klcf->named;
     }

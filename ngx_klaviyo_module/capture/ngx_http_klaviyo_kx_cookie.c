@@ -154,7 +154,6 @@ static ngx_int_t
 ngx_http_klaviyo_kx_filter(ngx_http_request_t *r)
 {
     klaviyo_identity_t           *claim;
-    klaviyo_counter_e             reason;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
@@ -179,7 +178,7 @@ ngx_http_klaviyo_kx_filter(ngx_http_request_t *r)
 
     if (claim->value[KLAVIYO_IDENTITY_KX].len
         && ngx_http_klaviyo_kx_wanted(r, claim)
-        && ngx_http_klaviyo_skipped(r, ctx, 0, &reason) == NGX_OK
+        && !ngx_http_klaviyo_skipping(r, ctx, 0)
         && ngx_http_klaviyo_kx_set(r, klcf->kx_cookie,
                                    &claim->value[KLAVIYO_IDENTITY_KX])
            != NGX_OK)

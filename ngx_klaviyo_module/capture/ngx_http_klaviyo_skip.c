@@ -39,6 +39,8 @@ typedef struct {
 
 
 static void ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word);
+static ngx_uint_t ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf);
 static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
     ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
@@ -48,6 +50,8 @@ static ngx_uint_t ngx_http_klaviyo_skip_is_off(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_token(ngx_str_t *value,
     const char *token, size_t len);
 static ngx_uint_t ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
+    ngx_http_complex_value_t *consent);
+static ngx_uint_t ngx_http_klaviyo_skip_foresee(ngx_http_request_t *r,
     ngx_http_complex_value_t *consent);
 
 
@@ -251,13 +255,16 @@ ngx_http_klaviyo_skipped(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
-    if (ctx->judge != klcf) {
-        ctx->judge = klcf;
-        ctx->skip = ngx_http_klaviyo_skip_headers(r->main, klcf->skip)
-                    | ngx_http_klaviyo_skip_consent(r, klcf->consent);
+    found = ngx_http_klaviyo_skip_judge(r, ctx, klcf);
+
+    if (!ctx->judged) {
+        ctx->judged = 1;
+        ctx->skip |= ngx_http_klaviyo_skip_consent(r, klcf->consent);
+
+        found = ctx->skip;
     }
 
-    found = ctx->skip & ~except;
+    found &= ~except;
 
     for (word = ngx_http_klaviyo_skip_words; word->mask; word++) {
 
@@ -268,6 +275,38 @@ ngx_http_klaviyo_skipped(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_skipping(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
+    ngx_uint_t except)
+{
+    ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (ngx_http_klaviyo_skip_judge(r, ctx, klcf) & ~except) {
+        return 1;
+    }
+
+    return !ctx->judged && ngx_http_klaviyo_skip_foresee(r, klcf->consent);
+}
+
+
+/* what the headers say, which do not change */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf)
+{
+    if (ctx->judge != klcf) {
+        ctx->judge = klcf;
+        ctx->judged = 0;
+        ctx->skip = ngx_http_klaviyo_skip_headers(r->main, klcf->skip);
+    }
+
+    return ctx->skip;
 }
 
 
@@ -473,4 +512,40 @@ ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
     }
 
     return 0;
+}
+
+
+/*
+ * A "map" keeps what it found first, as of an answer that is not there yet:
+ * what the variables hold is put back.
+ */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_foresee(ngx_http_request_t *r,
+    ngx_http_complex_value_t *consent)
+{
+    size_t                      size;
+    ngx_uint_t                  skip;
+    ngx_http_variable_value_t  *kept;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    if (consent == NULL || consent->lengths == NULL) {
+        return ngx_http_klaviyo_skip_consent(r, consent);
+    }
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    kept = ngx_palloc(r->pool, size);
+    if (kept == NULL) {
+        return NGX_HTTP_KLAVIYO_SKIP_MEMORY;
+    }
+
+    ngx_memcpy(kept, r->variables, size);
+
+    skip = ngx_http_klaviyo_skip_consent(r, consent);
+
+    ngx_memcpy(r->variables, kept, size);
+
+    return skip;
 }

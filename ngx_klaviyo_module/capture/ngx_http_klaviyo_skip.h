@@ -34,13 +34,21 @@
 
 
 /*
- * NGX_OK, or NGX_DECLINED and the reason: no event of this request may be
- * captured.  The words in `except` do not count for the event in question.
- * All is found out once for a request and its location; to ask again is free.
+ * When the request ends.  NGX_OK, or NGX_DECLINED and the reason: no event of
+ * this request may be captured.  The words in `except` do not count for the
+ * event in question.  All is found out once for a request and its location;
+ * to ask again is free.
  */
 ngx_int_t ngx_http_klaviyo_skipped(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_uint_t except,
     klaviyo_counter_e *reason);
+
+/*
+ * The same before its end: 1, as far as is known by now.  The consent is
+ * judged later all the same, as if nobody had asked.
+ */
+ngx_uint_t ngx_http_klaviyo_skipping(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_uint_t except);
 
 
 #endif /* NGX_HTTP_KLAVIYO_SKIP_H */

@@ -57,6 +57,12 @@ ngx_http_klaviyo_transport_create(ngx_http_klaviyo_account_t *account,
                                            "revision: ", &account->revision);
     transport->headers[1] = (char *) "Content-Type: application/vnd.api+json";
     transport->headers[2] = (char *) "Accept: application/vnd.api+json";
+    transport->nheaders = 3;
+
+    if (account->revision_strict) {
+        transport->headers[3] = (char *) NGX_HTTP_KLAVIYO_STRICT ": 1";
+        transport->nheaders = 4;
+    }
 
     if (transport->headers[0] == NULL) {
         goto failed;

@@ -80,7 +80,7 @@ ngx_http_klaviyo_transport_post(ngx_http_klaviyo_transport_t *transport,
     call.method = "POST";
     call.path = path;
     call.headers = transport->headers;
-    call.nheaders = sizeof(transport->headers) / sizeof(char *);
+    call.nheaders = transport->nheaders;
     call.body = body;
     call.body_len = len;
     call.timeout = transport->account->total_timeout;

@@ -29,7 +29,8 @@ struct ngx_http_klaviyo_transport_s {
     char                                *proxy;    /* "": none              */
 
     /* of a post */
-    char                                *headers[3];
+    char                                *headers[4];
+    ngx_uint_t                           nheaders;
 
     unsigned                             answering:1;
 };

@@ -35,8 +35,12 @@ static const klaviyo_headers_name_t  klaviyo_headers_of_request[] = {
 static const klaviyo_headers_name_t  klaviyo_headers_of_answer[] = {
     { "content-type",      KLAVIYO_HEADER_CONTENT_TYPE },
     { "content-length",    KLAVIYO_HEADER_CONTENT_LENGTH },
-    { "content-encoding",  KLAVIYO_HEADER_PASSES },
+    { "content-encoding",  KLAVIYO_HEADER_CONTENT_ENCODING },
     { "content-language",  KLAVIYO_HEADER_PASSES },
+    { "cache-control",     KLAVIYO_HEADER_CACHE_CONTROL },
+    { "expires",           KLAVIYO_HEADER_EXPIRES },
+    { "etag",              KLAVIYO_HEADER_ETAG },
+    { "vary",              KLAVIYO_HEADER_PASSES },
     { "allow",             KLAVIYO_HEADER_PASSES },
     { "ratelimit-",        KLAVIYO_HEADER_PASSES },
     { "retry-after",       KLAVIYO_HEADER_RETRY_AFTER },

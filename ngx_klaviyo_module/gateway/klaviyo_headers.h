@@ -23,6 +23,10 @@ typedef enum {
     KLAVIYO_HEADER_CONTENT_TYPE,
     KLAVIYO_HEADER_REVISION,
     KLAVIYO_HEADER_CONTENT_LENGTH,
+    KLAVIYO_HEADER_CONTENT_ENCODING,
+    KLAVIYO_HEADER_CACHE_CONTROL,
+    KLAVIYO_HEADER_EXPIRES,
+    KLAVIYO_HEADER_ETAG,
     KLAVIYO_HEADER_RETRY_AFTER,
     KLAVIYO_HEADER_CHALLENGE     /* cf-mitigated: challenge; it stops       */
 } klaviyo_header_e;
@@ -33,8 +37,8 @@ klaviyo_header_e klaviyo_headers_request(const uint8_t *name, size_t len);
 
 /*
  * a header of Klaviyo's answer: Content-Type, Content-Length,
- * Content-Encoding, Content-Language, Allow, RateLimit-*, Retry-After,
- * Deprecation, Sunset, X-Klaviyo-*, CF-Ray
+ * Content-Encoding, Content-Language, Cache-Control, Expires, ETag, Vary,
+ * Allow, RateLimit-*, Retry-After, Deprecation, Sunset, X-Klaviyo-*, CF-Ray
  */
 klaviyo_header_e klaviyo_headers_answer(const uint8_t *name, size_t len,
     const uint8_t *value, size_t value_len);

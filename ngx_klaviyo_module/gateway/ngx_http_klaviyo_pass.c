@@ -8,6 +8,15 @@
 
 static char *ngx_http_klaviyo_pass_uri(ngx_conf_t *cf,
     ngx_http_klaviyo_pass_t *pass, ngx_str_t *value);
+static char *ngx_http_klaviyo_pass_pieces(ngx_conf_t *cf,
+    ngx_http_klaviyo_pass_t *pass, ngx_str_t *value);
+static char *ngx_http_klaviyo_pass_piece(ngx_conf_t *cf,
+    ngx_http_klaviyo_pass_t *pass, klaviyo_path_kind_e kind,
+    ngx_str_t *text, ngx_str_t *name);
+static ngx_int_t ngx_http_klaviyo_pass_name(ngx_str_t *rest, ngx_str_t *text,
+    ngx_str_t *name);
+static ngx_uint_t ngx_http_klaviyo_pass_is(ngx_str_t *name,
+    const char *known);
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_pass_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_pass_t *pass, ngx_str_t *name);
@@ -101,8 +110,9 @@ static char *
 ngx_http_klaviyo_pass_uri(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     ngx_str_t *value)
 {
-    size_t                             path, args;
-    u_char                            *p, *target;
+    u_char                            *target;
+    ngx_uint_t                         n;
+    klaviyo_path_piece_t               pieces[2];
     ngx_http_compile_complex_value_t   ccv;
 
     pass->uri = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
@@ -121,23 +131,17 @@ ngx_http_klaviyo_pass_uri(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     }
 
     if (pass->uri->lengths) {
-        return NGX_CONF_OK;
+        return ngx_http_klaviyo_pass_pieces(cf, pass, value);
     }
 
-    p = ngx_strlchr(value->data, value->data + value->len, '?');
-
-    path = p ? (size_t) (p - value->data) : value->len;
-    args = p ? value->len - path - 1 : 0;
-
-    target = ngx_pnalloc(cf->temp_pool, klaviyo_path_size(path, args));
+    target = ngx_pnalloc(cf->temp_pool, klaviyo_path_size(value->len));
     if (target == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    if (klaviyo_path_target(target, value->data, path,
-                            args ? p + 1 : NULL, args)
-        == 0)
-    {
+    n = ngx_http_klaviyo_pass_split(value, pieces);
+
+    if (klaviyo_path_target(target, pieces, n) == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid uri \"%V\": expected a path of Klaviyo's "
                            "API as \"/api/profiles\"", value);
@@ -145,6 +149,196 @@ ngx_http_klaviyo_pass_uri(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * A variable alone holds a URI as it is, and one at the beginning a path;
+ * among text it holds a value, which stays where it stands.
+ */
+
+static char *
+ngx_http_klaviyo_pass_pieces(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
+    ngx_str_t *value)
+{
+    ngx_str_t            rest, text, name;
+    klaviyo_path_kind_e  behind, kind;
+
+    rest = *value;
+
+    if (ngx_http_klaviyo_pass_name(&rest, &text, &name) == NGX_OK
+        && text.len == value->len)
+    {
+        return NGX_CONF_OK;
+    }
+
+    rest = *value;
+
+    pass->pieces = ngx_array_create(cf->pool, 4,
+                                    sizeof(ngx_http_klaviyo_pass_piece_t));
+    if (pass->pieces == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    behind = KLAVIYO_PATH_SEGMENT;
+
+    while (rest.len) {
+
+        if (ngx_http_klaviyo_pass_name(&rest, &text, &name) == NGX_OK) {
+
+            kind = text.data == value->data ? KLAVIYO_PATH_PATH : behind;
+
+            if (ngx_http_klaviyo_pass_is(&name, "is_args")) {
+
+                /* the "?" comes with the arguments */
+
+                if (behind == KLAVIYO_PATH_SEGMENT) {
+                    behind = KLAVIYO_PATH_VALUE;
+                }
+
+                continue;
+            }
+
+            if (kind == KLAVIYO_PATH_VALUE
+                && (ngx_http_klaviyo_pass_is(&name, "args")
+                    || ngx_http_klaviyo_pass_is(&name, "query_string")))
+            {
+                kind = KLAVIYO_PATH_ARGS;
+            }
+
+        } else {
+            kind = behind == KLAVIYO_PATH_SEGMENT ? KLAVIYO_PATH_PATH
+                                                  : KLAVIYO_PATH_ARGS;
+
+            text = rest;
+            text.len = 0;
+
+            while (text.len < rest.len && text.data[text.len] != '$'
+                   && (kind == KLAVIYO_PATH_ARGS
+                       || text.data[text.len] != '?'))
+            {
+                text.len++;
+            }
+
+            rest.data += text.len;
+            rest.len -= text.len;
+
+            if (kind == KLAVIYO_PATH_PATH && rest.len && rest.data[0] == '?') {
+                rest.data++;
+                rest.len--;
+                behind = KLAVIYO_PATH_VALUE;
+
+            } else {
+                behind = klaviyo_path_behind(behind, text.data, text.len);
+            }
+
+            ngx_str_null(&name);
+        }
+
+        if (text.len
+            && ngx_http_klaviyo_pass_piece(cf, pass, kind, &text, &name)
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_pass_piece(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
+    klaviyo_path_kind_e kind, ngx_str_t *text, ngx_str_t *name)
+{
+    ngx_http_klaviyo_pass_piece_t     *piece;
+    ngx_http_compile_complex_value_t   ccv;
+
+    piece = ngx_array_push(pass->pieces);
+    if (piece == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(piece, sizeof(ngx_http_klaviyo_pass_piece_t));
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    piece->kind = kind;
+
+    /* an argument of the request is as its client encoded it */
+
+    piece->encoded = (kind != KLAVIYO_PATH_ARGS && name->len > 4
+                      && ngx_strncmp(name->data, "arg_", 4) == 0);
+
+    ccv.cf = cf;
+    ccv.value = text;
+    ccv.complex_value = &piece->value;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
+                                                          : NGX_CONF_ERROR;
+}
+
+
+/*
+ * NGX_OK: a variable stands here, as `text`, and `rest` is what follows;
+ * nginx says what is wrong with its name.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_pass_name(ngx_str_t *rest, ngx_str_t *text, ngx_str_t *name)
+{
+    u_char  *p, *last;
+
+    if (rest->len < 2 || rest->data[0] != '$') {
+        return NGX_DECLINED;
+    }
+
+    p = rest->data + 1;
+    last = rest->data + rest->len;
+
+    text->data = rest->data;
+
+    if (*p == '{') {
+        name->data = ++p;
+
+        while (p < last && *p != '}') {
+            p++;
+        }
+
+        name->len = p - name->data;
+        p += (p < last);
+
+    } else {
+        name->data = p;
+
+        if (*p >= '1' && *p <= '9') {
+            p++;
+
+        } else {
+            while (p < last
+                   && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+                       || (*p >= '0' && *p <= '9') || *p == '_'))
+            {
+                p++;
+            }
+        }
+
+        name->len = p - name->data;
+    }
+
+    text->len = p - text->data;
+
+    rest->data = p;
+    rest->len = last - p;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_pass_is(ngx_str_t *name, const char *known)
+{
+    return name->len == ngx_strlen(known)
+           && ngx_strncasecmp(name->data, (u_char *) known, name->len) == 0;
 }
 
 

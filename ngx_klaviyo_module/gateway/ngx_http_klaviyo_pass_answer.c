@@ -27,6 +27,10 @@ static void ngx_http_klaviyo_pass_done(void *data, const char *error,
     ngx_uint_t sent);
 static ngx_uint_t ngx_http_klaviyo_pass_whole(
     ngx_http_klaviyo_pass_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_klaviyo_pass_answer_header(
+    ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_klaviyo_pass_answer_cache(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static ngx_int_t ngx_http_klaviyo_pass_answer_copy(ngx_pool_t *pool,
     ngx_str_t *to, ngx_str_t *from);
 
@@ -194,6 +198,11 @@ ngx_http_klaviyo_pass_head(void *data, ngx_uint_t status)
         ngx_http_klaviyo_pass_count(ctx, KLAVIYO_COUNT_GATEWAY_THROTTLED);
     }
 
+    if (status == NGX_HTTP_UNAUTHORIZED) {
+        ngx_http_klaviyo_pass_report(ctx, NGX_HTTP_KLAVIYO_REPORT_PASS_KEY,
+                                     "Klaviyo refused the key");
+    }
+
     ctx->answer->status = status;
     ctx->fresh = 1;
 
@@ -324,8 +333,8 @@ ngx_http_klaviyo_pass_done(void *data, const char *error, ngx_uint_t sent)
     if (error) {
         ctx->broken = 1;
 
-        ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                      "klaviyo_pass: %s", error);
+        ngx_http_klaviyo_pass_report(ctx, NGX_HTTP_KLAVIYO_REPORT_PASS_BROKEN,
+                                     error);
     }
 
     ngx_post_event(&ctx->wake, &ngx_posted_events);
@@ -352,11 +361,15 @@ ngx_int_t
 ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
     ngx_str_t                        value;
-    ngx_uint_t                       i;
+    ngx_uint_t                       i, cache;
     ngx_keyval_t                    *header;
     ngx_table_elt_t                 *h;
+    klaviyo_header_e                 kind;
     ngx_http_request_t              *r;
     ngx_http_klaviyo_pass_answer_t  *answer;
+
+    static ngx_str_t  cache_control = ngx_string("Cache-Control");
+    static ngx_str_t  no_store = ngx_string("no-store");
 
     r = ctx->request;
     answer = ctx->answer;
@@ -364,6 +377,7 @@ ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx)
     r->headers_out.status = answer->status;
     r->headers_out.content_length_n = answer->length;
 
+    cache = 0;
     header = answer->headers.elts;
 
     for (i = 0; i < answer->headers.nelts; i++) {
@@ -377,42 +391,119 @@ ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx)
             return NGX_ERROR;
         }
 
-        if (klaviyo_headers_answer(header[i].key.data, header[i].key.len,
-                                   value.data, value.len)
-            == KLAVIYO_HEADER_CONTENT_TYPE)
-        {
+        kind = klaviyo_headers_answer(header[i].key.data, header[i].key.len,
+                                      value.data, value.len);
+
+        if (kind == KLAVIYO_HEADER_CONTENT_TYPE) {
             r->headers_out.content_type = value;
             r->headers_out.content_type_len = value.len;
             r->headers_out.content_type_lowcase = NULL;
             continue;
         }
 
-        h = ngx_list_push(&r->headers_out.headers);
+        h = ngx_http_klaviyo_pass_answer_header(r, &header[i].key, &value);
         if (h == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_memzero(h, sizeof(ngx_table_elt_t));
+        switch (kind) {
 
-        h->hash = 1;
-        h->value = value;
-
-        if (ngx_http_klaviyo_pass_answer_copy(r->pool, &h->key,
-                                              &header[i].key)
-            != NGX_OK)
-        {
-            h->hash = 0;
-            return NGX_ERROR;
-        }
-
-        if (h->key.len == sizeof("content-encoding") - 1
-            && ngx_strncasecmp(h->key.data, (u_char *) "content-encoding",
-                               h->key.len)
-               == 0)
-        {
+        case KLAVIYO_HEADER_CONTENT_ENCODING:
             r->headers_out.content_encoding = h;
+            break;
+
+        case KLAVIYO_HEADER_ETAG:
+            r->headers_out.etag = h;
+            break;
+
+        case KLAVIYO_HEADER_EXPIRES:
+            r->headers_out.expires = h;
+            cache = 1;
+            break;
+
+        case KLAVIYO_HEADER_CACHE_CONTROL:
+            cache = 1;
+
+            if (ngx_http_klaviyo_pass_answer_cache(r, h) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            break;
+
+        default:
+            break;
         }
     }
+
+    if (cache) {
+        return NGX_OK;
+    }
+
+    /* what Klaviyo says of people is for nobody's cache, unless it says so */
+
+    h = ngx_http_klaviyo_pass_answer_header(r, &cache_control, &no_store);
+
+    return h ? ngx_http_klaviyo_pass_answer_cache(r, h) : NGX_ERROR;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_klaviyo_pass_answer_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_str_t         key;
+    ngx_table_elt_t  *h;
+
+    if (ngx_http_klaviyo_pass_answer_copy(r->pool, &key, name) != NGX_OK) {
+        return NULL;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key = key;
+    h->value = *value;
+
+    return h;
+}
+
+
+/* nginx's "expires" and "add_header" look for it here */
+
+static ngx_int_t
+ngx_http_klaviyo_pass_answer_cache(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  **ph;
+
+#if (nginx_version >= 1023000)
+
+    for (ph = &r->headers_out.cache_control; *ph; ph = &(*ph)->next) {
+        /* to the last one */
+    }
+
+#else
+
+    if (r->headers_out.cache_control.elts == NULL
+        && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                          sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ph = ngx_array_push(&r->headers_out.cache_control);
+    if (ph == NULL) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    *ph = h;
 
     return NGX_OK;
 }

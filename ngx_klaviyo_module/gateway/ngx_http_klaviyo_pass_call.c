@@ -9,11 +9,15 @@
 #include "ngx_http_klaviyo_pass_private.h"
 
 
-/* Accept, Content-Type, revision */
-#define NGX_HTTP_KLAVIYO_PASS_DEFAULTS  3
+/* Accept, Content-Type, revision, and whether that is strict */
+#define NGX_HTTP_KLAVIYO_PASS_DEFAULTS  4
 
 
 static ngx_int_t ngx_http_klaviyo_pass_call_path(
+    ngx_http_klaviyo_pass_ctx_t *ctx);
+static ngx_uint_t ngx_http_klaviyo_pass_call_uri(
+    ngx_http_klaviyo_pass_ctx_t *ctx, klaviyo_path_piece_t *pieces);
+static klaviyo_path_piece_t *ngx_http_klaviyo_pass_call_pieces(
     ngx_http_klaviyo_pass_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_pass_call_headers(
     ngx_http_klaviyo_pass_ctx_t *ctx);
@@ -69,71 +73,169 @@ ngx_http_klaviyo_pass_call(ngx_http_klaviyo_pass_ctx_t *ctx)
 }
 
 
-/*
- * $uri is what the location was chosen by, and access allowed by: decoded,
- * without dots.  It is encoded again, not taken as the client wrote it.
- */
-
 static ngx_int_t
 ngx_http_klaviyo_pass_call_path(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
-    size_t               cut, slash;
-    u_char              *p, *target;
-    ngx_str_t            path, args;
-    ngx_http_request_t  *r;
+    size_t                 len;
+    u_char                *target;
+    ngx_str_t              uri;
+    ngx_uint_t             i, n;
+    ngx_http_request_t    *r;
+    klaviyo_path_piece_t  *pieces, uri_pieces[2];
 
     r = ctx->request;
+    pieces = uri_pieces;
 
-    if (ctx->pass->uri) {
-
-        if (ngx_http_complex_value(r, ctx->pass->uri, &path) != NGX_OK) {
+    if (ctx->pass->pieces) {
+        pieces = ngx_http_klaviyo_pass_call_pieces(ctx);
+        if (pieces == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        ngx_str_null(&args);
+        n = ctx->pass->pieces->nelts;
 
-        p = ngx_strlchr(path.data, path.data + path.len, '?');
+    } else if (ctx->pass->uri) {
 
-        if (p) {
-            args.data = p + 1;
-            args.len = path.data + path.len - args.data;
-            path.len = p - path.data;
+        if (ngx_http_complex_value(r, ctx->pass->uri, &uri) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
+
+        n = ngx_http_klaviyo_pass_split(&uri, pieces);
 
     } else {
-        path = r->uri;
-        args = r->args;
-
-        /* a rewrite may have led away from the location's name */
-
-        cut = r->valid_location ? ngx_min(ctx->pass->prefix, path.len) : 0;
-        slash = (cut && path.data[cut - 1] == '/') ? 1 : 0;
-
-        if (cut - slash == path.len) {
-            ngx_str_set(&path, "/");
-
-        } else {
-            path.data += cut - slash;
-            path.len -= cut - slash;
-        }
+        n = ngx_http_klaviyo_pass_call_uri(ctx, pieces);
     }
 
-    target = ngx_pnalloc(r->pool, klaviyo_path_size(path.len, args.len));
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+        len += pieces[i].len;
+    }
+
+    target = ngx_pnalloc(r->pool, klaviyo_path_size(len));
     if (target == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (klaviyo_path_target(target, path.data, path.len, args.data, args.len)
-        == 0)
-    {
+    if (klaviyo_path_target(target, pieces, n) == 0) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "klaviyo_pass: no path of an API: \"%V\"", &path);
+                      "klaviyo_pass: no path of an API of \"%V\"", &r->uri);
         return NGX_HTTP_BAD_REQUEST;
     }
 
     ctx->call.path = (char *) target;
 
     return NGX_OK;
+}
+
+
+/*
+ * $uri is what the location was chosen by, and access allowed by: decoded,
+ * without dots.  It is encoded again, not taken as the client wrote it.
+ */
+
+static ngx_uint_t
+ngx_http_klaviyo_pass_call_uri(ngx_http_klaviyo_pass_ctx_t *ctx,
+    klaviyo_path_piece_t *pieces)
+{
+    size_t               cut, slash;
+    ngx_str_t            path;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    path = r->uri;
+
+    /* a rewrite may have led away from the location's name */
+
+    cut = r->valid_location ? ngx_min(ctx->pass->prefix, path.len) : 0;
+    slash = (cut && path.data[cut - 1] == '/') ? 1 : 0;
+
+    if (cut - slash == path.len) {
+        ngx_str_set(&path, "/");
+
+    } else {
+        path.data += cut - slash;
+        path.len -= cut - slash;
+    }
+
+    pieces[0].data = path.data;
+    pieces[0].len = path.len;
+    pieces[0].kind = KLAVIYO_PATH_PATH;
+
+    pieces[1].data = r->args.data;
+    pieces[1].len = r->args.len;
+    pieces[1].kind = KLAVIYO_PATH_ARGS;
+
+    return 2;
+}
+
+
+static klaviyo_path_piece_t *
+ngx_http_klaviyo_pass_call_pieces(ngx_http_klaviyo_pass_ctx_t *ctx)
+{
+    u_char                         *p;
+    ngx_str_t                       value;
+    ngx_uint_t                      i, n;
+    ngx_http_request_t             *r;
+    klaviyo_path_piece_t           *pieces;
+    ngx_http_klaviyo_pass_piece_t  *piece;
+
+    r = ctx->request;
+    n = ctx->pass->pieces->nelts;
+    piece = ctx->pass->pieces->elts;
+
+    pieces = ngx_palloc(r->pool, n * sizeof(klaviyo_path_piece_t));
+    if (pieces == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_complex_value(r, &piece[i].value, &value) != NGX_OK) {
+            return NULL;
+        }
+
+        if (piece[i].encoded && value.len) {
+
+            p = ngx_pstrdup(r->pool, &value);
+            if (p == NULL) {
+                return NULL;
+            }
+
+            value.data = p;
+            value.len = klaviyo_path_decode(p, value.len);
+        }
+
+        pieces[i].data = value.data;
+        pieces[i].len = value.len;
+        pieces[i].kind = piece[i].kind;
+    }
+
+    return pieces;
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_pass_split(ngx_str_t *uri, klaviyo_path_piece_t *pieces)
+{
+    u_char  *p, *last;
+
+    last = uri->data + uri->len;
+    p = ngx_strlchr(uri->data, last, '?');
+
+    pieces[0].data = uri->data;
+    pieces[0].len = (p ? p : last) - uri->data;
+    pieces[0].kind = KLAVIYO_PATH_PATH;
+
+    if (p == NULL) {
+        return 1;
+    }
+
+    pieces[1].data = p + 1;
+    pieces[1].len = last - (p + 1);
+    pieces[1].kind = KLAVIYO_PATH_ARGS;
+
+    return 2;
 }
 
 
@@ -145,7 +247,7 @@ ngx_http_klaviyo_pass_call_path(ngx_http_klaviyo_pass_ctx_t *ctx)
 static ngx_int_t
 ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
-    ngx_str_t            accept, type, revision;
+    ngx_str_t            accept, type, revision, strict;
     ngx_uint_t           i;
     ngx_list_part_t     *part;
     ngx_table_elt_t     *header;
@@ -163,6 +265,12 @@ ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
     ngx_str_set(&accept, "application/vnd.api+json");
     type = accept;
     revision = ctx->pass->account->revision;
+
+    ngx_str_null(&strict);
+
+    if (ctx->pass->account->revision_strict) {
+        ngx_str_set(&strict, "1");
+    }
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -210,6 +318,16 @@ ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
             break;
 
         default:
+            if (header[i].key.len == sizeof(NGX_HTTP_KLAVIYO_STRICT) - 1
+                && ngx_strncasecmp(header[i].key.data,
+                                   (u_char *) NGX_HTTP_KLAVIYO_STRICT,
+                                   sizeof(NGX_HTTP_KLAVIYO_STRICT) - 1)
+                   == 0)
+            {
+                strict = header[i].value;
+                break;
+            }
+
             if (ctx->call.nheaders == NGX_HTTP_KLAVIYO_HEADERS_MAX
                                       - NGX_HTTP_KLAVIYO_PASS_DEFAULTS)
             {
@@ -228,6 +346,14 @@ ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
     if (ngx_http_klaviyo_pass_call_header(ctx, "revision", NULL, &revision)
         != NGX_OK
         || ngx_http_klaviyo_pass_call_header(ctx, "Accept", NULL, &accept)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (strict.len
+        && ngx_http_klaviyo_pass_call_header(ctx, NGX_HTTP_KLAVIYO_STRICT,
+                                             NULL, &strict)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -125,9 +125,13 @@ ngx_http_klaviyo_pass_enter(ngx_http_klaviyo_pass_ctx_t *ctx)
     }
 
     if (gate->active >= ctx->connections) {
-        ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                      "klaviyo_pass: %ui requests are under way already",
-                      gate->active);
+        gate->report.log = ctx->request->connection->log;
+
+        ngx_http_klaviyo_report(&gate->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_PASS_BUSY,
+                                "klaviyo_pass: as many requests as "
+                                "\"klaviyo_pass_connections\" allows are "
+                                "under way already");
         ngx_http_klaviyo_pass_count(ctx,
                                     KLAVIYO_COUNT_GATEWAY_REFUSED);
         return NGX_HTTP_SERVICE_UNAVAILABLE;
@@ -170,6 +174,7 @@ ngx_http_klaviyo_pass_gate(ngx_http_klaviyo_account_t *account)
     }
 
     gate->account = account;
+    gate->report.account = &account->name;
     gate->transport = ngx_http_klaviyo_transport_create(account, log);
 
     if (gate->transport == NULL) {
@@ -250,6 +255,23 @@ ngx_http_klaviyo_pass_finalize(ngx_http_klaviyo_pass_ctx_t *ctx, ngx_int_t rc)
     ngx_http_klaviyo_pass_answer_free(ctx, &ctx->answer);
 
     ngx_http_finalize_request(r, rc);
+}
+
+
+void
+ngx_http_klaviyo_pass_report(ngx_http_klaviyo_pass_ctx_t *ctx,
+    ngx_http_klaviyo_cause_e cause, const char *text)
+{
+    u_char                      line[NGX_MAX_ERROR_STR / 2];
+    ngx_http_klaviyo_report_t  *report;
+
+    report = &ctx->gate->report;
+    report->log = ctx->request->connection->log;
+
+    ngx_snprintf(line, sizeof(line), "klaviyo_pass: %s%Z", text);
+    line[sizeof(line) - 1] = '\0';
+
+    ngx_http_klaviyo_report(report, NGX_LOG_ERR, cause, (char *) line);
 }
 
 

@@ -18,6 +18,7 @@
 
 
 #include "ngx_http_klaviyo_pass.h"
+#include "delivery/ngx_http_klaviyo_report.h"
 #include "delivery/ngx_http_klaviyo_transport.h"
 
 #include "klaviyo_headers.h"
@@ -32,12 +33,22 @@
 typedef struct ngx_http_klaviyo_pass_s  ngx_http_klaviyo_pass_t;
 
 
+/* of a URI with variables: text, or one variable */
+
+typedef struct {
+    ngx_http_complex_value_t     value;
+    klaviyo_path_kind_e          kind;
+    unsigned                     encoded:1;  /* as a client wrote it         */
+} ngx_http_klaviyo_pass_piece_t;
+
+
 /* one klaviyo_pass */
 
 struct ngx_http_klaviyo_pass_s {
     ngx_http_klaviyo_account_t  *account;    /* chosen by merging            */
     ngx_str_t                    name;       /* account=, empty: the default */
     ngx_http_complex_value_t    *uri;        /* NULL: the request's          */
+    ngx_array_t                 *pieces;     /* of it, if it has variables   */
     size_t                       prefix;     /* what of it is the location's */
 
     u_char                      *conf_file;
@@ -51,6 +62,7 @@ typedef struct {
     ngx_queue_t                    queue;
     ngx_http_klaviyo_account_t    *account;
     ngx_http_klaviyo_transport_t  *transport;
+    ngx_http_klaviyo_report_t      report;
     ngx_uint_t                     active;   /* waiting ones too             */
 } ngx_http_klaviyo_gate_t;
 
@@ -121,6 +133,10 @@ ngx_int_t ngx_http_klaviyo_pass_handler(ngx_http_request_t *r);
 ngx_http_klaviyo_pass_ctx_t *ngx_http_klaviyo_pass_find(
     ngx_http_request_t *r);
 
+/* a URI's path and, behind a "?", its arguments; returns how many these are */
+ngx_uint_t ngx_http_klaviyo_pass_split(ngx_str_t *uri,
+    klaviyo_path_piece_t *pieces);
+
 /*
  * What is asked, from the request's line and headers: NGX_OK, or the status
  * to answer with.  The body comes later, and is counted then.
@@ -154,6 +170,10 @@ void ngx_http_klaviyo_pass_run(ngx_http_klaviyo_pass_ctx_t *ctx);
 /* ends the request, NGX_OK: with the end of its body; the last call */
 void ngx_http_klaviyo_pass_finalize(ngx_http_klaviyo_pass_ctx_t *ctx,
     ngx_int_t rc);
+
+/* at the level "error", at most once a minute for each cause */
+void ngx_http_klaviyo_pass_report(ngx_http_klaviyo_pass_ctx_t *ctx,
+    ngx_http_klaviyo_cause_e cause, const char *text);
 
 void ngx_http_klaviyo_pass_count(ngx_http_klaviyo_pass_ctx_t *ctx,
     klaviyo_counter_e counter);

@@ -137,8 +137,8 @@ ngx_http_klaviyo_pass_timer(ngx_event_t *ev)
         ngx_http_klaviyo_pass_try(ctx);
 
     } else {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "klaviyo_pass: Klaviyo timed out");
+        ngx_http_klaviyo_pass_report(ctx, NGX_HTTP_KLAVIYO_REPORT_PASS_TIMEOUT,
+                                     "Klaviyo did not answer in time");
 
         if (ctx->exchange) {
             ngx_http_klaviyo_exchange_cancel(ctx->exchange);
@@ -510,13 +510,26 @@ ngx_http_klaviyo_pass_wait(ngx_http_klaviyo_pass_ctx_t *ctx)
 static void
 ngx_http_klaviyo_pass_end(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
-    if (ctx->broken) {
+    ngx_http_request_t  *r;
 
-        /* broken off: the client is to see that it is not whole */
+    r = ctx->request;
+
+    if (ctx->broken) {
 
         ngx_http_klaviyo_pass_count(ctx, KLAVIYO_COUNT_GATEWAY_FAILED);
 
-        ctx->request->keepalive = 0;
+        if (r != r->main) {
+
+            /* the page around it goes on; who asked sees it by the status */
+
+            r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+            ngx_http_klaviyo_pass_finalize(ctx, NGX_OK);
+            return;
+        }
+
+        /* broken off: the client is to see that it is not whole */
+
+        r->keepalive = 0;
         ngx_http_klaviyo_pass_finalize(ctx, NGX_ERROR);
         return;
     }

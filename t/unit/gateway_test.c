@@ -16,33 +16,79 @@
 /* "": refused.  The bytes are copied, so that what is read beyond is noticed */
 
 static void
-target_n(const char *path, size_t path_len, const char *args, size_t args_len,
-    const char *expected)
+target_pieces(klaviyo_path_piece_t *pieces, size_t n, const char *expected)
 {
-    char     *copy_path, *copy_args;
-    size_t    len;
-    uint8_t  *target;
+    size_t    i, len;
+    uint8_t  *target, *copy;
 
-    copy_path = malloc(path_len ? path_len : 1);
-    copy_args = malloc(args_len ? args_len : 1);
-    target = malloc(klaviyo_path_size(path_len, args_len));
+    len = 0;
 
-    memcpy(copy_path, path, path_len);
-    memcpy(copy_args, args, args_len);
+    for (i = 0; i < n; i++) {
+        copy = malloc(pieces[i].len ? pieces[i].len : 1);
+        memcpy(copy, pieces[i].data, pieces[i].len);
 
-    len = klaviyo_path_target(target, (uint8_t *) copy_path, path_len,
-                              (uint8_t *) copy_args, args_len);
+        pieces[i].data = copy;
+        len += pieces[i].len;
+    }
+
+    target = malloc(klaviyo_path_size(len));
+
+    len = klaviyo_path_target(target, pieces, n);
 
     if (len == 0) {
         target[0] = '\0';
     }
 
     ok(len == strlen((char *) target), "its length");
-    is_str((char *) target, expected, "path \"%s\"", label(path));
+    is_str((char *) target, expected, "\"%s\"", label(expected));
+
+    for (i = 0; i < n; i++) {
+        free((void *) pieces[i].data);
+    }
 
     free(target);
-    free(copy_args);
-    free(copy_path);
+}
+
+
+static void
+target_n(const char *path, size_t path_len, const char *args, size_t args_len,
+    const char *expected)
+{
+    klaviyo_path_piece_t  pieces[] = {
+        { (const uint8_t *) path, path_len, KLAVIYO_PATH_PATH },
+        { (const uint8_t *) args, args_len, KLAVIYO_PATH_ARGS }
+    };
+
+    target_pieces(pieces, 2, expected);
+}
+
+
+/* a value behind a text, at the place where it stands there */
+
+static void
+target_value(const char *text, const char *value, const char *expected)
+{
+    size_t                len;
+    const char           *args;
+    klaviyo_path_piece_t  pieces[3];
+
+    len = strlen(text);
+    args = strchr(text, '?');
+
+    pieces[0].data = (const uint8_t *) text;
+    pieces[0].len = args ? (size_t) (args - text) : len;
+    pieces[0].kind = KLAVIYO_PATH_PATH;
+
+    pieces[1].data = (const uint8_t *) (args ? args + 1 : text);
+    pieces[1].len = args ? strlen(args + 1) : 0;
+    pieces[1].kind = KLAVIYO_PATH_ARGS;
+
+    pieces[2].data = (const uint8_t *) value;
+    pieces[2].len = strlen(value);
+    pieces[2].kind = klaviyo_path_behind(KLAVIYO_PATH_SEGMENT,
+                                         (const uint8_t *) text, len);
+
+    target_pieces(pieces, 3, expected);
 }
 
 
@@ -98,6 +144,40 @@ test_path(void)
 }
 
 
+static void
+test_values(void)
+{
+    char  text[] = "a%2Bb+c%zz%4";
+
+    target_value("/api/lists/", "01ABC?x", "/api/lists/01ABC%3Fx");
+    target_value("/api/lists/", "a/b c", "/api/lists/a%2Fb%20c");
+    target_value("/api/lists/", "../x", "");
+    target_value("/api/lists/", "x/..", "");
+    target_value("/api/lists/", "x/./y", "");
+    target_value("/api/lists/", "x//y", "");
+    target_value("/api/lists/", "/x", "");
+    target_value("/api/lists/", "%2e", "");
+    target_value("/api/lists/", "a\\b", "");
+    target_value("/api/lists/", "a\nb", "");
+
+    target_value("/a?q=", "ann+shop@example.com&x=1#",
+                 "/a?q=ann%2Bshop%40example.com%26x%3D1%23");
+    target_value("/a?q=", "a%41\r\n", "/a?q=a%2541%0D%0A");
+    target_value("/a?f=equals(email,\"", "x\") or equals(id,\"1\\",
+                 "/a?f=equals(email,\"x%5C%22%29%20or%20equals%28id%2C"
+                 "%5C%221%5C%5C");
+    target_value("/a?f=equals(email,%22", "\"'", "/a?f=equals(email,%22%5C%22"
+                 "%27");
+    target_value("/a?f=equals(email,'", "\"'", "/a?f=equals(email,'%22%5C%27");
+    target_value("/a?f=e(a,\"b\"),e(c,", "\"", "/a?f=e(a,\"b\"),e(c,%22");
+    target_value("/a?f=e(a,\"b\\\"c", "\"", "/a?f=e(a,\"b\\\"c%5C%22");
+    target_value("/a?f=\"&g=", "\"", "/a?f=\"&g=%22");
+
+    text[klaviyo_path_decode((uint8_t *) text, strlen(text))] = '\0';
+    is_str(text, "a+b+c%zz%4", "decoded");
+}
+
+
 static klaviyo_header_e
 answer(const char *name, const char *value)
 {
@@ -149,6 +229,11 @@ test_headers(void)
        "RateLimit-*");
     ok(answer("retry-after", "1") == KLAVIYO_HEADER_RETRY_AFTER,
        "Retry-After");
+    ok(answer("Cache-Control", "private") == KLAVIYO_HEADER_CACHE_CONTROL,
+       "Cache-Control");
+    ok(answer("Vary", "Accept") == KLAVIYO_HEADER_PASSES, "Vary");
+    ok(answer("Expires", "0") == KLAVIYO_HEADER_EXPIRES, "Expires");
+    ok(answer("ETag", "\"x\"") == KLAVIYO_HEADER_ETAG, "ETag");
     ok(answer("Set-Cookie", "a=b") == KLAVIYO_HEADER_STOPS, "Set-Cookie");
     ok(answer("X-Accel-Redirect", "/x") == KLAVIYO_HEADER_STOPS,
        "X-Accel-Redirect");
@@ -181,6 +266,7 @@ int
 main(void)
 {
     test_path();
+    test_values();
     test_headers();
 
     return done_testing();

@@ -368,7 +368,7 @@ $account
     server {
         listen 127.0.0.1:%%PORT%%;
         $http2
-        server_name localhost;
+        server_name _;
 
         $server
     }
