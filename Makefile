@@ -8,7 +8,7 @@ MAN_PATH     ?= /usr/share/man
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
-                libjansson-dev libssl-dev ca-certificates
+                libjansson-dev libidn2-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
                 libnginx-mod-http-js libnginx-mod-http-lua
@@ -38,7 +38,7 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
                 $(wildcard t/unit/*_test.c))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
-LIBS_UNIT     = -ljansson -lcrypto -lpthread
+LIBS_UNIT     = -ljansson -lidn2 -lcrypto -lpthread
 
 # A test's own: what t/unit/disk.h, or the test itself, stands in for.
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \

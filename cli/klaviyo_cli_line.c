@@ -378,7 +378,8 @@ klaviyo_cli_good_time(const klaviyo_slice_t *text)
         bare.len -= 2;
     }
 
-    return klaviyo_value_time(bare.data, bare.len, (int64_t) time(NULL), &t)
+    return klaviyo_value_time(bare.data, bare.len, (int64_t) time(NULL), 0,
+                              &t)
            == KLAVIYO_VALUE_OK;
 }
 

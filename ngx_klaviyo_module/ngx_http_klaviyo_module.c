@@ -92,6 +92,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       offsetof(ngx_http_klaviyo_loc_conf_t, defaults),
       NULL },
 
+    { ngx_string("klaviyo_phone_country"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
+      ngx_http_klaviyo_phone_country,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_identity"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
       ngx_http_klaviyo_identity,

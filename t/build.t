@@ -16,6 +16,7 @@ my $src  = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
 for my $missing (
     ['-lcurl', qr/requires libcurl.*OpenSSL.*libcurl4-openssl-dev/s],
     ['-ljansson', qr/requires the jansson library.*libjansson-dev/s],
+    ['-lidn2', qr/requires the libidn2 library.*libidn2-dev/s],
     ['-lcrypto', qr/requires OpenSSL's headers.*libssl-dev/s],
 ) {
     my ($library, $message) = @$missing;

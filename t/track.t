@@ -280,7 +280,7 @@ my %blocks = (
     'value without a value'
         => ['value;', qr/invalid number of arguments in "value"/],
     'three words of value'
-        => ['value 1 USD 2;', qr/invalid number of arguments in "value"/],
+        => ['value 1 USD 2;', qr/invalid parameter "2": expected "minor"/],
     'a property without a value'
         => ['property a;', qr/invalid number of arguments in "property"/],
     'value twice'     => ['value 1; value 2;', qr/"value" directive is dupl/],
@@ -294,7 +294,7 @@ my %blocks = (
     'a field twice'
         => ['profile city A; profile city B;', qr/duplicate profile "city"/],
     'a bad amount'    => ['value ten;', qr/invalid value "ten": write a num/],
-    'a bad currency'  => ['value 1 usd;', qr/invalid currency "usd"/],
+    'a bad currency'  => ['value 1 euro;', qr/invalid currency "euro"/],
     'a bad time'      => ['time tomorrow;', qr/invalid time "tomorrow"/],
     'a bad backfill'  => ['backfill yes;', qr/invalid value "yes" of "backf/],
     'a constant unique_id'

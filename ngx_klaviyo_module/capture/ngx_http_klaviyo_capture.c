@@ -52,6 +52,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
 
     conf->tracks = NGX_CONF_UNSET_PTR;
     conf->defaults = NGX_CONF_UNSET;
+    conf->phone_country = NGX_CONF_UNSET;
     conf->header = NGX_CONF_UNSET_PTR;
     conf->enrich = NGX_CONF_UNSET_PTR;
     conf->request_body = NGX_CONF_UNSET;
@@ -79,6 +80,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->properties == NULL
             && conf->account.data == NULL
             && conf->defaults == NGX_CONF_UNSET
+            && conf->phone_country == NGX_CONF_UNSET
             && conf->header == NGX_CONF_UNSET_PTR
             && conf->enrich == NGX_CONF_UNSET_PTR);
 
@@ -103,6 +105,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     ngx_conf_merge_str_value(conf->account, prev->account, "");
     ngx_conf_merge_value(conf->defaults, prev->defaults, 1);
+    ngx_conf_merge_value(conf->phone_country, prev->phone_country, 0);
     ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
     ngx_conf_merge_ptr_value(conf->enrich, prev->enrich, NULL);
     ngx_conf_merge_value(conf->request_body, prev->request_body, 0);

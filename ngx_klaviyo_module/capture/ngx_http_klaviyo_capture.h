@@ -13,6 +13,7 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
+#include "json/klaviyo_amount.h"
 
 
 typedef struct ngx_http_klaviyo_template_s  ngx_http_klaviyo_template_t;
@@ -40,8 +41,11 @@ typedef struct {
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
     ngx_http_complex_value_t  *value;
     ngx_http_complex_value_t  *currency;
+    klaviyo_amount_form_t      form;       /* of the amount                  */
     ngx_http_complex_value_t  *unique_id;
     ngx_http_complex_value_t  *time;
+    int                        zone;       /* of a time without one, seconds
+                                              east of UTC                    */
     ngx_http_complex_value_t  *backfill;
 
     u_char                    *conf_file;  /* where it stands, for messages  */
@@ -88,6 +92,7 @@ typedef struct {
     u_char                    *account_file;  /* where that stands           */
     ngx_uint_t                 account_line;
     ngx_flag_t                 defaults;
+    ngx_int_t                  phone_country;  /* calling code, 0: off       */
 
     ngx_uint_t                 identity;   /* NGX_HTTP_KLAVIYO_IDENTITY_*    */
     ngx_http_klaviyo_kx_cookie_t
@@ -123,6 +128,10 @@ char *ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* directive: klaviyo_phone_country */
+char *ngx_http_klaviyo_phone_country(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* directives: klaviyo_identity, klaviyo_kx_cookie */
 char *ngx_http_klaviyo_identity(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -4,6 +4,8 @@
  */
 
 
+#include "ngx_http_klaviyo_amount.h"
+#include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_wait.h"
 
 
@@ -11,18 +13,10 @@ static ngx_int_t ngx_http_klaviyo_evaluate_ops(
     ngx_http_klaviyo_values_t *values, ngx_uint_t from, ngx_uint_t to);
 static void ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value);
-static ngx_uint_t ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op,
-    ngx_str_t *value);
-static ngx_uint_t ngx_http_klaviyo_decoded(ngx_http_request_t *r,
-    ngx_str_t *value, ngx_str_t *decoded);
 static ngx_int_t ngx_http_klaviyo_evaluate_identity(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_evaluate_rest(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
-static ngx_int_t ngx_http_klaviyo_evaluate_amount(
-    ngx_http_klaviyo_values_t *values);
-static ngx_int_t ngx_http_klaviyo_evaluate_time(
-    ngx_http_klaviyo_values_t *values);
 static ngx_int_t ngx_http_klaviyo_evaluate_backfill(
     ngx_http_klaviyo_values_t *values);
 
@@ -146,17 +140,12 @@ ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
 }
 
 
-/*
- * A value that does not pass becomes empty.  Cookies are not decoded by
- * nginx, and most applications encode the `@` and the `+` in theirs: what
- * passes when it is decoded is meant so.
- */
+/* a value that does not pass becomes empty */
 
 static void
 ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value)
 {
-    ngx_str_t       decoded;
     const uint8_t  *p;
 
     p = value->data;
@@ -169,66 +158,20 @@ ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     }
 
     if (op->check != NGX_HTTP_KLAVIYO_CHECK_NONE
-        && ngx_http_klaviyo_decoded(values->request, value, &decoded)
-        && ngx_http_klaviyo_passes(op, &decoded))
+        && !ngx_http_klaviyo_checked(values->request, op->check,
+                                     values->template->phone_country, value))
     {
-        *value = decoded;
-
-    } else if (!ngx_http_klaviyo_passes(op, value)) {
         klaviyo_ring_count(values->ring,
-                           op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
-                           ? KLAVIYO_COUNT_VALUE_EMAIL
-                           : KLAVIYO_COUNT_VALUE_PHONE, 1);
+                           ngx_http_klaviyo_check_counter(op->check), 1);
         value->len = 0;
         return;
     }
 
+    if (op->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL) {
+        ngx_http_klaviyo_check_warn(values->request, value->data, value->len);
+    }
+
     values->identified |= op->identifier;
-}
-
-
-static ngx_uint_t
-ngx_http_klaviyo_passes(ngx_http_klaviyo_op_t *op, ngx_str_t *value)
-{
-    switch (op->check) {
-
-    case NGX_HTTP_KLAVIYO_CHECK_EMAIL:
-        return klaviyo_value_is_email(value->data, value->len);
-
-    case NGX_HTTP_KLAVIYO_CHECK_PHONE:
-        return klaviyo_value_is_phone(value->data, value->len);
-
-    default:
-        return 1;
-    }
-}
-
-
-/* 0: nothing is encoded in it */
-
-static ngx_uint_t
-ngx_http_klaviyo_decoded(ngx_http_request_t *r, ngx_str_t *value,
-    ngx_str_t *decoded)
-{
-    u_char  *src, *dst;
-
-    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
-        return 0;
-    }
-
-    decoded->data = ngx_pnalloc(r->pool, value->len);
-    if (decoded->data == NULL) {
-        return 0;
-    }
-
-    src = value->data;
-    dst = decoded->data;
-
-    ngx_unescape_uri(&dst, &src, value->len, 0);
-
-    decoded->len = dst - decoded->data;
-
-    return 1;
 }
 
 
@@ -262,6 +205,12 @@ ngx_http_klaviyo_evaluate_identity(ngx_http_klaviyo_values_t *values,
         value[KLAVIYO_IDENTITY_ANONYMOUS_ID].len = 0;
     }
 
+    if (value[KLAVIYO_IDENTITY_EMAIL].len) {
+        ngx_http_klaviyo_check_warn(values->request,
+                               (u_char *) value[KLAVIYO_IDENTITY_EMAIL].data,
+                               value[KLAVIYO_IDENTITY_EMAIL].len);
+    }
+
     values->identified |= NGX_HTTP_KLAVIYO_IS_KNOWN;
 
     for (i = 0; i < KLAVIYO_IDENTITY_N; i++) {
@@ -279,8 +228,8 @@ ngx_http_klaviyo_evaluate_rest(ngx_http_klaviyo_values_t *values,
 {
     ngx_uint_t  bad;
 
-    if (ngx_http_klaviyo_evaluate_amount(values) != NGX_OK
-        || ngx_http_klaviyo_evaluate_time(values) != NGX_OK
+    if (ngx_http_klaviyo_amount_evaluate(values) != NGX_OK
+        || ngx_http_klaviyo_time_evaluate(values) != NGX_OK
         || ngx_http_klaviyo_evaluate_backfill(values) != NGX_OK
         || ngx_http_klaviyo_unique_id(values->request, ctx, values->template,
                                       &values->unique_id, &bad)
@@ -295,78 +244,6 @@ ngx_http_klaviyo_evaluate_rest(ngx_http_klaviyo_values_t *values,
 
     values->size += values->value.len
                     + klaviyo_json_string_size(values->unique_id.len);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_klaviyo_evaluate_amount(ngx_http_klaviyo_values_t *values)
-{
-    ngx_str_t                    *currency;
-    ngx_http_request_t           *r;
-    ngx_http_klaviyo_template_t  *template;
-
-    r = values->request;
-    template = values->template;
-
-    if (template->value.value
-        && ngx_http_klaviyo_op_value(r, &template->value, &values->value)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (template->currency.value == NULL) {
-        return NGX_OK;
-    }
-
-    currency = &values->currency;
-
-    if (ngx_http_klaviyo_op_value(r, &template->currency, currency) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (currency->len
-        && !klaviyo_value_is_currency(currency->data, currency->len))
-    {
-        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_CURRENCY, 1);
-        currency->len = 0;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_klaviyo_evaluate_time(ngx_http_klaviyo_values_t *values)
-{
-    int64_t             t;
-    ngx_str_t           value;
-    klaviyo_value_rc_e  rc;
-
-    values->time = values->request->start_sec;
-
-    if (values->template->time.value == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_klaviyo_op_value(values->request, &values->template->time,
-                                  &value)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    rc = klaviyo_value_time(value.data, value.len, ngx_time(), &t);
-
-    if (rc == KLAVIYO_VALUE_OK) {
-        values->time = t;
-
-    } else if (rc == KLAVIYO_VALUE_BAD) {
-        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_TIME, 1);
-    }
 
     return NGX_OK;
 }

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_template.h"
+#include "ngx_http_klaviyo_check.h"
 
 
 static char *ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name);
@@ -49,7 +49,7 @@ static ngx_http_klaviyo_known_t  ngx_http_klaviyo_knowns[] = {
     ngx_http_klaviyo_known("locale", ATTRIBUTES, NONE, 0, 0),
     ngx_http_klaviyo_known("title", ATTRIBUTES, NONE, 0, 0),
     ngx_http_klaviyo_known("image", ATTRIBUTES, NONE, 0, 0),
-    ngx_http_klaviyo_known("ip", LOCATION, NONE, 0, 0),
+    ngx_http_klaviyo_known("ip", LOCATION, IP, 0, 0),
     ngx_http_klaviyo_known("address1", LOCATION, NONE, 0, 0),
     ngx_http_klaviyo_known("address2", LOCATION, NONE, 0, 0),
     ngx_http_klaviyo_known("city", LOCATION, NONE, 0, 0),
@@ -313,6 +313,23 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid email \"%V\": write it as in "
                            "name@shop.com, in less than 100 characters",
+                           value);
+        return NGX_CONF_ERROR;
+    }
+
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
+        && ngx_http_klaviyo_check_dropped(value->data, value->len))
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "Klaviyo accepts events of \"%V\", and drops them: "
+                           "use another domain for tests", value);
+    }
+
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_IP
+        && !ngx_http_klaviyo_checked(NULL, known->check, 0, value))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address \"%V\": write it as in 192.0.2.1",
                            value);
         return NGX_CONF_ERROR;
     }

@@ -9,6 +9,7 @@
  */
 
 
+#include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_named.h"
 
 
@@ -21,7 +22,7 @@ static ngx_int_t ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields, klaviyo_counter_e left_out);
 static ngx_int_t ngx_http_klaviyo_named_who(ngx_http_request_t *r,
-    ngx_array_t *fields);
+    ngx_array_t *fields, ngx_uint_t country);
 static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
     ngx_http_klaviyo_section_e section, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_named_field(ngx_http_request_t *r,
@@ -195,7 +196,7 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
 
     j = 0;
 
-    who = ngx_http_klaviyo_named_who(r, fields);
+    who = ngx_http_klaviyo_named_who(r, fields, base->phone_country);
     if (who == NGX_ERROR) {
         return NGX_ERROR;
     }
@@ -255,9 +256,9 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
  */
 
 static ngx_int_t
-ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields)
+ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
+    ngx_uint_t country)
 {
-    size_t                     len;
     ngx_str_t                  text;
     ngx_uint_t                 i;
     const uint8_t             *p;
@@ -292,13 +293,13 @@ ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields)
         }
 
         p = text.data;
-        len = klaviyo_value_trim(&p, text.len);
 
-        if (len
-            && (field[i].known->check != NGX_HTTP_KLAVIYO_CHECK_EMAIL
-                || klaviyo_value_is_email(p, len))
-            && (field[i].known->check != NGX_HTTP_KLAVIYO_CHECK_PHONE
-                || klaviyo_value_is_phone(p, len)))
+        text.len = klaviyo_value_trim(&p, text.len);
+        text.data = (u_char *) p;
+
+        if (text.len
+            && ngx_http_klaviyo_checked(r, field[i].known->check, country,
+                                        &text))
         {
             return NGX_OK;
         }
@@ -483,6 +484,13 @@ ngx_http_klaviyo_named_member(ngx_http_request_t *r, klaviyo_named_t *named,
     ngx_memzero(op, sizeof(ngx_http_klaviyo_op_t));
 
     op->text = rest[i].text;
+
+    /* JSON says what it means: the location's form is not of this amount */
+
+    if (i == KLAVIYO_NAMED_VALUE || i == KLAVIYO_NAMED_CURRENCY) {
+        ngx_memzero(&template->form, sizeof(klaviyo_amount_form_t));
+        template->form.decimals = -1;
+    }
 
     return ngx_http_klaviyo_named_op(r, op, rest[i].type, &named->member[i]);
 }

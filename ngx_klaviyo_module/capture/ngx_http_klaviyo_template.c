@@ -18,8 +18,10 @@ static ngx_int_t ngx_http_klaviyo_template_defaults(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_uint_t *n);
 static ngx_int_t ngx_http_klaviyo_template_rest(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_http_klaviyo_track_t *track);
+static ngx_int_t ngx_http_klaviyo_template_amount(ngx_conf_t *cf,
+    ngx_http_klaviyo_template_t *template, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_template_time(ngx_conf_t *cf,
-    ngx_http_klaviyo_op_t *op, ngx_http_complex_value_t *value);
+    ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_template_op(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op, ngx_str_t *name,
     ngx_http_complex_value_t *value, ngx_uint_t type);
@@ -66,6 +68,8 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     }
 
     template->defaults = conf->defaults;
+    template->zone = track->zone;
+    template->phone_country = conf->phone_country;
     template->named = (track == conf->header);
     template->apart = (template->named || conf->enrich);
     template->size = NGX_HTTP_KLAVIYO_FRAME;
@@ -242,21 +246,13 @@ ngx_http_klaviyo_template_rest(ngx_conf_t *cf,
                                      &ngx_http_klaviyo_name_metric,
                                      &track->metric, KLAVIYO_VALUE_STRING)
         != NGX_OK
-        || ngx_http_klaviyo_template_op(cf, &template->value,
-                                        &ngx_http_klaviyo_name_value,
-                                        track->value, KLAVIYO_VALUE_NUMBER)
-           != NGX_OK
-        || ngx_http_klaviyo_template_op(cf, &template->currency,
-                                        &ngx_http_klaviyo_name_currency,
-                                        track->currency, KLAVIYO_VALUE_STRING)
-           != NGX_OK
+        || ngx_http_klaviyo_template_amount(cf, template, track) != NGX_OK
         || ngx_http_klaviyo_template_op(cf, &template->unique_id,
                                         &ngx_http_klaviyo_name_unique_id,
                                         track->unique_id,
                                         KLAVIYO_VALUE_STRING)
            != NGX_OK
-        || ngx_http_klaviyo_template_time(cf, &template->time, track->time)
-           != NGX_OK
+        || ngx_http_klaviyo_template_time(cf, &template->time, track) != NGX_OK
         || ngx_http_klaviyo_template_op(cf, &template->backfill,
                                         &ngx_http_klaviyo_name_backfill,
                                         track->backfill, KLAVIYO_VALUE_BOOL)
@@ -282,13 +278,52 @@ ngx_http_klaviyo_template_rest(ngx_conf_t *cf,
 }
 
 
+/* an amount waits for its currency, which may be none and take it along */
+
+static ngx_int_t
+ngx_http_klaviyo_template_amount(ngx_conf_t *cf,
+    ngx_http_klaviyo_template_t *template, ngx_http_klaviyo_track_t *track)
+{
+    ngx_http_klaviyo_op_t  *op;
+
+    template->form = track->form;
+
+    if (ngx_http_klaviyo_template_op(cf, &template->value,
+                                     &ngx_http_klaviyo_name_value,
+                                     track->value, KLAVIYO_VALUE_NUMBER)
+        != NGX_OK
+        || ngx_http_klaviyo_template_op(cf, &template->currency,
+                                        &ngx_http_klaviyo_name_currency,
+                                        track->currency, KLAVIYO_VALUE_STRING)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    op = &template->value;
+
+    if (op->members == 0 || template->currency.value == NULL) {
+        return NGX_OK;
+    }
+
+    op->value = track->value;
+    op->index = NGX_ERROR;
+    op->members = 0;
+
+    return ngx_http_klaviyo_template_text(cf, op, &op->name, NULL, 0);
+}
+
+
 static ngx_int_t
 ngx_http_klaviyo_template_time(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
-    ngx_http_complex_value_t *value)
+    ngx_http_klaviyo_track_t *track)
 {
-    int64_t    t;
-    u_char     buf[KLAVIYO_TIME_LEN];
-    ngx_str_t  text;
+    int64_t                    t;
+    u_char                     buf[KLAVIYO_TIME_LEN];
+    ngx_str_t                  text;
+    ngx_http_complex_value_t  *value;
+
+    value = track->time;
 
     if (value == NULL || value->lengths) {
         return ngx_http_klaviyo_template_op(cf, op,
@@ -296,7 +331,8 @@ ngx_http_klaviyo_template_time(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
                                             KLAVIYO_VALUE_STRING);
     }
 
-    if (klaviyo_value_time(value->value.data, value->value.len, ngx_time(), &t)
+    if (klaviyo_value_time(value->value.data, value->value.len, ngx_time(),
+                           track->zone, &t)
         != KLAVIYO_VALUE_OK)
     {
         return NGX_ERROR;

@@ -36,7 +36,8 @@ typedef enum {
 typedef enum {
     NGX_HTTP_KLAVIYO_CHECK_NONE = 0,
     NGX_HTTP_KLAVIYO_CHECK_EMAIL,
-    NGX_HTTP_KLAVIYO_CHECK_PHONE
+    NGX_HTTP_KLAVIYO_CHECK_PHONE,
+    NGX_HTTP_KLAVIYO_CHECK_IP
 } ngx_http_klaviyo_check_e;
 
 
@@ -97,6 +98,10 @@ struct ngx_http_klaviyo_template_s {
     ngx_http_klaviyo_op_t        time;
     ngx_http_klaviyo_op_t        backfill;
 
+    klaviyo_amount_form_t        form;         /* of the amount             */
+    int                          zone;         /* of the time               */
+    ngx_uint_t                   phone_country;
+
     size_t                       size;         /* of all that is no value   */
     unsigned                     identified:2; /* by a constant             */
     unsigned                     defaults:1;
@@ -134,6 +139,13 @@ ngx_http_klaviyo_field_t *ngx_http_klaviyo_field_find(ngx_array_t *fields,
 
 /* NULL: a custom property of the profile */
 ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_known(ngx_str_t *name);
+
+
+/* tracks */
+
+/* compiles the value, once: "is duplicate" */
+char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **slot);
 
 
 /* templates */

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_template.h"
+#include "ngx_http_klaviyo_amount.h"
 
 
 typedef struct {
@@ -31,26 +31,20 @@ static char *ngx_http_klaviyo_track_profile(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
 static char *ngx_http_klaviyo_track_property(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
-static char *ngx_http_klaviyo_track_value(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track);
 static char *ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track);
-static char *ngx_http_klaviyo_track_time(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
 static char *ngx_http_klaviyo_track_backfill(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
 static char *ngx_http_klaviyo_track_include(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
-static char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t **slot);
 
 
 static ngx_http_klaviyo_member_t  ngx_http_klaviyo_members[] = {
     { ngx_string("profile"), 3, 4, ngx_http_klaviyo_track_profile },
     { ngx_string("property"), 3, 4, ngx_http_klaviyo_track_property },
-    { ngx_string("value"), 2, 3, ngx_http_klaviyo_track_value },
+    { ngx_string("value"), 2, 5, ngx_http_klaviyo_amount_set },
     { ngx_string("unique_id"), 2, 2, ngx_http_klaviyo_track_unique_id },
-    { ngx_string("time"), 2, 2, ngx_http_klaviyo_track_time },
+    { ngx_string("time"), 2, 3, ngx_http_klaviyo_time_set },
     { ngx_string("backfill"), 2, 2, ngx_http_klaviyo_track_backfill },
     { ngx_string("include"), 2, 2, ngx_http_klaviyo_track_include },
     { ngx_null_string, 0, 0, NULL }
@@ -382,57 +376,6 @@ ngx_http_klaviyo_track_property(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_track_value(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
-{
-    int              cut;
-    char            *rv;
-    u_char           buf[128];
-    ngx_str_t       *value;
-    klaviyo_json_t   json;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->value);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    klaviyo_json_init(&json, buf, sizeof(buf));
-
-    if (track->value->lengths == NULL
-        && klaviyo_value_write(&json, KLAVIYO_VALUE_NUMBER, value[1].data,
-                               value[1].len, &cut)
-           != KLAVIYO_VALUE_OK)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\": write a number, as in 12.50",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    rv = ngx_http_klaviyo_track_slot(cf, &value[2], &track->currency);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (track->currency->lengths == NULL
-        && !klaviyo_value_is_currency(value[2].data, value[2].len))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid currency \"%V\": write three capital "
-                           "letters, as in USD", &value[2]);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
 ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track)
 {
@@ -450,34 +393,6 @@ ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
     }
 
     return ngx_http_klaviyo_track_slot(cf, &value[1], &track->unique_id);
-}
-
-
-static char *
-ngx_http_klaviyo_track_time(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
-{
-    char       *rv;
-    int64_t     t;
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->time);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (track->time->lengths == NULL
-        && klaviyo_value_time(value[1].data, value[1].len, ngx_time(), &t)
-           != KLAVIYO_VALUE_OK)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid time \"%V\": write seconds since 1970 or "
-                           "ISO 8601, as in 2026-07-15T12:00:00Z", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }
 
 
@@ -518,7 +433,7 @@ ngx_http_klaviyo_track_include(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
 }
 
 
-static char *
+char *
 ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **slot)
 {

@@ -27,6 +27,8 @@ typedef struct {
     ngx_str_t                      metric;
     ngx_str_t                      value;
     ngx_str_t                      currency;
+    u_char                         amount[KLAVIYO_AMOUNT_LEN];
+    u_char                         code[KLAVIYO_CURRENCY_LEN];
     ngx_str_t                      unique_id;
     int64_t                        time;
 

@@ -1,6 +1,6 @@
 /*
- * json: what Klaviyo takes as an email, a phone number, a currency, a name of
- * a metric.  Plain C.  On the careful side: what Klaviyo refuses costs the
+ * json: what Klaviyo takes as an email, a phone number, a name of a metric.
+ * Plain C.  On the careful side: what Klaviyo refuses costs the
  * whole event, what is left out here costs one field.
  */
 
@@ -14,7 +14,6 @@
 #define KLAVIYO_EMAIL_LABEL_MAX   63
 #define KLAVIYO_PHONE_MIN         8      /* digits                          */
 #define KLAVIYO_PHONE_MAX         15
-#define KLAVIYO_CURRENCY_LEN      3
 
 
 static int klaviyo_check_local(const uint8_t *p, size_t len);
@@ -60,26 +59,6 @@ klaviyo_value_is_phone(const uint8_t *p, size_t len)
     for (i = 1; i < len; i++) {
 
         if (!klaviyo_check_digit(p[i])) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-int
-klaviyo_value_is_currency(const uint8_t *p, size_t len)
-{
-    size_t  i;
-
-    if (len != KLAVIYO_CURRENCY_LEN) {
-        return 0;
-    }
-
-    for (i = 0; i < len; i++) {
-
-        if (p[i] < 'A' || p[i] > 'Z') {
             return 0;
         }
     }

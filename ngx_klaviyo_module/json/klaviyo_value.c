@@ -17,7 +17,6 @@
 
 
 static int klaviyo_value_is_digit(uint8_t c);
-static int klaviyo_value_is_number(const uint8_t *p, size_t len);
 static int klaviyo_value_is_int64(const uint8_t *p, const uint8_t *last,
     int negative);
 static int klaviyo_value_is_finite(const uint8_t *p, const uint8_t *last,
@@ -129,7 +128,7 @@ klaviyo_value_is_digit(uint8_t c)
 
 /* [ "-" ] ( "0" / 1-9 *digit ) [ "." 1*digit ] [ e [ sign ] 1*digit ] */
 
-static int
+int
 klaviyo_value_is_number(const uint8_t *p, size_t len)
 {
     int             negative, negative_exponent, exponent;

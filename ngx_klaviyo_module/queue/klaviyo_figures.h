@@ -127,7 +127,8 @@
     X(ENRICH_NOT_JSON,      "enrich",       "not_json")                      \
     X(ENRICH_CANCELED,      "enrich",       "canceled")                      \
     X(ENRICH_CLOSE,         "enrich",       "not_asked")                     \
-    X(VALUE_ENRICH,         "left_out",     "enrich")
+    X(VALUE_ENRICH,         "left_out",     "enrich")                        \
+    X(VALUE_IP,             "left_out",     "ip")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

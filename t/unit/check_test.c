@@ -1,5 +1,5 @@
 /*
- * json/klaviyo_check.c: emails, phone numbers, currencies, metrics.
+ * json/klaviyo_check.c: emails, phone numbers, metrics.
  */
 
 
@@ -82,14 +82,6 @@ check_phone(const char *in, int expected)
 
 
 static void
-check_currency(const char *in, int expected)
-{
-    is_int(klaviyo_value_is_currency((const uint8_t *) in, strlen(in)),
-           expected, "currency %s", label(in));
-}
-
-
-static void
 check_metric(const char *in, size_t len, int expected, const char *name)
 {
     is_int(klaviyo_value_is_metric((const uint8_t *) in, len), expected,
@@ -117,14 +109,6 @@ test_checks(void)
     check_phone("+1500555000x", 0);
     check_phone("+", 0);
     check_phone("", 0);
-
-    check_currency("USD", 1);
-    check_currency("EUR", 1);
-    check_currency("usd", 0);
-    check_currency("US", 0);
-    check_currency("USDT", 0);
-    check_currency("U$D", 0);
-    check_currency("", 0);
 
     check_metric("Viewed Product", 14, 1, "a name");
     check_metric("x", 1, 1, "one character");
