@@ -15,6 +15,7 @@
 #include "account/ngx_http_klaviyo_account.h"
 #include "capture/ngx_http_klaviyo_capture.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
+#include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
@@ -267,7 +268,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         || ngx_http_klaviyo_body_init(cf) != NGX_OK
         || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
-        || ngx_http_klaviyo_bots_init(cf, kmcf) != NGX_OK)
+        || ngx_http_klaviyo_bots_init(cf, kmcf) != NGX_OK
+        || ngx_http_klaviyo_limits_init(cf, kmcf) != NGX_OK)
     {
         return NGX_ERROR;
     }

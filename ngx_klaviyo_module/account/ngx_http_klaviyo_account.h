@@ -72,6 +72,7 @@ typedef struct {
 
     klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`    */
     klaviyo_ring_t  *hold_ring;      /* and without hold                     */
+    ngx_shm_zone_t  *limits_zone;    /* delivery's: the key's rate limits    */
     ngx_shm_zone_t  *hold_zone;      /* capture's: when somebody waited      */
 
     u_char          *conf_file;      /* where the block stands               */

@@ -2,11 +2,16 @@
  * The limiter's arithmetic.  Room: delivery, plain C; it knows no clock and
  * no ring, both are the caller's.
  *
- *     number of slice   ... s-11 | s-10 | ... | s-1 | s
- *                           |<- a window ->|
+ * Two rules for the request of number n, of a class with `limit` requests:
  *
- * Twelve slices are counted and eleven of them are as long as the window:
- * the newest one is incomplete, the oldest leaves when number s + 1 begins.
+ *     window   request n - limit went at least a span ago
+ *     turn     turns are a span / limit apart.  Who comes late may catch up,
+ *              and who comes after a rest may go ahead, both by `reserve`
+ *              turns; hence the second of Klaviyo's windows needs no rule of
+ *              its own: reserve and turns of two seconds stay below it
+ *
+ * 3,500 times are too many to keep.  An entry of the log stands for `grain`
+ * requests and counts all of them as late as its last one.
  */
 
 
@@ -15,18 +20,7 @@
 #include "klaviyo_limiter.h"
 
 
-#define KLAVIYO_LIMITER_BURST      1000          /* ms                      */
-#define KLAVIYO_LIMITER_STEADY     60000         /* ms                      */
-#define KLAVIYO_LIMITER_RESET_MAX  3600          /* s                       */
-
-#define klaviyo_limiter_slice(window)                                        \
-    (((window) + KLAVIYO_LIMITER_SLICES - 2) / (KLAVIYO_LIMITER_SLICES - 1))
-
-
-typedef struct {
-    uint32_t  burst;
-    uint32_t  steady;
-} klaviyo_limiter_limit_t;
+#define KLAVIYO_LIMITER_RESERVE  50    /* a request in so many is reserve   */
 
 
 /* more than 1 only to measure without limits, see bench/ */
@@ -38,48 +32,52 @@ typedef struct {
 
 /* "Rate limits" of Klaviyo's create_event and bulk_create_events */
 
-static const klaviyo_limiter_limit_t  klaviyo_limiter_limits[] = {
-    { 350 * KLAVIYO_LIMITER_TIMES, 3500 * KLAVIYO_LIMITER_TIMES },
-    { 10 * KLAVIYO_LIMITER_TIMES, 150 * KLAVIYO_LIMITER_TIMES }
+static const uint64_t  klaviyo_limiter_limits[KLAVIYO_LIMITER_N] = {
+    3500 * KLAVIYO_LIMITER_TIMES,
+    150 * KLAVIYO_LIMITER_TIMES
 };
 
 
-static uint32_t klaviyo_limiter_share(uint32_t limit, unsigned share);
-static uint64_t klaviyo_limiter_sum(const klaviyo_limiter_window_t *window);
-static void klaviyo_limiter_advance(klaviyo_limiter_window_t *window,
-    int64_t length, int64_t now);
-static int64_t klaviyo_limiter_wait(const klaviyo_limiter_window_t *window,
-    int64_t length, uint32_t limit, int64_t now);
-static void klaviyo_limiter_count(klaviyo_limiter_window_t *window);
+static void klaviyo_limiter_settle(klaviyo_limiter_lane_t *lane,
+    uint64_t limit, int64_t now);
+static void klaviyo_limiter_regrain(klaviyo_limiter_lane_t *lane,
+    uint64_t grain);
+static void klaviyo_limiter_count(klaviyo_limiter_lane_t *lane, int64_t now);
+static int64_t klaviyo_limiter_window(const klaviyo_limiter_lane_t *lane,
+    uint64_t limit, int64_t now);
+static int64_t klaviyo_limiter_last(const klaviyo_limiter_lane_t *lane);
 
 
 int64_t
 klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
     unsigned share, int64_t now)
 {
-    int64_t                         wait, other, cost, burst, steady;
-    klaviyo_limiter_lane_t         *l;
-    const klaviyo_limiter_limit_t  *limit;
+    int64_t                  wait, other, cost, gap, ahead;
+    uint64_t                 limit;
+    klaviyo_limiter_lane_t  *l;
 
     l = &limiter->lane[lane];
-    limit = &klaviyo_limiter_limits[lane];
 
     share = share < 1 ? 1 : share > 100 ? 100 : share;
+    limit = klaviyo_limiter_limits[lane] * share / 100;
+    limit = limit < 1 ? 1 : limit;
     now = now < 0 ? 0 : now;
 
-    burst = klaviyo_limiter_slice(KLAVIYO_LIMITER_BURST);
-    steady = klaviyo_limiter_slice(KLAVIYO_LIMITER_STEADY);
+    klaviyo_limiter_settle(l, limit, now);
 
-    klaviyo_limiter_advance(&l->burst, burst, now);
-    klaviyo_limiter_advance(&l->steady, steady, now);
+    wait = klaviyo_limiter_window(l, limit, now);
 
-    wait = klaviyo_limiter_wait(&l->burst, burst,
-                                klaviyo_limiter_share(limit->burst, share),
-                                now);
+    gap = KLAVIYO_LIMITER_SPAN * 1000 / (int64_t) limit;
+    ahead = (int64_t) (limit / KLAVIYO_LIMITER_RESERVE) * gap - gap;
+    ahead = ahead < 0 ? 0 : ahead;
 
-    other = klaviyo_limiter_wait(&l->steady, steady,
-                                 klaviyo_limiter_share(limit->steady, share),
-                                 now);
+    /* the clock went back: not longer than the last request would have set */
+
+    if (l->turn > now * 1000 + gap) {
+        l->turn = now * 1000 + gap;
+    }
+
+    other = (l->turn - now * 1000 + 999) / 1000;
 
     if (wait < other) {
         wait = other;
@@ -87,10 +85,8 @@ klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
 
     if (l->reset_at > now) {
 
-        /* the clock went back: not longer than correct() would have set */
-
-        if (l->reset_at - now > KLAVIYO_LIMITER_RESET_MAX * 1000) {
-            l->reset_at = now + KLAVIYO_LIMITER_RESET_MAX * 1000;
+        if (l->reset_at - now > KLAVIYO_LIMITER_WINDOW) {
+            l->reset_at = now + KLAVIYO_LIMITER_WINDOW;
         }
 
         if (l->remaining <= 0 && wait < l->reset_at - now) {
@@ -102,8 +98,13 @@ klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
         return wait;
     }
 
-    klaviyo_limiter_count(&l->burst);
-    klaviyo_limiter_count(&l->steady);
+    klaviyo_limiter_count(l, now);
+
+    if (l->turn < now * 1000 - ahead) {
+        l->turn = now * 1000 - ahead;
+    }
+
+    l->turn += gap;
 
     /*
      * What remains is everybody's.  Each request of ours is taken to come
@@ -132,14 +133,10 @@ klaviyo_limiter_correct(klaviyo_limiter_t *limiter,
         return;
     }
 
-    /* nobody said for how long: no window lasts longer than the steady one */
+    /* nobody said for how long, or nothing to believe: the whole window */
 
-    if (reset < 0) {
-        reset = KLAVIYO_LIMITER_STEADY / 1000;
-    }
-
-    if (reset > KLAVIYO_LIMITER_RESET_MAX) {
-        reset = KLAVIYO_LIMITER_RESET_MAX;
+    if (reset < 0 || reset > KLAVIYO_LIMITER_WINDOW / 1000) {
+        reset = KLAVIYO_LIMITER_WINDOW / 1000;
     }
 
     l = &limiter->lane[lane];
@@ -149,100 +146,126 @@ klaviyo_limiter_correct(klaviyo_limiter_t *limiter,
 }
 
 
-static uint32_t
-klaviyo_limiter_share(uint32_t limit, unsigned share)
+void
+klaviyo_limiter_merge(klaviyo_limiter_t *limiter,
+    const klaviyo_limiter_t *other)
 {
-    limit = limit * share / 100;
+    int  i;
 
-    return limit ? limit : 1;
-}
-
-
-static uint64_t
-klaviyo_limiter_sum(const klaviyo_limiter_window_t *window)
-{
-    unsigned  i;
-    uint64_t  sum;
-
-    sum = 0;
-
-    for (i = 0; i < KLAVIYO_LIMITER_SLICES; i++) {
-        sum += window->sent[i];
+    for (i = 0; i < KLAVIYO_LIMITER_N; i++) {
+        if (klaviyo_limiter_last(&limiter->lane[i])
+            <= klaviyo_limiter_last(&other->lane[i]))
+        {
+            limiter->lane[i] = other->lane[i];
+        }
     }
-
-    return sum;
 }
 
+
+/* bytes of any kind: entries of the size that the limit asks for, all past */
 
 static void
-klaviyo_limiter_advance(klaviyo_limiter_window_t *window, int64_t length,
+klaviyo_limiter_settle(klaviyo_limiter_lane_t *lane, uint64_t limit,
     int64_t now)
 {
-    int64_t   current;
-    uint64_t  sum;
+    int       i;
+    uint64_t  grain;
 
-    current = now / length;
+    for (i = 0; i < KLAVIYO_LIMITER_LOG; i++) {
+        if (lane->sent[i] > now) {
+            lane->sent[i] = now;
 
-    /*
-     * A clock that went back a little is waited for: renumbering slices at
-     * every jitter would age them.  One that went back by more than a window
-     * began anew, and everything counts as sent just now.
-     */
-
-    if (window->slice < 0
-        || window->slice > current + KLAVIYO_LIMITER_SLICES)
-    {
-        sum = klaviyo_limiter_sum(window);
-
-        memset(window, 0, sizeof(klaviyo_limiter_window_t));
-
-        window->slice = current;
-        window->sent[current % KLAVIYO_LIMITER_SLICES] =
-                                    sum < UINT32_MAX ? (uint32_t) sum
-                                                     : UINT32_MAX;
-        return;
-    }
-
-    if (window->slice < current - KLAVIYO_LIMITER_SLICES) {
-        window->slice = current - KLAVIYO_LIMITER_SLICES;
-    }
-
-    while (window->slice < current) {
-        window->slice++;
-        window->sent[window->slice % KLAVIYO_LIMITER_SLICES] = 0;
-    }
-}
-
-
-/* until enough of the oldest slices have left the window; 0: room now */
-
-static int64_t
-klaviyo_limiter_wait(const klaviyo_limiter_window_t *window, int64_t length,
-    uint32_t limit, int64_t now)
-{
-    int64_t   k;
-    uint64_t  sum;
-
-    sum = klaviyo_limiter_sum(window);
-
-    if (sum < limit) {
-        return 0;
-    }
-
-    for (k = 1; k < KLAVIYO_LIMITER_SLICES; k++) {
-        sum -= window->sent[(window->slice + k) % KLAVIYO_LIMITER_SLICES];
-
-        if (sum < limit) {
-            break;
+        } else if (lane->sent[i] < 0) {
+            lane->sent[i] = 0;
         }
     }
 
-    return (window->slice + k) * length - now;
+    if (lane->turn < 0) {
+        lane->turn = 0;
+    }
+
+    /* an incomplete entry at either end of the window */
+
+    grain = limit <= KLAVIYO_LIMITER_LOG
+            ? 1 : limit / (KLAVIYO_LIMITER_LOG - 2) + 1;
+
+    if (lane->grain != grain) {
+        klaviyo_limiter_regrain(lane, grain);
+    }
+}
+
+
+/* `share` has changed: the requests of the log again, oldest first */
+
+static void
+klaviyo_limiter_regrain(klaviyo_limiter_lane_t *lane, uint64_t grain)
+{
+    uint64_t                i, entries;
+    klaviyo_limiter_lane_t  was;
+
+    was = *lane;
+
+    memset(lane->sent, 0, sizeof(lane->sent));
+    lane->grain = grain;
+    lane->n = 0;
+
+    /* as many as any limit counts; bytes that no limiter wrote: none */
+
+    if (was.grain == 0
+        || was.grain > klaviyo_limiter_limits[KLAVIYO_LIMITER_SINGLE])
+    {
+        return;
+    }
+
+    entries = was.n / was.grain + (was.n % was.grain != 0);
+    i = 0;
+
+    if (entries > KLAVIYO_LIMITER_LOG) {
+        i = (entries - KLAVIYO_LIMITER_LOG) * was.grain;
+    }
+
+    for ( /* void */ ; i < was.n; i++) {
+        klaviyo_limiter_count(lane,
+                              was.sent[i / was.grain % KLAVIYO_LIMITER_LOG]);
+    }
 }
 
 
 static void
-klaviyo_limiter_count(klaviyo_limiter_window_t *window)
+klaviyo_limiter_count(klaviyo_limiter_lane_t *lane, int64_t now)
 {
-    window->sent[window->slice % KLAVIYO_LIMITER_SLICES]++;
+    lane->sent[lane->n / lane->grain % KLAVIYO_LIMITER_LOG] = now;
+    lane->n++;
+}
+
+
+/* until the request that leaves room for this one is a span ago; 0: it is */
+
+static int64_t
+klaviyo_limiter_window(const klaviyo_limiter_lane_t *lane, uint64_t limit,
+    int64_t now)
+{
+    int64_t   wait;
+    uint64_t  i;
+
+    if (lane->n < limit) {
+        return 0;
+    }
+
+    i = lane->n - limit;
+    wait = lane->sent[i / lane->grain % KLAVIYO_LIMITER_LOG]
+           + KLAVIYO_LIMITER_SPAN - now;
+
+    return wait > 0 ? wait : 0;
+}
+
+
+static int64_t
+klaviyo_limiter_last(const klaviyo_limiter_lane_t *lane)
+{
+    if (lane->n == 0 || lane->grain == 0) {
+        return -1;
+    }
+
+    return lane->sent[(lane->n - 1) / lane->grain % KLAVIYO_LIMITER_LOG];
 }

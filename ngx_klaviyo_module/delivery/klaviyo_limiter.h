@@ -1,15 +1,20 @@
 /*
- * How fast Klaviyo may be asked: sliding windows that never let more through
- * in any interval of a window's length than Klaviyo documents for it.
+ * How fast Klaviyo may be asked.  Klaviyo documents for each class
  *
  *     single  350 in 1 s,  3,500 in 60 s
  *     bulk     10 in 1 s,    150 in 60 s
  *
- * each times `share`.  A window is counted in slices, and the slice that has
- * partly left the window counts whole, so that an error is always on the
- * careful side.  The struct is stored in the ring as it is: fixed layout, no
- * pointers, all zero is the state of a fresh start.  Times are milliseconds
- * of CLOCK_BOOTTIME.
+ * each times `share`.  The minute is what binds a backlog: its requests are
+ * spread over it, a small reserve ahead, and the second is kept by that, too.
+ *
+ * Klaviyo counts arrivals, and one request is longer on its way than another.
+ * So a minute counts as KLAVIYO_LIMITER_SPAN here, by exact times: however
+ * the way of two requests differs within the second that this adds, no window
+ * of Klaviyo's holds more than it documents.
+ *
+ * The struct is stored as it is, in the ring and in shared memory: fixed
+ * layout, no pointers, all zero is the state of a fresh start.  Times are
+ * milliseconds of CLOCK_BOOTTIME.
  */
 
 
@@ -20,7 +25,12 @@
 #include <stdint.h>
 
 
-#define KLAVIYO_LIMITER_SLICES  12
+#define KLAVIYO_LIMITER_WINDOW  60000            /* ms                      */
+#define KLAVIYO_LIMITER_JITTER  1000             /* ms                      */
+#define KLAVIYO_LIMITER_SPAN    (KLAVIYO_LIMITER_WINDOW                      \
+                                 + KLAVIYO_LIMITER_JITTER)
+
+#define KLAVIYO_LIMITER_LOG     150
 
 
 typedef enum {
@@ -31,16 +41,14 @@ typedef enum {
 
 
 typedef struct {
-    int64_t   slice;             /* number of the newest slice              */
-    uint32_t  sent[KLAVIYO_LIMITER_SLICES];
-} klaviyo_limiter_window_t;
-
-
-typedef struct {
-    klaviyo_limiter_window_t  burst;
-    klaviyo_limiter_window_t  steady;
-    int64_t                   reset_at;   /* until when `remaining` holds   */
-    int64_t                   remaining;  /* as Klaviyo said; counted down  */
+    uint64_t  n;                 /* requests so far                         */
+    uint64_t  grain;             /* of these to an entry of the log         */
+    int64_t   sent[KLAVIYO_LIMITER_LOG];  /* request i, and those that share
+                                             its entry, went at the latest at
+                                             sent[i / grain % LOG]          */
+    int64_t   turn;              /* of the next request, microseconds       */
+    int64_t   reset_at;          /* until when `remaining` holds            */
+    int64_t   remaining;         /* as Klaviyo said; counted down           */
 } klaviyo_limiter_lane_t;
 
 
@@ -58,12 +66,20 @@ int64_t klaviyo_limiter_take(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned share, int64_t now);
 
 /*
- * What an answer said of the steady window: `remaining` requests for `reset`
- * seconds.  Negative values mean that the header was absent.
+ * What an answer said of the minute: `remaining` requests for `reset`
+ * seconds.  Negative values mean that the header was absent; a reset of more
+ * than a minute is not believed, and counts as absent.
  */
 void klaviyo_limiter_correct(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, int64_t remaining, int64_t reset,
     int64_t now);
+
+/*
+ * Of two memories of the same account, for each class the one that has sent
+ * last becomes `limiter`'s; the other's if both have.
+ */
+void klaviyo_limiter_merge(klaviyo_limiter_t *limiter,
+    const klaviyo_limiter_t *other);
 
 
 #endif /* KLAVIYO_LIMITER_H */

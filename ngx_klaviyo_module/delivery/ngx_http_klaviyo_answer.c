@@ -157,6 +157,9 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
         sender->paused_until = ngx_max(sender->paused_until,
                                        now + ngx_max(delay, 1000));
 
+        ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
+                                     &sender->memory.limiter);
+
         (void) ngx_http_klaviyo_sender_save(sender);
 
         (void) ngx_snprintf((u_char *) text, sizeof(text),

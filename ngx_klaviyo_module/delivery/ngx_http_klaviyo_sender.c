@@ -75,6 +75,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     }
 
     sender->unsure = sender->memory.sent;
+
     sender->paused_until = ngx_min(sender->paused_until,
                                    ngx_http_klaviyo_sender_now()
                                    + KLAVIYO_REPLY_PAUSE_MAX * 1000);
@@ -362,6 +363,17 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
     ngx_http_klaviyo_load_t    *load;
     ngx_http_klaviyo_memory_t   before;
 
+    /* another ring, or another account with the same key, may have paused */
+
+    until = sender->paused_until;
+
+    ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
+                                 &sender->memory.limiter);
+
+    if (until != sender->paused_until) {
+        (void) ngx_http_klaviyo_sender_save(sender);
+    }
+
     until = ngx_max(sender->paused_until, sender->retry_at);
 
     state = klaviyo_breaker_state(&sender->breaker, now);
@@ -409,6 +421,11 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
             ms = klaviyo_limiter_take(&sender->memory.limiter, lane,
                                       sender->account->rate_share, now);
+            klaviyo_ring_wait(sender->account->ring,
+                              request->single ? KLAVIYO_WAIT_SINGLE
+                                              : KLAVIYO_WAIT_BULK,
+                              ms ? now + ms : 0);
+
             if (ms) {
                 klaviyo_batch_requeue(load->batch, request, 0);
                 *wait = ngx_min(*wait, ms);
@@ -431,6 +448,10 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
                 klaviyo_batch_requeue(load->batch, request, 0);
                 return rc;
             }
+
+            ngx_http_klaviyo_limits_sync(sender->account,
+                                         &sender->paused_until,
+                                         &sender->memory.limiter);
         }
     }
 

@@ -14,9 +14,9 @@
 
 #include "klaviyo_batch.h"
 #include "klaviyo_breaker.h"
-#include "klaviyo_limiter.h"
 #include "klaviyo_reply.h"
 #include "ngx_http_klaviyo_dead.h"
+#include "ngx_http_klaviyo_limits.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_transport.h"
 

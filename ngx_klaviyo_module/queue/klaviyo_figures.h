@@ -153,6 +153,15 @@ typedef enum {
 #undef klaviyo_counter_constant
 
 
+/* what waits for a window of Klaviyo's */
+
+typedef enum {
+    KLAVIYO_WAIT_SINGLE = 0,
+    KLAVIYO_WAIT_BULK,
+    KLAVIYO_WAIT_N
+} klaviyo_wait_e;
+
+
 typedef struct {
     const char  *group;
     const char  *name;
@@ -175,6 +184,7 @@ typedef struct {
     uint64_t     size;           /* bytes that the ring can hold            */
     uint64_t     used;           /* bytes of it in use                      */
     int64_t      paused_until;   /* CLOCK_BOOTTIME, ms; 0: not paused       */
+    int64_t      waits_until[KLAVIYO_WAIT_N];  /* the same; 0: does not     */
     int64_t      deliverer;      /* pid of the lease's holder; 0: none      */
     unsigned     attached;       /* 0: detached, its figures are gone       */
 } klaviyo_figures_t;

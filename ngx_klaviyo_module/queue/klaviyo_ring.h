@@ -24,7 +24,7 @@
 
 #define KLAVIYO_RING_MIN_SIZE     (256 * 1024)
 #define KLAVIYO_RING_ERROR_MAX    512
-#define KLAVIYO_RING_LIMITER_MAX  1024
+#define KLAVIYO_RING_LIMITER_MAX  2560
 #define KLAVIYO_RING_UUID_LEN     16
 #define KLAVIYO_UNIQUE_ID_MAX     255
 
@@ -278,6 +278,11 @@ klaviyo_ring_rc_e klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch,
     int64_t paused_until, const void *limiter, size_t len);
 klaviyo_ring_rc_e klaviyo_ring_load(klaviyo_ring_t *ring,
     int64_t *paused_until, void *limiter, size_t len);
+
+
+/* for the figures only: until when requests of this kind wait; 0: none does */
+void klaviyo_ring_wait(klaviyo_ring_t *ring, klaviyo_wait_e kind,
+    int64_t until);
 
 
 /*

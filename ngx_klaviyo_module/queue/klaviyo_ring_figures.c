@@ -97,6 +97,7 @@ static void
 klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
 {
     int                  i;
+    int64_t              now, until;
     klaviyo_cursor_t     end;
     klaviyo_ring_slot_t  slot;
 
@@ -123,13 +124,31 @@ klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
     figures->size = ring->capacity;
     figures->used = end.position - slot.position;
 
-    if (slot.paused_until > klaviyo_ring_now()) {
+    now = klaviyo_ring_now();
+
+    if (slot.paused_until > now) {
         figures->paused_until = slot.paused_until;
     }
 
-    if (klaviyo_ring_get(&ring->shared->lease_deadline)
-        > klaviyo_ring_now())
-    {
+    for (i = 0; i < KLAVIYO_WAIT_N; i++) {
+        until = klaviyo_ring_get(&ring->shared->waits_until[i]);
+
+        if (until > now) {
+            figures->waits_until[i] = until;
+        }
+    }
+
+    if (klaviyo_ring_get(&ring->shared->lease_deadline) > now) {
         figures->deliverer = klaviyo_ring_get(&ring->shared->lease_pid);
+    }
+}
+
+
+void
+klaviyo_ring_wait(klaviyo_ring_t *ring, klaviyo_wait_e kind, int64_t until)
+{
+    if (!klaviyo_ring_detached(ring)) {
+        __atomic_store_n(&ring->shared->waits_until[kind], until,
+                         __ATOMIC_RELAXED);
     }
 }

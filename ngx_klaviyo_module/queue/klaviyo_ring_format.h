@@ -62,7 +62,7 @@
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
-#define KLAVIYO_RING_VERSION    2
+#define KLAVIYO_RING_VERSION    3
 
 #define KLAVIYO_RING_PAGE       4096
 #define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
@@ -121,7 +121,7 @@ typedef struct {
     uint64_t             recovered;  /* 0, or the end that was found after  */
                                      /* a reboot: the spool may have others */
                                      /* from there on                       */
-    uint8_t              reserved[16];
+    int64_t              waits_until[KLAVIYO_WAIT_N];  /* as lease_deadline */
 
     uint64_t             write_pos;
     klaviyo_ring_tail_t  tail[2];

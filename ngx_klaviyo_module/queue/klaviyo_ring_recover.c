@@ -380,6 +380,8 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
         klaviyo_ring_slot_put(ring, &slot);
     }
 
+    memset(ring->shared->waits_until, 0, sizeof(ring->shared->waits_until));
+
     ring->shared->lease_deadline = 0;
     ring->shared->lease_pid = 0;
     ring->shared->lease_unlocked = 0;

@@ -12,7 +12,7 @@ static void ngx_http_klaviyo_status_account(
 static void ngx_http_klaviyo_status_reading(
     ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading);
-static uint64_t ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures);
+static uint64_t ngx_http_klaviyo_status_left(int64_t until);
 static ngx_uint_t ngx_http_klaviyo_status_has(
     ngx_http_klaviyo_account_t *account, const char *group);
 static void ngx_http_klaviyo_status_group(
@@ -123,7 +123,14 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
 
     reading->attached = reading->ring.attached;
     reading->deliverer = reading->ring.deliverer;
-    reading->paused_for = ngx_http_klaviyo_status_paused(&reading->ring);
+    reading->paused_for =
+                  ngx_http_klaviyo_status_left(reading->ring.paused_until);
+    reading->single_waits_for =
+                  ngx_http_klaviyo_status_left(
+                          reading->ring.waits_until[KLAVIYO_WAIT_SINGLE]);
+    reading->bulk_waits_for =
+                  ngx_http_klaviyo_status_left(
+                          reading->ring.waits_until[KLAVIYO_WAIT_BULK]);
     reading->spool_size = account->spool_size;
 
     if (account->hold) {
@@ -134,15 +141,15 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
 }
 
 
-/* whole seconds, rounded up */
+/* until a time of CLOCK_BOOTTIME, in whole seconds, rounded up */
 
 static uint64_t
-ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures)
+ngx_http_klaviyo_status_left(int64_t until)
 {
     int64_t          now;
     struct timespec  ts;
 
-    if (figures->paused_until == 0
+    if (until == 0
         || clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
     {
         return 0;
@@ -150,11 +157,11 @@ ngx_http_klaviyo_status_paused(klaviyo_figures_t *figures)
 
     now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 
-    if (figures->paused_until <= now) {
+    if (until <= now) {
         return 0;
     }
 
-    return (figures->paused_until - now + 999) / 1000;
+    return (until - now + 999) / 1000;
 }
 
 

@@ -60,6 +60,8 @@ typedef struct {
     uint64_t                hold_attached;
     uint64_t                deliverer;
     uint64_t                paused_for;  /* s                                */
+    uint64_t                single_waits_for;
+    uint64_t                bulk_waits_for;
     uint64_t                spool_size;
 } ngx_http_klaviyo_status_reading_t;
 

@@ -179,6 +179,18 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       "delivery_paused", NULL,
       "How much longer Klaviyo asked to wait" },
 
+    { "delivery", "single_waits_for",
+      ngx_http_klaviyo_status_own(single_waits_for),
+      NGX_HTTP_KLAVIYO_STATUS_SECONDS,
+      "delivery_single_waits", NULL,
+      "How much longer a request with one event waits for its rate window" },
+
+    { "delivery", "bulk_waits_for",
+      ngx_http_klaviyo_status_own(bulk_waits_for),
+      NGX_HTTP_KLAVIYO_STATUS_SECONDS,
+      "delivery_bulk_waits", NULL,
+      "How much longer a request with several waits for its rate window" },
+
     { "queue", "size",
       ngx_http_klaviyo_status_ring(size),
       NGX_HTTP_KLAVIYO_STATUS_BYTES,
