@@ -34,6 +34,7 @@ my @counters = map { "nginx_klaviyo_${_}_total" } qw(
 );
 
 my @gauges = map { "nginx_klaviyo_$_" } qw(
+    delivery_single_waits_seconds delivery_bulk_waits_seconds
     info events_queued delivery_deliverer_pid delivery_paused_seconds
     queue_size_bytes queue_used_bytes queue_attached
     spool_used_bytes spool_events spool_size_bytes
