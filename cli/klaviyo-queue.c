@@ -3,13 +3,15 @@
  */
 
 
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "klaviyo_cli.h"
-#include "queue/klaviyo_ring_guard.h"
+#include "klaviyo_cli_rights.h"
 
 
 #define KLAVIYO_CLI_JSON      0x01
@@ -28,6 +30,8 @@ typedef struct {
 
 static int klaviyo_cli_option(klaviyo_cli_t *cli,
     const klaviyo_cli_command_t *command, const char *arg);
+static void klaviyo_cli_complain(const char *fmt, va_list args)
+    __attribute__((format(printf, 1, 0)));
 static int klaviyo_cli_usage(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -88,8 +92,6 @@ main(int argc, char **argv)
         return klaviyo_cli_flush();
     }
 
-    (void) klaviyo_ring_guard_init();
-
     if (argc < 2) {
         return klaviyo_cli_usage("which command?");
     }
@@ -138,7 +140,7 @@ main(int argc, char **argv)
                                  command->name);
     }
 
-    return command->run(&cli);
+    return klaviyo_cli_rights_run(&cli, command->run);
 }
 
 
@@ -188,18 +190,38 @@ klaviyo_cli_option(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
 }
 
 
+/* a line on standard error */
+
+static void
+klaviyo_cli_complain(const char *fmt, va_list args)
+{
+    int    len;
+    char  *text;
+
+    len = vasprintf(&text, fmt, args);
+
+    (void) fflush(stdout);
+    (void) fputs("klaviyo-queue: ", stderr);
+
+    if (len != -1) {
+        klaviyo_cli_write(stderr, text, (size_t) len);
+        free(text);
+    }
+
+    (void) fputc('\n', stderr);
+}
+
+
 static int
 klaviyo_cli_usage(const char *fmt, ...)
 {
     va_list  args;
 
-    (void) fputs("klaviyo-queue: ", stderr);
-
     va_start(args, fmt);
-    (void) vfprintf(stderr, fmt, args);
+    klaviyo_cli_complain(fmt, args);
     va_end(args);
 
-    (void) fputs("\nTry \"klaviyo-queue --help\".\n", stderr);
+    (void) fputs("Try \"klaviyo-queue --help\".\n", stderr);
 
     return KLAVIYO_CLI_CANNOT;
 }
@@ -210,16 +232,52 @@ klaviyo_cli_error(const char *fmt, ...)
 {
     va_list  args;
 
-    (void) fflush(stdout);
-    (void) fputs("klaviyo-queue: ", stderr);
-
     va_start(args, fmt);
-    (void) vfprintf(stderr, fmt, args);
+    klaviyo_cli_complain(fmt, args);
     va_end(args);
 
-    (void) fputc('\n', stderr);
-
     return KLAVIYO_CLI_CANNOT;
+}
+
+
+void
+klaviyo_cli_write(FILE *out, const void *data, size_t len)
+{
+    size_t          i;
+    unsigned        control;
+    const uint8_t  *p;
+
+    if (!isatty(fileno(out))) {
+        (void) fwrite(data, 1, len, out);
+        return;
+    }
+
+    p = data;
+
+    for (i = 0; i < len; i++) {
+
+        /* U+0080 to U+009F, which begin with 0xc2, and the same bare */
+
+        if (p[i] == 0xc2 && i + 1 < len && p[i + 1] >= 0x80
+            && p[i + 1] < 0xa0)
+        {
+            i++;
+            control = 1;
+
+        } else if (p[i] >= 0x80 && p[i] < 0xa0) {
+            control = (i == 0 || p[i - 1] < 0x80);
+
+        } else {
+            control = (p[i] < 0x20 && p[i] != '\n') || p[i] == 0x7f;
+        }
+
+        if (control) {
+            (void) fprintf(out, "\\u%04x", p[i]);
+
+        } else {
+            (void) fputc(p[i], out);
+        }
+    }
 }
 
 

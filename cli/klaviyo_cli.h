@@ -11,6 +11,8 @@
 #define KLAVIYO_CLI_H
 
 
+#include <stdio.h>
+
 #include "queue/klaviyo_ring_open.h"
 
 
@@ -24,6 +26,8 @@ typedef struct {
     const char  *file;           /* NULL or "-": standard input             */
     const char  *spool;          /* NULL: not given                         */
     const char  *output;         /* NULL: standard output                   */
+    FILE        *in;             /* of file                                 */
+    FILE        *out;            /* of output                               */
     unsigned     json:1;
     unsigned     backfill:1;
 } klaviyo_cli_t;
@@ -39,6 +43,12 @@ int klaviyo_cli_repair(const klaviyo_cli_t *cli);
 /* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */
 int klaviyo_cli_error(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
+
+/*
+ * Writes what may hold bytes of anybody's: to a terminal, control characters
+ * but the newline as \u00XX, as a terminal obeys them.
+ */
+void klaviyo_cli_write(FILE *out, const void *data, size_t len);
 
 /* whether all that was written has left; KLAVIYO_CLI_CANNOT with the error */
 int klaviyo_cli_flush(void);

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
 #include "json/klaviyo_value.h"
 #include "json/klaviyo_walk.h"
+#include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
 
 
@@ -118,6 +120,33 @@ klaviyo_cli_line_write(FILE *out, const klaviyo_event_t *event)
     (void) fputs(",\"profile\":{\"data\":", out);
     (void) fwrite(event->profile, event->profile_len, 1, out);
     (void) fputs("}}}}\n", out);
+}
+
+
+void
+klaviyo_cli_line_print(FILE *out, const klaviyo_event_t *event)
+{
+    char    *line;
+    size_t   len;
+    FILE    *memory;
+
+    if (!isatty(fileno(out))) {
+        klaviyo_cli_line_write(out, event);
+        return;
+    }
+
+    line = NULL;
+    memory = open_memstream(&line, &len);
+
+    if (memory) {
+        klaviyo_cli_line_write(memory, event);
+
+        if (fclose(memory) == 0) {
+            klaviyo_cli_write(out, line, len);
+        }
+    }
+
+    free(line);
 }
 
 

@@ -34,6 +34,9 @@ typedef struct {
 /* for every event: the members of an event, ready to be sent */
 void klaviyo_cli_line_write(FILE *out, const klaviyo_event_t *event);
 
+/* the same by klaviyo_cli_write() */
+void klaviyo_cli_line_print(FILE *out, const klaviyo_event_t *event);
+
 /*
  * The event of a line, checked as capture would; its pieces point into the
  * line and into `pieces`.  NULL, or what is wrong with it.

@@ -476,7 +476,7 @@ klaviyo_cli_read_event(klaviyo_cli_reader_t *reader,
     }
 
     if (reader->write) {
-        klaviyo_cli_line_write(stdout, event);
+        klaviyo_cli_line_print(stdout, event);
     }
 }
 

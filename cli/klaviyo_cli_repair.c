@@ -28,7 +28,6 @@ static int klaviyo_cli_repair_ring(const klaviyo_cli_t *cli);
 static int klaviyo_cli_repair_salvage(klaviyo_ring_t *ring);
 static int klaviyo_cli_repair_spool(const klaviyo_cli_t *cli);
 static void klaviyo_cli_repair_found(const klaviyo_event_t *event);
-static int klaviyo_cli_repair_open(const klaviyo_cli_t *cli);
 static int klaviyo_cli_repair_close(const klaviyo_cli_t *cli);
 static int klaviyo_cli_repair_is_aside(const char *path);
 
@@ -82,29 +81,27 @@ klaviyo_cli_repair_ring(const klaviyo_cli_t *cli)
 
     rc = KLAVIYO_CLI_OK;
 
-    if (klaviyo_cli_repair_is_aside(cli->ring)) {
-        rc = klaviyo_cli_repair_open(cli);
+    if (!klaviyo_cli_repair_is_aside(cli->ring)) {
 
-    } else if (!klaviyo_ring_damaged(ring, error)) {
-        (void) klaviyo_cli_error("\"%s\" can be used as it is", cli->ring);
-        klaviyo_ring_detach(ring);
-        return rc;
+        if (!klaviyo_ring_damaged(ring, error)) {
+            (void) klaviyo_cli_error("\"%s\" can be used as it is",
+                                     cli->ring);
+            klaviyo_ring_detach(ring);
+            return rc;
+        }
 
-    } else {
         (void) klaviyo_cli_error("%s", error);
-        rc = klaviyo_cli_repair_open(cli);
 
-        if (rc == KLAVIYO_CLI_OK) {
+        if (klaviyo_ring_move_aside(ring, to, error) == KLAVIYO_RING_OK) {
+            (void) klaviyo_cli_error("\"%s\" was moved to \"%s\" beside it",
+                                     cli->ring, to);
 
-            if (klaviyo_ring_move_aside(ring, to, error) == KLAVIYO_RING_OK) {
-                (void) klaviyo_cli_error("\"%s\" was moved to \"%s\" beside "
-                                         "it", cli->ring, to);
-
-            } else {
-                rc = klaviyo_cli_error("%s", error);
-            }
+        } else {
+            rc = klaviyo_cli_error("%s", error);
         }
     }
+
+    klaviyo_cli_out = cli->out;
 
     if (rc == KLAVIYO_CLI_OK) {
         rc = klaviyo_cli_repair_salvage(ring);
@@ -146,16 +143,11 @@ klaviyo_cli_repair_salvage(klaviyo_ring_t *ring)
 static int
 klaviyo_cli_repair_spool(const klaviyo_cli_t *cli)
 {
-    int                  rc;
     char                 to[128];
     char                 error[KLAVIYO_RING_ERROR_MAX];
     klaviyo_spool_rc_e   salvaged;
 
-    rc = klaviyo_cli_repair_open(cli);
-
-    if (rc != KLAVIYO_CLI_OK) {
-        return rc;
-    }
+    klaviyo_cli_out = cli->out;
 
     salvaged = klaviyo_spool_salvage(cli->spool,
                                      !klaviyo_cli_repair_is_aside(cli->spool),
@@ -202,7 +194,7 @@ klaviyo_cli_repair_found(const klaviyo_event_t *event)
                                   0, &again)
            == NULL)
     {
-        (void) fwrite(line, len, 1, klaviyo_cli_out);
+        klaviyo_cli_write(klaviyo_cli_out, line, len);
         klaviyo_cli_found++;
 
     } else {
@@ -210,38 +202,6 @@ klaviyo_cli_repair_found(const klaviyo_event_t *event)
     }
 
     free(line);
-}
-
-
-/* Nothing is written over, and nobody else may read it. */
-
-static int
-klaviyo_cli_repair_open(const klaviyo_cli_t *cli)
-{
-    int  fd;
-
-    if (klaviyo_cli_out) {
-        return KLAVIYO_CLI_OK;
-    }
-
-    if (cli->output == NULL) {
-        klaviyo_cli_out = stdout;
-        return KLAVIYO_CLI_OK;
-    }
-
-    fd = open(cli->output, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW,
-              0600);
-
-    if (fd != -1) {
-        klaviyo_cli_out = fdopen(fd, "w");
-    }
-
-    if (klaviyo_cli_out == NULL) {
-        return klaviyo_cli_error("open() \"%s\" failed (%d: %s)", cli->output,
-                                 errno, strerror(errno));
-    }
-
-    return KLAVIYO_CLI_OK;
 }
 
 

@@ -54,19 +54,8 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
 
     memset(&input, 0, sizeof(klaviyo_cli_input_t));
 
-    if (cli->file == NULL || strcmp(cli->file, "-") == 0) {
-        input.in = stdin;
-        input.name = "standard input";
-
-    } else {
-        input.in = fopen(cli->file, "re");
-        input.name = cli->file;
-    }
-
-    if (input.in == NULL) {
-        return klaviyo_cli_error("open() \"%s\" failed (%d: %s)", cli->file,
-                                 errno, strerror(errno));
-    }
+    input.in = cli->in;
+    input.name = (cli->in == stdin) ? "standard input" : cli->file;
 
     if (klaviyo_ring_open(&ring, cli->ring, KLAVIYO_RING_JOIN, error)
         == KLAVIYO_RING_OK)
@@ -83,7 +72,6 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
         rc = klaviyo_cli_error("%s", error);
     }
 
-    (void) fclose(input.in);
     free(input.line);
 
     return rc;

@@ -13,13 +13,13 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
+#include "account/ngx_http_klaviyo_attach.h"
 #include "capture/ngx_http_klaviyo_capture.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
 #include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
-#include "queue/klaviyo_ring_guard.h"
 #include "status/ngx_http_klaviyo_status.h"
 #include "webhook/ngx_http_klaviyo_webhook.h"
 
@@ -274,7 +274,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_klaviyo_account_attach(cf, kmcf);
+    return ngx_http_klaviyo_attach(cf, kmcf);
 }
 
 
@@ -357,7 +357,7 @@ ngx_http_klaviyo_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    return ngx_http_klaviyo_account_chown(cycle, kmcf);
+    return ngx_http_klaviyo_attach_init_module(cycle, kmcf);
 }
 
 
@@ -381,7 +381,9 @@ ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    klaviyo_ring_guard_init();
+    if (ngx_http_klaviyo_attach_enter(cycle, kmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK) {
         return NGX_ERROR;

@@ -158,10 +158,10 @@ bench_encode(bench_event_t *e, const bench_template_t *t, uint64_t number,
 }
 
 
-/* whose the folder is that the ring is in */
+/* becomes whose the folder is that the ring is in */
 
-static inline uid_t
-bench_owner(const char *path)
+static inline void
+bench_become(const char *path)
 {
     char         dir[4096];
     char        *slash;
@@ -175,7 +175,13 @@ bench_owner(const char *path)
         *slash = '\0';
     }
 
-    return stat(dir, &st) == 0 ? st.st_uid : geteuid();
+    if (geteuid() == 0
+        && stat(dir, &st) == 0
+        && (setgid(st.st_gid) == -1 || setuid(st.st_uid) == -1))
+    {
+        perror("setuid()");
+        exit(1);
+    }
 }
 
 
@@ -188,10 +194,11 @@ bench_ring(const char *path, size_t size)
     klaviyo_ring_t      *ring;
     klaviyo_ring_conf_t  conf;
 
+    bench_become(path);
+
     memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = size;
-    conf.owner = bench_owner(path);
 
     if (klaviyo_ring_attach(&ring, &conf, error, note) != KLAVIYO_RING_OK) {
         fprintf(stderr, "%s\n", error);

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_klaviyo_user.h"
 #include "queue/klaviyo_ring.h"
 
 
@@ -23,6 +24,11 @@
 
 /* with "revision <date> strict" a retired one is refused, not replaced */
 #define NGX_HTTP_KLAVIYO_STRICT  "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
+
+
+#define NGX_HTTP_KLAVIYO_NO_QUEUE        0x1
+#define NGX_HTTP_KLAVIYO_NO_SPOOL        0x2
+#define NGX_HTTP_KLAVIYO_NO_DEAD_LETTER  0x4
 
 
 typedef struct {
@@ -44,9 +50,6 @@ typedef struct {
 
     ngx_str_t        dead_letter;    /* path; empty: off                     */
     size_t           dead_letter_size;
-
-    ngx_uid_t        owner;          /* of files made later: the workers'    */
-    ngx_gid_t        group;
 
     ngx_uint_t       batch_events;
     size_t           batch_bytes;
@@ -70,10 +73,14 @@ typedef struct {
     ngx_flag_t       ssl_verify;
     ngx_flag_t       dry_run;
 
-    klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`    */
+    klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`;
+                                        mapped in workers only               */
     klaviyo_ring_t  *hold_ring;      /* and without hold                     */
     ngx_shm_zone_t  *limits_zone;    /* delivery's: the key's rate limits    */
     ngx_shm_zone_t  *hold_zone;      /* capture's: when somebody waited      */
+
+    ngx_uint_t       missing;        /* NGX_HTTP_KLAVIYO_NO_*: `nginx -t`
+                                        leaves it to a start to make it      */
 
     u_char          *conf_file;      /* where the block stands               */
     ngx_uint_t       conf_line;
@@ -82,6 +89,9 @@ typedef struct {
 
 typedef struct {
     ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
+    ngx_http_klaviyo_user_t
+                     user;           /* of the workers                       */
+    ngx_uint_t       user_unknown;   /* "user" may come behind "http"        */
     ngx_flag_t       kx_cookie;      /* there is a klaviyo_kx_cookie         */
 
     ngx_array_t     *bot_patterns;   /* of klaviyo_bots, while it is read    */
@@ -120,17 +130,6 @@ char *ngx_http_klaviyo_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
 /* NULL: there is none of this name */
 ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_str_t *name);
-
-/*
- * Attaches the rings of all accounts when the configuration is complete.
- * NGX_ERROR, already logged, refuses the configuration.
- */
-ngx_int_t ngx_http_klaviyo_account_attach(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* in the master, before the fork: the files become the workers' user's */
-ngx_int_t ngx_http_klaviyo_account_chown(ngx_cycle_t *cycle,
-    ngx_http_klaviyo_main_conf_t *kmcf);
 
 
 #endif /* NGX_HTTP_KLAVIYO_ACCOUNT_H */

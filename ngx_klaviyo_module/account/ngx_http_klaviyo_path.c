@@ -1,6 +1,5 @@
 /*
- * Where the files of an account are: whose they shall be, and that no two
- * accounts share one.
+ * Where the files of an account are: no two accounts share one.
  */
 
 
@@ -28,36 +27,8 @@ static ngx_http_klaviyo_path_t  ngx_http_klaviyo_paths[] = {
 };
 
 
-void
-ngx_http_klaviyo_path_owner(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account)
-{
-    struct group     *grp;
-    struct passwd    *pwd;
-    ngx_core_conf_t  *ccf;
-
-    account->owner = geteuid();
-    account->group = getegid();
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
-        account->owner = ccf->user;
-        account->group = ccf->group;
-
-    } else if (geteuid() == 0) {
-        pwd = getpwnam(NGX_USER);
-        grp = getgrnam(NGX_GROUP);
-
-        account->owner = pwd ? pwd->pw_uid : 0;
-        account->group = grp ? grp->gr_gid : 0;
-    }
-}
-
-
 ngx_int_t
-ngx_http_klaviyo_path_distinct(ngx_conf_t *cf,
+ngx_http_klaviyo_path_distinct(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_account_t *other)
 {
     ngx_str_t                *path, *taken;
@@ -78,7 +49,7 @@ ngx_http_klaviyo_path_distinct(ngx_conf_t *cf,
             }
 
             if (p == q) {
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                ngx_log_error(NGX_LOG_EMERG, log, 0,
                               "klaviyo_account \"%V\" in %s:%ui has the same "
                               "%s \"%V\" as account \"%V\"",
                               &account->name, account->conf_file,
@@ -86,7 +57,7 @@ ngx_http_klaviyo_path_distinct(ngx_conf_t *cf,
                               &other->name);
 
             } else {
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                ngx_log_error(NGX_LOG_EMERG, log, 0,
                               "klaviyo_account \"%V\" in %s:%ui has as its %s "
                               "\"%V\" what is the %s of account \"%V\"",
                               &account->name, account->conf_file,

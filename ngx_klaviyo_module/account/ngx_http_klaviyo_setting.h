@@ -40,10 +40,11 @@ ngx_int_t ngx_http_klaviyo_spool_init(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account);
 
 /*
- * Makes what is missing of both and checks the rest, with `nginx -t` too, as
- * nginx does with its own paths.  NGX_ERROR is already logged.
+ * As the user of the workers: makes what is missing of both, but for account->
+ * missing, and checks the rest.  With `nginx -t` it makes directories only,
+ * which the caller removes.  NGX_ERROR is already logged.
  */
-ngx_int_t ngx_http_klaviyo_spool_check(ngx_conf_t *cf,
+ngx_int_t ngx_http_klaviyo_spool_check(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account);
 
 /* hold, as a line of the block */
@@ -51,15 +52,11 @@ char *ngx_http_klaviyo_hold(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 
 
-/* sets owner and group: the user of the workers */
-void ngx_http_klaviyo_path_owner(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account);
-
 /*
  * An account is asked against itself, too.  NGX_ERROR, already logged: it has
  * a path that is the other's.
  */
-ngx_int_t ngx_http_klaviyo_path_distinct(ngx_conf_t *cf,
+ngx_int_t ngx_http_klaviyo_path_distinct(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_account_t *other);
 
 

@@ -28,7 +28,7 @@ static char *ngx_http_klaviyo_spool_sync(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
 static char *ngx_http_klaviyo_dead_size(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
-static void ngx_http_klaviyo_spool_warn(ngx_conf_t *cf,
+static void ngx_http_klaviyo_spool_warn(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account);
 
 
@@ -264,7 +264,7 @@ ngx_http_klaviyo_spool_init(ngx_conf_t *cf,
 
 
 ngx_int_t
-ngx_http_klaviyo_spool_check(ngx_conf_t *cf,
+ngx_http_klaviyo_spool_check(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account)
 {
     char                  error[KLAVIYO_RING_ERROR_MAX];
@@ -272,27 +272,29 @@ ngx_http_klaviyo_spool_check(ngx_conf_t *cf,
     klaviyo_dead_conf_t   dead;
     klaviyo_spool_conf_t  spool;
 
-    if (account->spool.len) {
+    if (account->spool.len
+        && !(account->missing & NGX_HTTP_KLAVIYO_NO_SPOOL))
+    {
         spool.dir = (const char *) account->spool.data;
         spool.size = account->spool_size;
-        spool.owner = account->owner;
-        spool.group = account->group;
 
         if (klaviyo_spool_probe(&spool, error) != KLAVIYO_SPOOL_OK) {
             what = "spool";
             goto failed;
         }
-
-        ngx_http_klaviyo_spool_warn(cf, account);
     }
 
-    if (account->dead_letter.len) {
+    if (account->spool.len) {
+        ngx_http_klaviyo_spool_warn(log, account);
+    }
+
+    if (account->dead_letter.len
+        && !(account->missing & NGX_HTTP_KLAVIYO_NO_DEAD_LETTER))
+    {
         dead.path = (const char *) account->dead_letter.data;
         dead.size = account->dead_letter_size;
-        dead.owner = account->owner;
-        dead.group = account->group;
 
-        if (klaviyo_dead_check(&dead, error) != KLAVIYO_RING_OK) {
+        if (klaviyo_dead_check(&dead, !ngx_test_config, error) != KLAVIYO_RING_OK) {
             what = "dead_letter";
             goto failed;
         }
@@ -302,7 +304,7 @@ ngx_http_klaviyo_spool_check(ngx_conf_t *cf,
 
 failed:
 
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+    ngx_log_error(NGX_LOG_EMERG, log, 0,
                   "%s of klaviyo_account \"%V\" in %s:%ui: %s",
                   what, &account->name, account->conf_file,
                   account->conf_line, error);
@@ -311,16 +313,31 @@ failed:
 }
 
 
+/* of one that is not there yet, the directory that it is to be made in */
+
 static void
-ngx_http_klaviyo_spool_warn(ngx_conf_t *cf,
+ngx_http_klaviyo_spool_warn(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account)
 {
-    struct statfs  fs;
+    int             rc;
+    char            path[PATH_MAX], *slash;
+    struct statfs   fs;
 
-    if (statfs((const char *) account->spool.data, &fs) == 0
-        && (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_TMPFS)
-    {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+    (void) ngx_cpystrn((u_char *) path, account->spool.data, sizeof(path));
+
+    for ( ;; ) {
+        rc = statfs(path, &fs);
+        slash = strrchr(path, '/');
+
+        if (rc == 0 || ngx_errno != NGX_ENOENT || slash == NULL) {
+            break;
+        }
+
+        *slash = '\0';
+    }
+
+    if (rc == 0 && (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_TMPFS) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
                       "spool \"%V\" of klaviyo_account \"%V\" in %s:%ui is on "
                       "tmpfs and does not survive a reboot: choose a path on "
                       "disk",

@@ -77,8 +77,6 @@ ngx_http_klaviyo_dead_create(ngx_http_klaviyo_account_t *account,
 
     writer->conf.path = writer->path;
     writer->conf.size = account->dead_letter_size;
-    writer->conf.owner = account->owner;
-    writer->conf.group = account->group;
 
     writer->job.work = ngx_http_klaviyo_dead_work;
     writer->job.done = ngx_http_klaviyo_dead_done;

@@ -92,8 +92,6 @@ ngx_http_klaviyo_disk_conf(ngx_http_klaviyo_account_t *account,
 {
     conf->dir = (const char *) account->spool.data;
     conf->size = account->spool_size;
-    conf->owner = account->owner;
-    conf->group = account->group;
 }
 
 

@@ -6,6 +6,7 @@
 
 #include "ngx_http_klaviyo_flush.h"
 
+#include "account/ngx_http_klaviyo_attach.h"
 #include "queue/klaviyo_lease.h"
 #include "ngx_http_klaviyo_disk.h"
 
@@ -14,6 +15,10 @@
 #define NGX_HTTP_KLAVIYO_FLUSH_DRAIN  10000   /* events taken over at a time  */
 
 
+static ngx_uint_t ngx_http_klaviyo_flush_wanted(
+    ngx_http_klaviyo_main_conf_t *kmcf);
+static void ngx_http_klaviyo_flush_accounts(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 static void ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
     ngx_http_klaviyo_account_t *account);
 static void ngx_http_klaviyo_flush_ring(ngx_cycle_t *cycle,
@@ -29,6 +34,56 @@ static ngx_int_t ngx_http_klaviyo_flush_write(
 
 void
 ngx_http_klaviyo_flush(ngx_cycle_t *cycle, ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_pid_t  pid;
+
+    if (!ngx_http_klaviyo_flush_wanted(kmcf)) {
+        return;
+    }
+
+    pid = ngx_http_klaviyo_user_fork(&kmcf->user, cycle->log);
+
+    if (pid == 0) {
+
+        if (ngx_http_klaviyo_attach_enter(cycle, kmcf) == NGX_OK) {
+            ngx_http_klaviyo_flush_accounts(cycle, kmcf);
+        }
+
+        _exit(0);
+    }
+
+    if (pid != NGX_INVALID_PID) {
+        ngx_http_klaviyo_user_wait(pid);
+    }
+}
+
+
+/* 1: there is a ring that nobody else has, and a spool for it */
+
+static ngx_uint_t
+ngx_http_klaviyo_flush_wanted(ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_uint_t                    i;
+    ngx_http_klaviyo_account_t  **account;
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->ring && account[i]->spool.len
+            && klaviyo_ring_alone(account[i]->ring))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_klaviyo_flush_accounts(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf)
 {
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t  **account;

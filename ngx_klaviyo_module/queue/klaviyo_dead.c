@@ -62,7 +62,8 @@ static size_t klaviyo_dead_fit(const uint8_t *lines, size_t len, size_t room);
 
 
 klaviyo_ring_rc_e
-klaviyo_dead_check(const klaviyo_dead_conf_t *conf, char *error)
+klaviyo_dead_check(const klaviyo_dead_conf_t *conf, unsigned make,
+    char *error)
 {
     int             rc;
     klaviyo_dead_t  dead;
@@ -75,7 +76,11 @@ klaviyo_dead_check(const klaviyo_dead_conf_t *conf, char *error)
         rc = klaviyo_dir_writable(&dead.dir, error);
     }
 
-    if (rc == 0) {
+    if (rc == 0
+        && (make
+            || faccessat(dead.dir.fd, dead.name, F_OK, AT_SYMLINK_NOFOLLOW)
+               == 0))
+    {
         rc = klaviyo_dead_file(&dead);
     }
 
@@ -159,7 +164,7 @@ klaviyo_dead_open(klaviyo_dead_t *dead, const klaviyo_dead_conf_t *conf,
 
     dead->name = name;
 
-    return klaviyo_dir_open(&dead->dir, dir, conf->owner, conf->group, error);
+    return klaviyo_dir_open(&dead->dir, dir, error);
 }
 
 

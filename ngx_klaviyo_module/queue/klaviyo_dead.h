@@ -22,14 +22,15 @@
 typedef struct {
     const char  *path;           /* NUL-terminated, at most PATH_MAX - 64   */
     uint64_t     size;           /* bytes of both files                     */
-    uid_t        owner;          /* whose the files shall be, if we are     */
-    gid_t        group;          /* root                                    */
 } klaviyo_dead_conf_t;
 
 
-/* creates what is missing, checks the rest; OK or ERROR with the text */
+/*
+ * Creates what is missing, with `make` 0 the directory only, and checks the
+ * rest; OK or ERROR with the text.
+ */
 klaviyo_ring_rc_e klaviyo_dead_check(const klaviyo_dead_conf_t *conf,
-    char *error);
+    unsigned make, char *error);
 
 /*
  * Appends whole lines and syncs them.  OK; ERROR with the text: nothing of it

@@ -21,8 +21,7 @@
 
 
 static int klaviyo_dir_create(const klaviyo_dir_t *dir, char *error);
-static int klaviyo_dir_mkdir(const klaviyo_dir_t *dir, const char *path,
-    char *error);
+static int klaviyo_dir_mkdir(const char *path, char *error);
 static int klaviyo_dir_check(const klaviyo_dir_t *dir, char *error);
 static int klaviyo_dir_check_stat(const klaviyo_dir_t *dir, const char *name,
     const struct stat *st, char *error);
@@ -83,15 +82,14 @@ klaviyo_file_hint(int err)
 
 
 int
-klaviyo_file_stranger(const struct stat *st, uid_t owner)
+klaviyo_file_stranger(const struct stat *st)
 {
-    return st->st_uid != 0 && st->st_uid != geteuid() && st->st_uid != owner;
+    return st->st_uid != 0 && st->st_uid != geteuid();
 }
 
 
 int
-klaviyo_dir_open(klaviyo_dir_t *dir, const char *path, uid_t owner,
-    gid_t group, char *error)
+klaviyo_dir_open(klaviyo_dir_t *dir, const char *path, char *error)
 {
     size_t  len;
 
@@ -101,8 +99,6 @@ klaviyo_dir_open(klaviyo_dir_t *dir, const char *path, uid_t owner,
         len--;
     }
 
-    dir->owner = owner;
-    dir->group = group;
     dir->fd = -1;
 
     dir->path = strndup(path, len);
@@ -143,54 +139,25 @@ klaviyo_dir_create(const klaviyo_dir_t *dir, char *error)
     if (slash && slash != parent) {
         *slash = '\0';
 
-        if (klaviyo_dir_mkdir(dir, parent, error) == -1) {
+        if (klaviyo_dir_mkdir(parent, error) == -1) {
             return -1;
         }
     }
 
-    return klaviyo_dir_mkdir(dir, dir->path, error);
+    return klaviyo_dir_mkdir(dir->path, error);
 }
 
 
-/* It is given away by its descriptor: nobody puts a link in between. */
-
 static int
-klaviyo_dir_mkdir(const klaviyo_dir_t *dir, const char *path, char *error)
+klaviyo_dir_mkdir(const char *path, char *error)
 {
-    int  fd, rc;
-
-    if (mkdir(path, 0700) == -1) {
-
-        if (errno == EEXIST) {
-            return 0;
-        }
-
-        return klaviyo_file_error(error, "mkdir() \"%s\" failed (%d: %m), "
-                                  "create it or choose another path", path,
-                                  errno);
-    }
-
-    if (geteuid() != 0) {
+    if (mkdir(path, 0700) == 0 || errno == EEXIST) {
         return 0;
     }
 
-    fd = open(path, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
-    rc = -1;
-
-    if (fd != -1) {
-        rc = fchown(fd, dir->owner, dir->group);
-    }
-
-    if (rc == -1) {
-        (void) klaviyo_file_error(error, "chown() \"%s\" failed (%d: %m)",
-                                  path, errno);
-    }
-
-    if (fd != -1) {
-        (void) close(fd);
-    }
-
-    return rc;
+    return klaviyo_file_error(error, "mkdir() \"%s\" failed (%d: %m), "
+                              "create it or choose another path", path,
+                              errno);
 }
 
 
@@ -211,7 +178,7 @@ klaviyo_dir_check(const klaviyo_dir_t *dir, char *error)
                                   "directory of nginx's own", dir->path);
     }
 
-    if (klaviyo_file_stranger(&st, dir->owner)) {
+    if (klaviyo_file_stranger(&st)) {
         errno = EPERM;
         return klaviyo_file_error(error, "\"%s\" belongs to another user "
                                   "(uid %lu): give it to the user that "
@@ -226,38 +193,9 @@ klaviyo_dir_check(const klaviyo_dir_t *dir, char *error)
 int
 klaviyo_dir_writable(const klaviyo_dir_t *dir, char *error)
 {
-    int          denied;
-    struct stat  st;
-
     if (faccessat(dir->fd, ".", R_OK|W_OK|X_OK, AT_EACCESS) == -1) {
         return klaviyo_file_error(error, "\"%s\" is not writable (%d: %m)%s",
                                   dir->path, errno, klaviyo_file_hint(errno));
-    }
-
-    if (geteuid() != 0 || dir->owner == 0) {
-        return 0;
-    }
-
-    if (fstat(dir->fd, &st) == -1) {
-        return klaviyo_file_error(error, "fstat() \"%s\" failed (%d: %m)",
-                                  dir->path, errno);
-    }
-
-    /* of which groups the owner is a member is not known here */
-
-    if (st.st_uid == dir->owner) {
-        denied = (st.st_mode & S_IRWXU) != S_IRWXU;
-
-    } else {
-        denied = (st.st_mode & S_IRWXG) != S_IRWXG;
-    }
-
-    if (denied) {
-        errno = EACCES;
-        return klaviyo_file_error(error, "\"%s\" is not writable for the "
-                                  "user that nginx's workers run as (uid "
-                                  "%lu): give it to this user", dir->path,
-                                  (unsigned long) dir->owner);
     }
 
     return 0;
@@ -295,7 +233,7 @@ klaviyo_dir_check_stat(const klaviyo_dir_t *dir, const char *name,
     } else if (st->st_nlink > 1) {
         what = "has more than one name";
 
-    } else if (klaviyo_file_stranger(st, dir->owner)) {
+    } else if (klaviyo_file_stranger(st)) {
         what = "belongs to another user";
 
     } else {
@@ -344,16 +282,6 @@ klaviyo_dir_file(const klaviyo_dir_t *dir, const char *name, int flags,
     }
 
     if (rc == 0
-        && (flags & O_CREAT)
-        && geteuid() == 0
-        && (st.st_uid != dir->owner || st.st_gid != dir->group)
-        && fchown(fd, dir->owner, dir->group) == -1)
-    {
-        rc = klaviyo_file_error(error, "chown() \"%s/%s\" failed (%d: %m)",
-                                dir->path, name, errno);
-    }
-
-    if (rc == 0
         && (st.st_mode & (S_IRWXG|S_IRWXO))
         && fchmod(fd, 0600) == -1)
     {
@@ -377,7 +305,7 @@ int
 klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
     char *error)
 {
-    int        n, fd, err;
+    int        n;
     long long  now;
 
     now = (long long) time(NULL);
@@ -386,29 +314,7 @@ klaviyo_dir_make(const klaviyo_dir_t *dir, const char *name, char *made,
         (void) snprintf(made, 128, "%s-%lld-%d", name, now, n);
 
         if (mkdirat(dir->fd, made, 0700) == 0) {
-
-            if (geteuid() != 0) {
-                return 0;
-            }
-
-            /* by descriptor: the name is the workers' user's to change */
-
-            fd = openat(dir->fd, made,
-                        O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
-
-            if (fd == -1) {
-                break;
-            }
-
-            err = fchown(fd, dir->owner, dir->group) == -1 ? errno : 0;
-            (void) close(fd);
-
-            if (err == 0) {
-                return 0;
-            }
-
-            errno = err;
-            break;
+            return 0;
         }
 
         if (errno != EEXIST) {

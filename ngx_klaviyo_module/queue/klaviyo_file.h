@@ -4,7 +4,8 @@
  *
  * Names are looked up below one descriptor of the directory, links are not
  * followed, what belongs to strangers is refused, and all that is created is
- * readable by its owner only.  Errors are errno and a text that says what is
+ * readable by its owner only: us, for nothing is given away here (root does
+ * that, see klaviyo_trust.h).  Errors are errno and a text that says what is
  * wrong, where, and what to do; it may be NULL, else it holds
  * KLAVIYO_RING_ERROR_MAX bytes.
  *
@@ -22,8 +23,6 @@
 
 typedef struct {
     char   *path;                /* without a slash at its end              */
-    uid_t   owner;               /* whose files shall be that root creates, */
-    gid_t   group;               /* and who may own what is there           */
     int     fd;                  /* -1: not open                            */
 } klaviyo_dir_t;
 
@@ -35,18 +34,17 @@ int klaviyo_file_error(char *error, const char *fmt, ...)
 /* what to do about an errno of a disk: ": ..." or an empty string */
 const char *klaviyo_file_hint(int err);
 
-/* 1: it is neither root's, nor ours, nor the owner's */
-int klaviyo_file_stranger(const struct stat *st, uid_t owner);
+/* 1: it is neither root's nor ours */
+int klaviyo_file_stranger(const struct stat *st);
 
 /*
  * Opens the directory; creates it, and the one it is in, if they are missing.
  * The copy of the path and the descriptor are given back by close.  0 or -1.
  */
-int klaviyo_dir_open(klaviyo_dir_t *dir, const char *path, uid_t owner,
-    gid_t group, char *error);
+int klaviyo_dir_open(klaviyo_dir_t *dir, const char *path, char *error);
 void klaviyo_dir_close(klaviyo_dir_t *dir);
 
-/* 0; -1: we, or the owner if we are root, cannot make files in there */
+/* 0; -1: we cannot make files in there */
 int klaviyo_dir_writable(const klaviyo_dir_t *dir, char *error);
 
 /*

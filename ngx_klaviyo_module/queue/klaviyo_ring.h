@@ -51,8 +51,6 @@ typedef struct {
     const char  *path;           /* NUL-terminated, at most PATH_MAX - 64   */
     size_t       size;           /* bytes for records                       */
     unsigned     drop_oldest;    /* full: drop the oldest, not the newest   */
-    uid_t        owner;          /* who may own it, besides us and root, in a
-                                    directory where every user makes files  */
 } klaviyo_ring_conf_t;
 
 
@@ -155,10 +153,18 @@ klaviyo_ring_rc_e klaviyo_ring_probe(const klaviyo_ring_conf_t *conf,
     char *error);
 
 /*
- * Hands ring and lock file, and the directory if attach made it, to the
- * workers' user.  0 or errno.
+ * Attached by one process, used by others: over a socket the first hands the
+ * file to a third, which is their parent and does not map it.  What the third
+ * gets is a handle for klaviyo_ring_enter() and klaviyo_ring_detach() alone.  0
+ * or errno; of take() also EPIPE: the other end is closed, and EBADMSG: some
+ * other message came.
  */
-int klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
+int klaviyo_ring_hand_over(const klaviyo_ring_t *ring, int socket);
+int klaviyo_ring_take(klaviyo_ring_t **ring,
+    const klaviyo_ring_conf_t *conf, int socket);
+
+/* maps what was taken; OK, or ERROR with the text */
+klaviyo_ring_rc_e klaviyo_ring_enter(klaviyo_ring_t *ring, char *error);
 
 /*
  * 1: no other process has the ring attached, but those that were forked with
@@ -175,7 +181,7 @@ void klaviyo_ring_detach(klaviyo_ring_t *ring);
  * every call, in place of a SIGBUS.  Removed or replaced: OK, the mapping is
  * as good as before, and the spool should have what is in it.  The first call
  * that finds either says so in `error`.  For what happens within this second
- * see klaviyo_ring_guard.h.
+ * see klaviyo_ring_guard.c.
  */
 klaviyo_ring_rc_e klaviyo_ring_verify(klaviyo_ring_t *ring, char *error);
 

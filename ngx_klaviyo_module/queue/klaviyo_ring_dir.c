@@ -140,8 +140,8 @@ klaviyo_ring_open_dir(klaviyo_ring_t *ring, char *error)
 
     if (ring->dir_fd == -1) {
         return klaviyo_ring_error(error, "open() \"%s\" failed (%d: %m), "
-                                  "the queue needs this directory",
-                                  ring->dir, errno);
+                                  "the queue needs this directory%s",
+                                  ring->dir, errno, klaviyo_file_hint(errno));
     }
 
     return klaviyo_ring_check_dir(ring, error);
@@ -169,7 +169,7 @@ klaviyo_ring_check_dir(klaviyo_ring_t *ring, char *error)
                                   strcmp(ring->dir, "/") ? ring->dir : "");
     }
 
-    if (klaviyo_file_stranger(&st, ring->owner)) {
+    if (klaviyo_file_stranger(&st)) {
         return klaviyo_ring_error(error, "\"%s\" belongs to another user "
                                   "(uid %lu): give it to the user that "
                                   "nginx's workers run as", ring->dir,
@@ -205,9 +205,7 @@ klaviyo_ring_check_stat(const klaviyo_ring_t *ring, const char *name,
         if (st->st_nlink != 1) {
             what = "has more than one name";
 
-        } else if (ring->dir_sticky
-                   && klaviyo_file_stranger(st, ring->owner))
-        {
+        } else if (ring->dir_sticky && klaviyo_file_stranger(st)) {
             what = "belongs to another user";
 
         } else if (klaviyo_ring_is_other(ring, name, st)) {
@@ -305,8 +303,9 @@ klaviyo_ring_open_at(const klaviyo_ring_t *ring, const char *name, int flags,
             return KLAVIYO_RING_EMPTY;
         }
 
-        return klaviyo_ring_error(error, "open() \"%s/%s\" failed (%d: %m)",
-                                  ring->dir, name, errno);
+        return klaviyo_ring_error(error, "open() \"%s/%s\" failed (%d: %m)%s",
+                                  ring->dir, name, errno,
+                                  klaviyo_file_hint(errno));
     }
 
     if (fstat(*fd, &st) == -1) {
@@ -427,15 +426,13 @@ klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
         return KLAVIYO_RING_ERROR;
     }
 
-    r->owner = conf->owner;
-
     rc = klaviyo_ring_open_dir(r, error);
 
     if (rc == KLAVIYO_RING_OK
         && faccessat(r->dir_fd, ".", W_OK|X_OK, AT_EACCESS) == -1)
     {
-        rc = klaviyo_ring_error(error, "\"%s\" is not writable (%d: %m)",
-                                r->dir, errno);
+        rc = klaviyo_ring_error(error, "\"%s\" is not writable (%d: %m)%s",
+                                r->dir, errno, klaviyo_file_hint(errno));
     }
 
     if (rc == KLAVIYO_RING_OK) {
@@ -461,8 +458,6 @@ klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
                                     r->path, r->dir);
         }
     }
-
-    /* left to attach, which remembers to give it to the workers' user */
 
     if (r->dir_created) {
         (void) rmdir(r->dir);

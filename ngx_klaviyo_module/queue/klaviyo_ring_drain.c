@@ -13,10 +13,8 @@
  * A drained ring may still be appended to by processes of an older
  * configuration.  It ends in klaviyo_ring_fold.c when there are none left.
  *
- * The master attaches them before it forks, as it does with the ring itself:
- * the workers' user may not be allowed to look into the folder, or to unlink
- * there.  What could not be unlinked has given its blocks back, and is
- * unlinked by the next who can.
+ * Who delivers attaches them.  What could not be unlinked has given its blocks
+ * back, and is unlinked by the next who can.
  *
  * Plain C.  Opens no ring but "<name>.drain-<digits>-<digits>".
  */
@@ -226,24 +224,6 @@ klaviyo_ring_drains(const klaviyo_ring_t *ring)
 }
 
 
-int
-klaviyo_ring_drain_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid)
-{
-    int  i;
-
-    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
-
-        if (ring->drain->old[i].ring
-            && fchown(ring->drain->old[i].ring->fd, uid, gid) == -1)
-        {
-            return errno;
-        }
-    }
-
-    return 0;
-}
-
-
 void
 klaviyo_ring_drain_open(klaviyo_ring_t *ring)
 {
@@ -382,6 +362,12 @@ klaviyo_ring_drain_look(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain)
     int             fd;
     DIR            *dir;
     struct dirent  *entry;
+
+    if (ring->dir_fd == -1
+        && klaviyo_ring_open_dir(ring, NULL) != KLAVIYO_RING_OK)
+    {
+        return;
+    }
 
     /* a description of our own: the place in the list is part of it */
 

@@ -78,7 +78,6 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
     }
 
     r->drop_oldest = (conf->drop_oldest != 0);
-    r->owner = conf->owner;
 
     (void) snprintf(lock, sizeof(lock), "%s.lock", name);
 
@@ -97,7 +96,8 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
         return rc;
     }
 
-    (void) klaviyo_file_lock(r->lock_fd, F_UNLCK, 0);
+    (void) close(r->lock_fd);
+    r->lock_fd = -1;
 
     klaviyo_ring_drain_open(r);
 
@@ -120,8 +120,6 @@ klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
     if (r == NULL) {
         return KLAVIYO_RING_ERROR;
     }
-
-    r->owner = of->owner;
 
     (void) snprintf(lock, sizeof(lock), "%s.lock", of->name);
 
@@ -557,25 +555,6 @@ klaviyo_ring_detach(klaviyo_ring_t *ring)
     free(ring->path);
     free(ring->dir);
     free(ring);
-}
-
-
-int
-klaviyo_ring_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid)
-{
-    if (fchown(ring->fd, uid, gid) == -1
-        || (ring->lock_fd != -1 && fchown(ring->lock_fd, uid, gid) == -1))
-    {
-        return errno;
-    }
-
-    /* a directory that was there belongs to whom it belonged */
-
-    if (ring->dir_created && fchown(ring->dir_fd, uid, gid) == -1) {
-        return errno;
-    }
-
-    return klaviyo_ring_drain_chown(ring, uid, gid);
 }
 
 

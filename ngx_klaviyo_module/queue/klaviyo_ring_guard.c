@@ -2,11 +2,12 @@
  * The queue room: the file is taken away under the mapping.
  *
  * Seen each second by klaviyo_ring_verify(), or before that by the handler of
- * SIGBUS: it puts zeroes of this process's own over the whole mapping, so
- * that the access that failed goes on, and marks the ring as detached for all
- * processes; a lock that is held stays so until it is given back.  Hence every
- * operation looks for that mark at its end, and must come to its end with
- * whatever zeroes in the midst of it.
+ * SIGBUS, which every process has that has ever mapped a ring: it puts zeroes
+ * of this process's own over the whole mapping, so that the access that failed
+ * goes on, and marks the ring as detached for all processes; a lock that is
+ * held stays so until it is given back.  Hence every operation looks for that
+ * mark at its end, and must come to its end with whatever zeroes in the midst
+ * of it.
  *
  * Plain C.
  */
@@ -18,9 +19,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "klaviyo_ring_guard.h"
 #include "klaviyo_ring_private.h"
+
+
+#ifdef SYS_mmap2
+#define KLAVIYO_RING_GUARD_MMAP  SYS_mmap2
+#else
+#define KLAVIYO_RING_GUARD_MMAP  SYS_mmap
+#endif
 
 
 static void klaviyo_ring_guard_fault(int signo, siginfo_t *info,
@@ -35,13 +44,13 @@ static struct sigaction  klaviyo_ring_guard_previous;
 static int               klaviyo_ring_guard_installed;
 
 
-int
-klaviyo_ring_guard_init(void)
+static void
+klaviyo_ring_guard_install(void)
 {
     struct sigaction  action;
 
     if (klaviyo_ring_guard_installed) {
-        return 0;
+        return;
     }
 
     memset(&action, 0, sizeof(struct sigaction));
@@ -49,13 +58,9 @@ klaviyo_ring_guard_init(void)
     action.sa_flags = SA_SIGINFO|SA_RESTART;
     (void) sigemptyset(&action.sa_mask);
 
-    if (sigaction(SIGBUS, &action, &klaviyo_ring_guard_previous) == -1) {
-        return errno;
-    }
-
-    klaviyo_ring_guard_installed = 1;
-
-    return 0;
+    klaviyo_ring_guard_installed = sigaction(SIGBUS, &action,
+                                             &klaviyo_ring_guard_previous)
+                                   == 0;
 }
 
 
@@ -64,6 +69,7 @@ klaviyo_ring_guard_add(klaviyo_ring_t *ring)
 {
     klaviyo_ring_guard_t  *guard;
 
+    klaviyo_ring_guard_install();
     klaviyo_ring_guard_remove(ring);
 
     guard = &ring->guard;
@@ -98,7 +104,7 @@ klaviyo_ring_guard_remove(klaviyo_ring_t *ring)
 static int
 klaviyo_ring_guard_replace(const uint8_t *address)
 {
-    void                  *map;
+    long                   map;
     klaviyo_ring_guard_t  *guard;
 
     guard = klaviyo_ring_acquire(&klaviyo_ring_guards);
@@ -118,10 +124,16 @@ klaviyo_ring_guard_replace(const uint8_t *address)
 
     __atomic_store_n(guard->detached, 1, __ATOMIC_RELAXED);
 
-    map = mmap(guard->map, guard->size, PROT_READ|PROT_WRITE,
-               MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE|MAP_FIXED, -1, 0);
+    /*
+     * Not mmap(): musl's waits until no thread is giving back a robust lock,
+     * and that may be what failed.
+     */
 
-    if (map == MAP_FAILED) {
+    map = syscall(KLAVIYO_RING_GUARD_MMAP, guard->map, guard->size,
+                  PROT_READ|PROT_WRITE,
+                  MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE|MAP_FIXED, -1L, 0L);
+
+    if (map == -1) {
         return 0;
     }
 

@@ -83,8 +83,6 @@ klaviyo_ring_open(klaviyo_ring_t **ring, const char *path,
                                   r->path, errno);
 
     } else {
-        r->owner = st.st_uid;
-
         switch (how) {
 
         case KLAVIYO_RING_JOIN:

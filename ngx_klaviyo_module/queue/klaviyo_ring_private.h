@@ -75,7 +75,6 @@ struct klaviyo_ring_s {
     char                    *path;
     char                    *dir;
     char                    *name;       /* the last component of path      */
-    uid_t                    owner;
     int                      dir_fd;
     int                      lock_fd;
     int                      fd;
@@ -279,8 +278,6 @@ klaviyo_ring_guard_release(klaviyo_ring_t *ring)
 /* looks for rings to drain, at most twice a minute, and attaches them */
 void klaviyo_ring_drain_open(klaviyo_ring_t *ring);
 void klaviyo_ring_drain_close(klaviyo_ring_t *ring);
-
-int klaviyo_ring_drain_chown(klaviyo_ring_t *ring, uid_t uid, gid_t gid);
 
 
 /* klaviyo_ring_fold.c */

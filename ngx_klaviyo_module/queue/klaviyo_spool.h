@@ -13,7 +13,7 @@
  * are in both (`sync`), and the ring's copy is the one that is delivered.
  *
  * Every function here may wait for the disk: it is called by a thread beside
- * the event loop, by a master that exits, or by the command line tool; never
+ * the event loop, by a child of a master that exits, or by the tool; never
  * by two at a time for one spool.  The exceptions say so.
  *
  * What commits, and in which order:
@@ -52,8 +52,6 @@ typedef struct klaviyo_spool_s  klaviyo_spool_t;
 typedef struct {
     const char  *dir;            /* NUL-terminated, at most PATH_MAX - 64   */
     uint64_t     size;           /* bytes of all segments                   */
-    uid_t        owner;          /* whose the files shall be, and who may   */
-    gid_t        group;          /* own them, besides us and root           */
 } klaviyo_spool_conf_t;
 
 

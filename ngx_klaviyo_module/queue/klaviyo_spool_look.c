@@ -125,7 +125,7 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
     s->write_fd = -1;
     s->read_fd = -1;
 
-    if (klaviyo_dir_open(&s->dir, dir, st.st_uid, st.st_gid, error) == -1) {
+    if (klaviyo_dir_open(&s->dir, dir, error) == -1) {
         klaviyo_spool_close(s);
         return KLAVIYO_SPOOL_ERROR;
     }

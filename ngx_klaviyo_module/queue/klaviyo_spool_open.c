@@ -103,9 +103,7 @@ klaviyo_spool_open(klaviyo_spool_t **spool, const klaviyo_spool_conf_t *conf,
 
     rc = KLAVIYO_SPOOL_ERROR;
 
-    if (klaviyo_dir_open(&s->dir, conf->dir, conf->owner, conf->group, error)
-        == -1)
-    {
+    if (klaviyo_dir_open(&s->dir, conf->dir, error) == -1) {
         goto failed;
     }
 
@@ -315,7 +313,7 @@ klaviyo_spool_probe(const klaviyo_spool_conf_t *conf, char *error)
         return KLAVIYO_SPOOL_ERROR;
     }
 
-    rc = klaviyo_dir_open(&dir, conf->dir, conf->owner, conf->group, error);
+    rc = klaviyo_dir_open(&dir, conf->dir, error);
 
     if (rc == 0) {
         rc = klaviyo_dir_writable(&dir, error);

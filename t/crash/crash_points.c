@@ -194,8 +194,6 @@ recover(void)
     memset(&spool_conf, 0, sizeof(spool_conf));
     spool_conf.dir = spool_dir;
     spool_conf.size = SPOOL_SIZE;
-    spool_conf.owner = geteuid();
-    spool_conf.group = getegid();
 
     check(klaviyo_spool_open(&spool, &spool_conf, ring_error, ring_note)
           == KLAVIYO_SPOOL_OK, "open: %s", ring_error);
@@ -346,8 +344,6 @@ letters(const unsigned *batch, unsigned n)
     memset(&conf, 0, sizeof(conf));
     conf.path = dead_path;
     conf.size = (uint64_t) 1 << 30;
-    conf.owner = geteuid();
-    conf.group = getegid();
 
     check(klaviyo_dead_write(&conf, (uint8_t *) lines, len, &dropped,
                              ring_error)

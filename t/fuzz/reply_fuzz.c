@@ -122,7 +122,6 @@ fuzz_ring(void)
     memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = KLAVIYO_RING_MIN_SIZE;
-    conf.owner = getuid();
 
     if (klaviyo_ring_attach(&ring, &conf, error, note) != KLAVIYO_RING_OK) {
         fprintf(stderr, "%s\n", error);

@@ -254,7 +254,6 @@ attach(size_t size, unsigned drop_oldest)
     conf.path = path;
     conf.size = size;
     conf.drop_oldest = drop_oldest;
-    conf.owner = geteuid();
 
     if (klaviyo_ring_attach(&ring, &conf, error, note) != KLAVIYO_RING_OK) {
         must(strstr(error, "is not a queue") != NULL);

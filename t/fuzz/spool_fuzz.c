@@ -93,8 +93,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&conf, 0, sizeof(conf));
     conf.dir = dir;
     conf.size = SIZE;
-    conf.owner = geteuid();
-    conf.group = getegid();
 
     if (klaviyo_spool_open(&spool, &conf, error, note) != KLAVIYO_SPOOL_OK) {
         return 0;

@@ -165,8 +165,6 @@ open_spool(void)
     memset(&conf, 0, sizeof(conf));
     conf.dir = disk_path;
     conf.size = SPOOL_SIZE;
-    conf.owner = geteuid();
-    conf.group = getegid();
 
     for (tries = 0; tries < 50; tries++) {
         rc = klaviyo_spool_open(&spool, &conf, ring_error, ring_note);

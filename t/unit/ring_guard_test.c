@@ -13,7 +13,6 @@
 
 #include "ring.h"
 #include "queue/klaviyo_lease.h"
-#include "queue/klaviyo_ring_guard.h"
 #include "queue/klaviyo_ring_private.h"
 
 
@@ -187,11 +186,7 @@ start(klaviyo_ring_t *ring, unsigned i)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(20);
 
-        rc = klaviyo_ring_guard_init();
-
-        if (rc == 0) {
-            rc = (i == WRITERS) ? reader_run(ring) : writer_run(ring, i);
-        }
+        rc = (i == WRITERS) ? reader_run(ring) : writer_run(ring, i);
 
         /*
          * As a worker that exits; then it uses another ring.  What was
@@ -309,7 +304,6 @@ test_each(unsigned op)
     pid = fork();
 
     if (pid == 0) {
-        klaviyo_ring_guard_init();
         klaviyo_lease_open(&lease, ring);
         klaviyo_lease_renew(&lease);
         memset(&ack, 0, sizeof(ack));
@@ -426,6 +420,7 @@ static void
 test_foreign(int with)
 {
     int              fd, status;
+    char             other[256];
     pid_t            pid;
     volatile char   *map;
 
@@ -435,10 +430,10 @@ test_foreign(int with)
 
     if (pid == 0) {
         signal(SIGBUS, with ? other_handler : SIG_DFL);
-        klaviyo_ring_guard_init();
-        klaviyo_ring_guard_init();
+        ring_open(RING_SIZE, 0);
 
-        fd = open(ring_path, O_CREAT|O_RDWR, 0600);
+        snprintf(other, sizeof(other), "%s/other", ring_dir);
+        fd = open(other, O_CREAT|O_RDWR, 0600);
         map = mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
         *map = 1;
         _exit(0);
@@ -458,7 +453,7 @@ test_foreign(int with)
 
     if (pid == 0) {
         signal(SIGBUS, SIG_DFL);
-        klaviyo_ring_guard_init();
+        ring_open(RING_SIZE, 0);
         raise(SIGBUS);
         _exit(0);
     }
@@ -588,12 +583,15 @@ main(void)
         return 2;
     }
 
+    /* first: who has mapped a ring has the handler */
+
+    test_foreign(0);
+    test_foreign(1);
+
     for (op = 0; op < 14; op++) {
         test_each(op);
     }
 
-    test_foreign(0);
-    test_foreign(1);
     test_written_over();
     test_hole();
     test_damaged_slot();

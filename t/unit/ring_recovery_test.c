@@ -714,66 +714,6 @@ test_capacity_in_use(void)
 }
 
 
-/* a worker that may neither read the folder nor unlink in it */
-
-static void
-test_capacity_rights(void)
-{
-    int               status;
-    pid_t             pid;
-    struct stat       st;
-    ring_taken_t      taken;
-    klaviyo_ring_t   *ring;
-    klaviyo_lease_t   lease;
-
-    if (geteuid() != 0) {
-        return;
-    }
-
-    ring = ring_open(RING_SIZE, 0);
-    ring_fill(ring, 0, 10, 300);
-    klaviyo_ring_detach(ring);
-
-    ring = ring_open(2 * RING_SIZE, 0);
-    is_int(klaviyo_ring_chown(ring, 65534, 65534), 0, "chown");
-
-    pid = fork();
-
-    if (pid == 0) {
-        if (setgid(65534) == -1 || setuid(65534) == -1
-            || klaviyo_lease_open(&lease, ring) != 0
-            || klaviyo_lease_renew(&lease) != KLAVIYO_RING_OK)
-        {
-            _exit(1);
-        }
-
-        if (klaviyo_ring_drain(ring, lease.epoch, 100) != 10) {
-            _exit(2);
-        }
-
-        ring_take(ring, lease.epoch, 1, &taken);
-        klaviyo_ring_drain(ring, lease.epoch, 100);
-        klaviyo_lease_close(&lease);
-        klaviyo_ring_detach(ring);
-
-        _exit(taken.events == 10 && !taken.wrong ? 0 : 3);
-    }
-
-    waitpid(pid, &status, 0);
-    is_int(WEXITSTATUS(status), 0, "it drains what the master attached");
-
-    klaviyo_ring_detach(ring);
-
-    is_int(aside("drain", NULL), 1, "it could not unlink the file");
-    ring = ring_open(2 * RING_SIZE, 0);
-    is_int(aside("drain", NULL), 0, "the next master does");
-    is_int(ring_captured(ring), 10, "captured is exact");
-    ring_equation(ring, "after all");
-    ok(stat(ring_path, &st) == 0 && st.st_uid == 65534, "the workers' file");
-    klaviyo_ring_detach(ring);
-}
-
-
 int
 main(void)
 {
@@ -789,7 +729,6 @@ main(void)
     ring_in_folder(test_wild_page);
     ring_in_folder(test_capacity);
     ring_in_folder(test_capacity_in_use);
-    ring_in_folder(test_capacity_rights);
 
     return done_testing();
 }

@@ -7,8 +7,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "ring.h"
+#include "queue/klaviyo_ring_private.h"
 
 
 static void
@@ -521,18 +524,12 @@ test_open_folder(void)
     memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = RING_SIZE;
-    conf.owner = 12345;
 
     is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
            KLAVIYO_RING_OK, "a new ring");
     klaviyo_ring_detach(ring);
 
     if (geteuid() == 0) {
-        ok(chown(path, 12345, 12345) == 0, "as left by workers");
-        is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
-               KLAVIYO_RING_OK, "the workers' ring");
-        klaviyo_ring_detach(ring);
-
         ok(chown(path, 12346, 12346) == 0, "somebody else's");
         refused(path, "belongs to another user", "it");
     }
@@ -649,9 +646,7 @@ test_paths(void)
        "attach makes the folder with 0700");
 
     if (geteuid() == 0) {
-        is_int(klaviyo_ring_chown(ring, 65534, 65534), 0, "chown");
-        ok(stat(path, &st) == 0 && st.st_uid == 65534, "of the folder");
-        ok(stat(other, &st) == 0 && st.st_uid == 65534, "of the file");
+        ok(chown(path, 65534, 65534) == 0, "given away");
 
         klaviyo_ring_detach(ring);
 
@@ -660,25 +655,100 @@ test_paths(void)
         ok(strstr(ring_error, "belongs to another user"), "says so: %s",
            ring_error);
 
-        conf.owner = 65534;
-
+        ok(chown(path, 0, 0) == 0, "as before");
         is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
-               KLAVIYO_RING_OK, "the workers' is not");
+               KLAVIYO_RING_OK, "ours is not");
     }
 
     klaviyo_ring_detach(ring);
+}
 
-    is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
-           KLAVIYO_RING_OK, "attach to the workers' file: %s", ring_error);
-    klaviyo_ring_detach(ring);
 
-    if (geteuid() == 0) {
-        ring = ring_open(RING_SIZE, 0);
-        is_int(klaviyo_ring_chown(ring, 65534, 65534), 0, "chown");
-        ok(stat(ring_dir, &st) == 0 && st.st_uid == 0,
-           "a folder that was there keeps its owner");
+/* a child with the rights of workers; 0: it goes on */
+
+static pid_t
+worker(void)
+{
+    pid_t  pid;
+
+    pid = fork();
+
+    if (pid == 0 && geteuid() == 0
+        && (setgid(65534) == -1 || setuid(65534) == -1))
+    {
+        _exit(1);
+    }
+
+    return pid;
+}
+
+
+/*
+ * One process attaches with other rights than ours, and ends; another one,
+ * with these rights too, uses what we keep in between.
+ */
+
+static void
+test_hand_over(void)
+{
+    int                   i, s[2], status;
+    pid_t                 pid;
+    klaviyo_ring_t       *ring;
+    klaviyo_ring_conf_t   conf;
+
+    memset(&conf, 0, sizeof(conf));
+    conf.path = ring_path;
+    conf.size = RING_SIZE;
+
+    ok(geteuid() != 0 || chown(ring_dir, 65534, 65534) == 0,
+       "a folder of workers");
+    ok(socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC, 0, s) == 0,
+       "a socket");
+
+    for (i = 0; i < 2; i++) {
+        pid = worker();
+
+        if (pid == 0) {
+            if (klaviyo_ring_attach(&ring, &conf, ring_error, ring_note)
+                != KLAVIYO_RING_OK)
+            {
+                diag("%s", ring_error);
+                _exit(2);
+            }
+
+            status = klaviyo_ring_hand_over(ring, s[1]);
+            klaviyo_ring_detach(ring);
+            _exit(status);
+        }
+
+        waitpid(pid, &status, 0);
+        is_int(status, 0, "attached and handed over");
+
+        is_int(klaviyo_ring_take(&ring, &conf, s[0]), 0, "taken");
+        ok(ring->map == NULL, "and not mapped");
+        ok(ring->lock_fd == -1 && ring->dir_fd == -1, "one descriptor");
+
+        pid = worker();
+
+        if (pid == 0) {
+            _exit(klaviyo_ring_enter(ring, ring_error) != KLAVIYO_RING_OK
+                  || ring_append(ring, 1, i, 100) != KLAVIYO_RING_OK
+                  || ring_captured(ring) != (uint64_t) i + 1);
+        }
+
+        waitpid(pid, &status, 0);
+        is_int(status, 0, "used");
+        ok(klaviyo_ring_alone(ring), "nobody else has it");
+
         klaviyo_ring_detach(ring);
     }
+
+    ok(send(s[1], "x", 1, 0) == 1, "something else");
+    is_int(klaviyo_ring_take(&ring, &conf, s[0]), EBADMSG, "is not taken");
+
+    close(s[1]);
+    is_int(klaviyo_ring_take(&ring, &conf, s[0]), EPIPE, "the end");
+    close(s[0]);
 }
 
 
@@ -703,6 +773,10 @@ main(void)
     ring_folder();
     test_drop_oldest();
     test_overlap();
+    ring_cleanup();
+
+    ring_folder();
+    test_hand_over();
     ring_cleanup();
 
     ring_folder();

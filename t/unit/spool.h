@@ -23,8 +23,6 @@ spool_try(klaviyo_spool_t **spool, const char *dir, uint64_t size)
     memset(&conf, 0, sizeof(conf));
     conf.dir = dir;
     conf.size = size;
-    conf.owner = geteuid();
-    conf.group = getegid();
 
     return klaviyo_spool_open(spool, &conf, ring_error, ring_note);
 }

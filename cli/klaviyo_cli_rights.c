@@ -1,0 +1,265 @@
+/*
+ * klaviyo-queue: with whose rights what is done; see the header.
+ *
+ * The command runs in a child when it writes to a file: what was made in a
+ * folder of the operator's, and is not needed, only the operator can remove.
+ */
+
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "klaviyo_cli_rights.h"
+#include "queue/klaviyo_trust.h"
+
+
+static int klaviyo_cli_rights_open(klaviyo_cli_t *cli);
+static int klaviyo_cli_rights_file(const char *path, int flags,
+    klaviyo_trust_t *owner);
+static int klaviyo_cli_rights_become(const klaviyo_trust_t *owner);
+static int klaviyo_cli_rights_owner(const char *path,
+    klaviyo_trust_t *owner);
+static int klaviyo_cli_rights_drop(const klaviyo_cli_t *cli);
+static int klaviyo_cli_rights_child(const klaviyo_cli_t *cli,
+    int (*run)(const klaviyo_cli_t *cli));
+
+
+static klaviyo_trust_t  klaviyo_cli_out_owner;
+
+
+int
+klaviyo_cli_rights_run(klaviyo_cli_t *cli,
+    int (*run)(const klaviyo_cli_t *cli))
+{
+    int          rc;
+    struct stat  st;
+
+    rc = klaviyo_cli_rights_open(cli);
+
+    if (rc != KLAVIYO_CLI_OK) {
+        return rc;
+    }
+
+    if (cli->output) {
+        rc = klaviyo_cli_rights_child(cli, run);
+
+        if (fstat(fileno(cli->out), &st) == 0 && st.st_size == 0
+            && klaviyo_cli_rights_become(&klaviyo_cli_out_owner) == 0)
+        {
+            (void) unlink(cli->output);
+        }
+
+        (void) fclose(cli->out);
+
+    } else {
+        rc = klaviyo_cli_rights_drop(cli);
+
+        if (rc == KLAVIYO_CLI_OK) {
+            rc = run(cli);
+        }
+    }
+
+    if (cli->in != stdin) {
+        (void) fclose(cli->in);
+    }
+
+    return rc;
+}
+
+
+/* Nothing is written over, and nobody else may read it. */
+
+static int
+klaviyo_cli_rights_open(klaviyo_cli_t *cli)
+{
+    int              fd;
+    klaviyo_trust_t  owner;
+
+    cli->in = stdin;
+    cli->out = stdout;
+
+    if (cli->file && strcmp(cli->file, "-") != 0) {
+        fd = klaviyo_cli_rights_file(cli->file, O_RDONLY, &owner);
+
+        if (fd == -1) {
+            return KLAVIYO_CLI_CANNOT;
+        }
+
+        cli->in = fdopen(fd, "r");
+    }
+
+    if (cli->output) {
+        fd = klaviyo_cli_rights_file(cli->output,
+                                     O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW,
+                                     &klaviyo_cli_out_owner);
+
+        if (fd == -1) {
+            return KLAVIYO_CLI_CANNOT;
+        }
+
+        cli->out = fdopen(fd, "w");
+    }
+
+    if (cli->in == NULL || cli->out == NULL) {
+        return klaviyo_cli_error("no memory");
+    }
+
+    return KLAVIYO_CLI_OK;
+}
+
+
+static int
+klaviyo_cli_rights_file(const char *path, int flags, klaviyo_trust_t *owner)
+{
+    int  fd, err;
+
+    owner->uid = 0;
+
+    if (geteuid() == 0
+        && klaviyo_cli_rights_owner(path, owner) != KLAVIYO_CLI_OK)
+    {
+        return -1;
+    }
+
+    if (klaviyo_cli_rights_become(owner) == -1) {
+        return -1;
+    }
+
+    fd = open(path, flags|O_CLOEXEC|O_NOCTTY, 0600);
+    err = errno;
+
+    if (owner->uid != 0 && (seteuid(0) == -1 || setegid(0) == -1)) {
+        (void) klaviyo_cli_error("seteuid(0) failed (%d: %s)", errno,
+                                 strerror(errno));
+        exit(KLAVIYO_CLI_CANNOT);
+    }
+
+    if (fd == -1) {
+        (void) klaviyo_cli_error("open() \"%s\" failed (%d: %s)%s", path,
+                                 err, strerror(err),
+                                 (owner->uid != 0 && err == EACCES)
+                                 ? ", as the user that its directory belongs "
+                                   "to: use standard input or output"
+                                 : "");
+    }
+
+    return fd;
+}
+
+
+/* for a while, if it is not root, who we are then */
+
+static int
+klaviyo_cli_rights_become(const klaviyo_trust_t *owner)
+{
+    if (owner->uid == 0) {
+        return 0;
+    }
+
+    if (setgroups(0, NULL) == -1
+        || setegid(owner->gid) == -1
+        || seteuid(owner->uid) == -1)
+    {
+        (void) klaviyo_cli_error("seteuid(%lu) failed (%d: %s)",
+                                 (unsigned long) owner->uid, errno,
+                                 strerror(errno));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+klaviyo_cli_rights_owner(const char *path, klaviyo_trust_t *owner)
+{
+    if (klaviyo_trust_owner(path, owner) == -1) {
+        return klaviyo_cli_error("\"%s\" cannot be followed by root (%d: "
+                                 "%s), others may change where it leads: run "
+                                 "this as the user that nginx's workers run "
+                                 "as", path, errno, strerror(errno));
+    }
+
+    return KLAVIYO_CLI_OK;
+}
+
+
+/* for good; a queue that is root's alone stays so */
+
+static int
+klaviyo_cli_rights_drop(const klaviyo_cli_t *cli)
+{
+    klaviyo_trust_t  owner;
+
+    if (geteuid() != 0) {
+        return KLAVIYO_CLI_OK;
+    }
+
+    if (klaviyo_cli_rights_owner(cli->ring, &owner) != KLAVIYO_CLI_OK) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
+    if (owner.uid == 0 && cli->spool
+        && klaviyo_cli_rights_owner(cli->spool, &owner) != KLAVIYO_CLI_OK)
+    {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
+    if (owner.uid != 0
+        && (setgroups(0, NULL) == -1
+            || setresgid(owner.gid, owner.gid, owner.gid) == -1
+            || setresuid(owner.uid, owner.uid, owner.uid) == -1))
+    {
+        return klaviyo_cli_error("setuid(%lu) failed (%d: %s)",
+                                 (unsigned long) owner.uid, errno,
+                                 strerror(errno));
+    }
+
+    return KLAVIYO_CLI_OK;
+}
+
+
+static int
+klaviyo_cli_rights_child(const klaviyo_cli_t *cli,
+    int (*run)(const klaviyo_cli_t *cli))
+{
+    int    rc, status;
+    pid_t  pid;
+
+    pid = fork();
+
+    if (pid == -1) {
+        return klaviyo_cli_error("fork() failed (%d: %s)", errno,
+                                 strerror(errno));
+    }
+
+    if (pid == 0) {
+        rc = klaviyo_cli_rights_drop(cli);
+
+        if (rc == KLAVIYO_CLI_OK) {
+            rc = run(cli);
+        }
+
+        _exit(rc);
+    }
+
+    while (waitpid(pid, &status, 0) == -1) {
+        if (errno != EINTR) {
+            return KLAVIYO_CLI_CANNOT;
+        }
+    }
+
+    if (!WIFEXITED(status)) {
+        return klaviyo_cli_error("ended by signal %d", WTERMSIG(status));
+    }
+
+    return WEXITSTATUS(status);
+}

@@ -1,0 +1,20 @@
+/*
+ * With whose rights klaviyo-queue run by root does what.  The files that the
+ * operator names are opened first, with the rights of whom their path belongs
+ * to; the queue by whom the queue belongs to, who is all that is left then.
+ */
+
+
+#ifndef KLAVIYO_CLI_RIGHTS_H
+#define KLAVIYO_CLI_RIGHTS_H
+
+
+#include "klaviyo_cli.h"
+
+
+/* opens cli->in and cli->out, runs the command, closes them; its status */
+int klaviyo_cli_rights_run(klaviyo_cli_t *cli,
+    int (*run)(const klaviyo_cli_t *cli));
+
+
+#endif /* KLAVIYO_CLI_RIGHTS_H */
