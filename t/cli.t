@@ -4,7 +4,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(read_file write_file);
+use Klaviyo::Test::Process qw(read_file write_file give_to_worker);
 use Mojo::JSON  qw(decode_json encode_json);
 use Time::HiRes qw(sleep);
 
@@ -542,6 +542,7 @@ subtest 'a ring without nginx' => sub {
         my ($what, $offset, $len) = @$case;
 
         write_file($ring, $now, 0600);
+        give_to_worker($ring);
         damage($ring, $offset, "\xff" x $len);
 
         ($code, $out, $err) = queue($t, '', 'check', $ring);
@@ -729,6 +730,7 @@ subtest 'a spool that was not opened yet' => sub {
     # segments without their state are another matter, and so is a typo
 
     write_file("$new/0000000000000001.spool", 'x' x 8192, 0600);
+    give_to_worker($new, "$new/0000000000000001.spool");
 
     ($code, undef, $err) = queue($t, '', 'stat', $ring, @spool);
     is $code, 2, 'stat with a segment';

@@ -15,7 +15,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Chaos;
-use Klaviyo::Test::Process qw(running write_file);
+use Klaviyo::Test::Process qw(running write_file give_to_worker);
 use Klaviyo::Test::Shim;
 use File::Copy  qw(copy);
 use Time::HiRes qw(sleep time);
@@ -31,6 +31,7 @@ my %fault = (
     removed    => sub { unlink $_[0] },
     ring       => sub {
         copy($_[0], "$_[0].copy");
+        give_to_worker("$_[0].copy");
         rename "$_[0].copy", $_[0];
     },
     garbage    => sub {

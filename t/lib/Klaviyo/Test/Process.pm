@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
     spawn run free_port slow wait_for running end_process children temp_folder
-    memory_folder write_file read_file worker_user
+    memory_folder write_file read_file worker_user give_to_worker
 );
 
 # ports of one block; the first one is held by whom the block belongs to
@@ -252,6 +252,18 @@ sub worker_user {
     die "no user \"$name\"\n" if !defined $uid;
 
     return ($name, scalar getgrgid $gid, $uid, $gid);
+}
+
+
+# what root put into a folder of the workers' -> theirs, as all in there is
+sub give_to_worker {
+    my (@paths) = @_;
+
+    my (undef, undef, $uid, $gid) = worker_user() or return;
+
+    chown $uid, $gid, @paths;
+
+    return;
 }
 
 
