@@ -703,6 +703,7 @@ subtest 'a spool that was not opened yet' => sub {
     my @spool = "--spool=$new";
 
     mkdir $new, 0700 or die "mkdir $new failed: $!\n";
+    give_to_worker($new);
 
     $t->sandbox->fault(kind => 'status', status => 503);
     $t->start;
@@ -730,7 +731,7 @@ subtest 'a spool that was not opened yet' => sub {
     # segments without their state are another matter, and so is a typo
 
     write_file("$new/0000000000000001.spool", 'x' x 8192, 0600);
-    give_to_worker($new, "$new/0000000000000001.spool");
+    give_to_worker("$new/0000000000000001.spool");
 
     ($code, undef, $err) = queue($t, '', 'stat', $ring, @spool);
     is $code, 2, 'stat with a segment';
