@@ -294,7 +294,9 @@ ngx_http_klaviyo_spool_check(ngx_log_t *log,
         dead.path = (const char *) account->dead_letter.data;
         dead.size = account->dead_letter_size;
 
-        if (klaviyo_dead_check(&dead, !ngx_test_config, error) != KLAVIYO_RING_OK) {
+        if (klaviyo_dead_check(&dead, !ngx_test_config, error)
+            != KLAVIYO_RING_OK)
+        {
             what = "dead_letter";
             goto failed;
         }
@@ -338,9 +340,9 @@ ngx_http_klaviyo_spool_warn(ngx_log_t *log,
 
     if (rc == 0 && (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_TMPFS) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "spool \"%V\" of klaviyo_account \"%V\" in %s:%ui is on "
-                      "tmpfs and does not survive a reboot: choose a path on "
-                      "disk",
+                      "spool \"%V\" of klaviyo_account \"%V\" in %s:%ui is "
+                      "on tmpfs and does not survive a reboot: choose a path "
+                      "on disk",
                       &account->spool, &account->name, account->conf_file,
                       account->conf_line);
     }
