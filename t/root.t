@@ -273,6 +273,43 @@ subtest 'klaviyo-queue' => sub {
 };
 
 
+# what a terminal would obey: in an event, in a name
+
+subtest 'a terminal' => sub {
+    plan skip_all => 'needs script' if !-x '/usr/bin/script';
+
+    my $t = Klaviyo::Test->new(
+        http    => 'klaviyo_profile external_id x;'
+            . "klaviyo_property note \"\x{9b}31m\x7f\x{e9}\x{263a}\";",
+        server  => 'location / { klaviyo_track A; return 204; }',
+    );
+
+    $t->sandbox->fault(kind => 'status', status => 503);
+    $t->start;
+    $t->get('/');
+
+    my $ring = $t->queue;
+    my (undef, $plain) = run($tool, 'export', $ring);
+
+    like $plain, qr/\xc2\x9b31m/, 'a pipe gets it as it is';
+
+    my (undef, $shown) = run('/usr/bin/script', '-qec', "$tool export $ring",
+        '/dev/null');
+
+    like $shown, qr/\\u009b31m\\u007f\xc3\xa9/, 'a terminal does not';
+    unlike $shown, qr/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]/,
+        'nothing to obey';
+
+    (undef, $shown) = run('/usr/bin/script', '-qec',
+        "$tool stat '/no\e[31m'", '/dev/null');
+
+    like $shown, qr/no\\u001b\[31m/, 'nor a name' or diag $shown;
+
+    $t->halt('KILL');
+    $t->_end;
+};
+
+
 # 4. A container that dropped all capabilities but these
 
 subtest 'without CAP_DAC_OVERRIDE' => sub {
