@@ -11,10 +11,10 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libidn2-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
-                libnginx-mod-http-js libnginx-mod-http-lua
-DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
-BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson \
+                libnginx-mod-http-js libnginx-mod-http-lua \
                 $(if $(shell command -v npm),,nodejs npm)
+DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
+BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson
 
 # Ours alone: nginx's own flags come from its configure.
 CFLAGS_MODULE = -Wall -Wextra -Werror

@@ -37,14 +37,14 @@ const char *const  klaviyo_bots_list[] = {
     "google-read-aloud", "google-safety", "google-site-", "google favicon",
     "google search console", "googleassociation", "apis-google",
     "appengine-google", "duplexweb-google", "feedfetcher",
-    "mediapartners-google",
+    "mediapartners-google", "googleimageproxy", "googlemessages/",
 
     /* link previews and feeds */
 
     "facebookexternalhit", "facebookcatalog", "facebookplatform",
     "meta-external", "^whatsapp/", "embedly", "iframely", "flipboardproxy",
     "outbrain", "quora link", "vkshare", "discourse forum onebox",
-    "bluesky cardyb", "yahoo:linkexpander", "feedburner",
+    "bluesky cardyb", "yahoo:linkexpander", "feedburner", "bingpreview",
 
     /* assistants that read pages for people */
 
@@ -69,6 +69,33 @@ const char *const  klaviyo_bots_list[] = {
     "site24x7", "statuscake", "nagios", "check_http", "kube-probe",
     "healthcheck", "health-check", "healthservice",
 
+    /* what goes through a shop's pages for its owner */
+
+    "cookiehub", "onetrust", "siteimprove", "sitelock",
+
+    /* others that would pass for the browser that they say they are */
+
+    "appinsights", "ubermetrics", "twingly", "dataprovider", "theoldreader",
+    "datanyze", "trendsmap", "evc-batch", "google-physicalweb",
+    "google-ads-conv", "attracta", "collapsify", "dotcom-monitor",
+    "google-agent", "googleagent-", "hardenize", "rsiteauditor", "scope3",
+    "silktide", "keydrop.io", "impact.com agent", "semantic-visions",
+    "sindup", "sqwatcher", "sv-watchagent", "researchagent", "webcapture",
+    "adbeat", "brokenlinkcheck", "criticalcss", "foregenix",
+    "ghost inspector", "sitemonitor", "linktiger", "marketgoo",
+    "miniature.io", "monitorss", "montools", "netshelter", "newsnow/",
+    "playstore-google", "printfriendly", "ps_daily/", "retrolistecom",
+    "page-preview", "securityheaders", "splash version", "rigor)", "sucuri",
+    "testlocally", "uptimia", "urlcheckr", "zoterotranslation", "ylt chrome",
+    "prtg network", "geedoshop", "watchtowr", "upday/", "abuse.xmco",
+    "ai/scanning", "visionheight", "newsai/", "-robots", "acquia optimize",
+    "infegy", "pwabuilder", "ips-agent", "nitro-opt", "readable/",
+    "autoconfig test", "tsm-turingos",
+
+    /* research */
+
+    "researchscan", "feeder.co", "hotjar version",
+
     /* load */
 
     "apachebench", "joedog", "jmeter", "vegeta", "^k6/", "^wrk",
@@ -76,7 +103,8 @@ const char *const  klaviyo_bots_list[] = {
     /* security scanners */
 
     "acunetix", "arachni", "burpcollaborator", "censys",
-    "internetmeasurement", "l9tcpid", "masscan", "nessus", "netcraft",
+    "internetmeasurement", "kaspersky lab", "l9tcpid", "masscan", "nessus",
+    "netcraft",
     "nikto", "nmap", "nuclei", "openvas", "qualys", "sqlmap", "wpscan",
     "zgrab",
 

@@ -11,7 +11,7 @@
 #include "tap.h"
 
 
-#define PATTERNS  400
+#define PATTERNS  600
 
 
 /* real ones; a browser that is taken for a bot is a visitor who is not seen */
@@ -563,9 +563,34 @@ test_again(void)
 }
 
 
-int
-main(void)
+/* of each line of the input: 1, or 0: t/bots.t asks for it */
+
+static int
+print_agents(void)
 {
+    char             line[4096];
+    klaviyo_bots_t  *bots;
+
+    bots = compile(klaviyo_bots_list);
+
+    while (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        printf("%d\n", match(bots, line));
+    }
+
+    free(bots);
+
+    return 0;
+}
+
+
+int
+main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "agents") == 0) {
+        return print_agents();
+    }
+
     test_list();
     test_patterns();
     test_lines();
