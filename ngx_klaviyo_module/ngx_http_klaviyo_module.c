@@ -121,6 +121,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_consent_string"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_klaviyo_consent_string,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_skip"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_1MORE,
       ngx_http_klaviyo_skip,

@@ -142,6 +142,10 @@ char *ngx_http_klaviyo_kx_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
 /* the filter that sets the cookie, if there is one; in postconfiguration */
 void ngx_http_klaviyo_kx_cookie_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
+/* directive: klaviyo_consent_string */
+char *ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* directives: klaviyo_consent, klaviyo_skip, klaviyo_bots */
 char *ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
