@@ -490,7 +490,7 @@ refused 'a byte too many', 'bad_signature', '/single', "$body ",
     my $large = body(size => LARGEST);
     my @large = signed($large);
 
-    refused 'over 1 MB', 'too_large', $_, $large, \@large
+    refused 'over 1 MB', 'too_large', $_, $large, \@large, status => 413
         for qw(/hook /single /large);
 
     my $client = $t->client;
@@ -499,7 +499,7 @@ refused 'a byte too many', 'bad_signature', '/single', "$body ",
         . "Transfer-Encoding: chunked\r\n"
         . join('', map { "$large[2 * $_]: $large[2 * $_ + 1]\r\n" } 0 .. 2)
         . sprintf("\r\n%x\r\n%s\r\n0\r\n\r\n", length $large, $large));
-    refused 'over 1 MB in a chunk', 'too_large', '/hook', $large, \@large,
+    refused 'over 1 MB in a chunk', 'too_large', '/hook', $large, \@large, status => 413,
         answer => $client->response;
     $client->close;
 

@@ -100,6 +100,9 @@ typedef struct {
     ngx_array_t     *sources;        /* of klaviyo_json and klaviyo_form     */
     ngx_uint_t       reads_body;     /* klaviyo_request_body is on somewhere */
     ngx_uint_t       webhook;        /* klaviyo_webhook stands somewhere     */
+    ngx_uint_t     (*answered)(ngx_http_request_t *r);
+                                     /* 1: by the module, such a request
+                                        fires no event; NULL: none is        */
     ngx_uint_t       enriches;       /* klaviyo_enrich stands somewhere      */
 } ngx_http_klaviyo_main_conf_t;
 

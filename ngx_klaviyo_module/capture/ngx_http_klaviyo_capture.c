@@ -338,15 +338,22 @@ ngx_http_klaviyo_capture_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 {
-    ngx_uint_t                    i, n;
-    const char                   *reason;
-    ngx_http_klaviyo_ctx_t       *ctx;
-    ngx_http_klaviyo_rule_t      *rule;
-    ngx_http_klaviyo_loc_conf_t  *klcf;
+    ngx_uint_t                     i, n;
+    const char                    *reason;
+    ngx_http_klaviyo_ctx_t        *ctx;
+    ngx_http_klaviyo_rule_t       *rule;
+    ngx_http_klaviyo_loc_conf_t   *klcf;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
     if (klcf->rules == NULL && klcf->named == NULL) {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+    if (kmcf->answered && kmcf->answered(r)) {
         return NGX_OK;
     }
 

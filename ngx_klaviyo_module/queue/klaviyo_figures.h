@@ -101,6 +101,7 @@
     X(DEAD_LETTERS_ERRORS,  "dead_letters", "errors")                        \
     X(BREAKER_OPENED,       "delivery",     "breaker_opened")                \
     X(WEBHOOK_ACCEPTED,     "webhook",      "accepted")                      \
+    X(WEBHOOK_ANSWERED,     "webhook",      "answered")                      \
     X(WEBHOOK_HEADERS,      "webhook",      "bad_headers")                   \
     X(WEBHOOK_TIMESTAMP,    "webhook",      "bad_timestamp")                 \
     X(WEBHOOK_SIGNATURE,    "webhook",      "bad_signature")                 \

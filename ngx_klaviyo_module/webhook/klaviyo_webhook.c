@@ -15,8 +15,8 @@
 #include "klaviyo_webhook.h"
 
 
-static void klaviyo_webhook_hex(klaviyo_webhook_hmac_t *hmac, void *context,
-    uint8_t *hex);
+static void klaviyo_webhook_digest(klaviyo_webhook_hmac_t *hmac,
+    void *context, uint8_t *digest);
 static void klaviyo_webhook_topic(const klaviyo_slice_t *topic,
     uint8_t *topics, size_t *len, unsigned *n);
 static int klaviyo_webhook_listed(const uint8_t *topics, size_t len,
@@ -108,25 +108,27 @@ klaviyo_webhook_update(klaviyo_webhook_hmac_t *hmac, const void *p,
 
 int
 klaviyo_webhook_end(klaviyo_webhook_hmac_t *hmac,
-    const klaviyo_slice_t *signature)
+    const uint8_t signatures[][KLAVIYO_WEBHOOK_DIGEST], unsigned n)
 {
-    int       match;
-    uint8_t   hex[KLAVIYO_WEBHOOK_SIGNATURE];
-    unsigned  i;
+    int       match, same;
+    uint8_t   digest[KLAVIYO_WEBHOOK_DIGEST];
+    unsigned  i, j;
 
     match = 0;
 
     for (i = 0; i < hmac->n; i++) {
 
-        klaviyo_webhook_hex(hmac, hmac->context[i], hex);
+        klaviyo_webhook_digest(hmac, hmac->context[i], digest);
 
-        match |= signature->len == sizeof(hex)
-                 && CRYPTO_memcmp(signature->data, hex, sizeof(hex)) == 0;
+        for (j = 0; j < n; j++) {
+            same = CRYPTO_memcmp(signatures[j], digest, sizeof(digest)) == 0;
+            match |= -same & (int) (i + 1) & -(match == 0);
+        }
 
         EVP_MD_CTX_free(hmac->context[i]);
     }
 
-    OPENSSL_cleanse(hex, sizeof(hex));
+    OPENSSL_cleanse(digest, sizeof(digest));
 
     if (hmac->failed) {
         ERR_clear_error();
@@ -137,32 +139,52 @@ klaviyo_webhook_end(klaviyo_webhook_hmac_t *hmac,
 }
 
 
-static void
-klaviyo_webhook_hex(klaviyo_webhook_hmac_t *hmac, void *context, uint8_t *hex)
+int
+klaviyo_webhook_sign(const klaviyo_slice_t *secret, const void *p, size_t len,
+    uint8_t hex[2 * KLAVIYO_WEBHOOK_DIGEST])
 {
-    size_t   i, len;
-    uint8_t  digest[KLAVIYO_WEBHOOK_SIGNATURE / 2];
+    size_t                  i;
+    uint8_t                 digest[KLAVIYO_WEBHOOK_DIGEST];
+    klaviyo_webhook_hmac_t  hmac;
 
     static const char  digits[] = "0123456789abcdef";
 
-    len = sizeof(digest);
+    klaviyo_webhook_begin(&hmac, secret, 1);
+    klaviyo_webhook_update(&hmac, p, len);
+    klaviyo_webhook_digest(&hmac, hmac.context[0], digest);
 
-    memset(hex, 0, KLAVIYO_WEBHOOK_SIGNATURE);
+    EVP_MD_CTX_free(hmac.context[0]);
 
-    if (hmac->failed
-        || EVP_DigestSignFinal(context, digest, &len) != 1
-        || len != sizeof(digest))
-    {
-        hmac->failed = 1;
-        return;
-    }
-
-    for (i = 0; i < len; i++) {
+    for (i = 0; i < sizeof(digest); i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 0x0f];
     }
 
-    OPENSSL_cleanse(digest, sizeof(digest));
+    if (hmac.failed) {
+        ERR_clear_error();
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static void
+klaviyo_webhook_digest(klaviyo_webhook_hmac_t *hmac, void *context,
+    uint8_t *digest)
+{
+    size_t  len;
+
+    len = KLAVIYO_WEBHOOK_DIGEST;
+
+    memset(digest, 0, len);
+
+    if (hmac->failed
+        || EVP_DigestSignFinal(context, digest, &len) != 1
+        || len != KLAVIYO_WEBHOOK_DIGEST)
+    {
+        hmac->failed = 1;
+    }
 }
 
 

@@ -1,6 +1,6 @@
 /*
- * Klaviyo's system webhooks: whether one is signed, and what it says of
- * itself.
+ * Whether a webhook is signed, and what Klaviyo's own, its system webhooks,
+ * say of themselves; what is another sender's is in klaviyo_sender.h.
  *
  *     Klaviyo-Webhook-Id: 01HXYZ
  *     Klaviyo-Timestamp:  Sun, 22 Nov 2026 07:40:37 GMT
@@ -21,7 +21,7 @@
 
 
 #define KLAVIYO_WEBHOOK_SECRETS     8       /* tried for one signature      */
-#define KLAVIYO_WEBHOOK_SIGNATURE   64      /* hex digits                   */
+#define KLAVIYO_WEBHOOK_DIGEST      32      /* bytes of a signature         */
 #define KLAVIYO_WEBHOOK_BODY_MAX    KLAVIYO_WALK_TEXT_MAX
 #define KLAVIYO_WEBHOOK_NAME_MAX    128     /* bytes of an id, of a topic   */
 #define KLAVIYO_WEBHOOK_TOPICS      8       /* different ones of a body     */
@@ -56,16 +56,20 @@ int klaviyo_webhook_is_name(const uint8_t *p, size_t len);
 
 /*
  * The signature over pieces: begin, update for each, end, which frees what
- * begin took.  1: signed with one of the secrets; 0: not; -1: OpenSSL failed.
- * How long it takes does not tell how much of a signature is right, nor with
- * which secret.
+ * begin took.  The number of the secret, from 1, with which one of the `n`
+ * signatures was made; 0: none was; -1: OpenSSL failed.  How long it takes
+ * does not tell how much of a signature is right, nor with which secret.
  */
 void klaviyo_webhook_begin(klaviyo_webhook_hmac_t *hmac,
     const klaviyo_slice_t *secrets, unsigned n);
 void klaviyo_webhook_update(klaviyo_webhook_hmac_t *hmac, const void *p,
     size_t len);
 int klaviyo_webhook_end(klaviyo_webhook_hmac_t *hmac,
-    const klaviyo_slice_t *signature);
+    const uint8_t signatures[][KLAVIYO_WEBHOOK_DIGEST], unsigned n);
+
+/* the signature of a text in lower-case hexadecimal; 0: OpenSSL failed */
+int klaviyo_webhook_sign(const klaviyo_slice_t *secret, const void *p,
+    size_t len, uint8_t hex[2 * KLAVIYO_WEBHOOK_DIGEST]);
 
 /*
  * Reads a body.  OK: the different topics of its data, in their order, with

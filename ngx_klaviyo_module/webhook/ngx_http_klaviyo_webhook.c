@@ -22,8 +22,14 @@ typedef struct {
     ngx_int_t                    rc;         /* of the access phase          */
     ngx_str_t                    id;
     ngx_str_t                    topics;
-    klaviyo_slice_t              signature;
-    klaviyo_slice_t              timestamp;
+    ngx_str_t                    answer;     /* the module's own             */
+    ngx_str_t                    before;     /* the body, in what is signed  */
+    ngx_str_t                    after;
+    uint8_t                      signatures[KLAVIYO_WEBHOOK_SECRETS]
+                                           [KLAVIYO_WEBHOOK_DIGEST];
+    ngx_uint_t                   n;
+    unsigned                     ping:1;     /* it may be one, unsigned      */
+    unsigned                     answered:1; /* by the module                */
 } ngx_http_klaviyo_webhook_state_t;
 
 
@@ -38,15 +44,35 @@ static ngx_http_klaviyo_webhook_state_t *ngx_http_klaviyo_webhook_state(
 static void ngx_http_klaviyo_webhook_cleanup(void *data);
 static ngx_int_t ngx_http_klaviyo_webhook_refuse(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_t *webhook, klaviyo_counter_e reason);
+static ngx_int_t ngx_http_klaviyo_webhook_answer(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state);
+static ngx_uint_t ngx_http_klaviyo_webhook_answered(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_webhook_headers(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state);
+static ngx_uint_t ngx_http_klaviyo_webhook_name(ngx_http_request_t *r,
+    const char *const *names, ngx_str_t *name);
+static ngx_int_t ngx_http_klaviyo_webhook_in_time(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_t *webhook, klaviyo_slice_t *time);
+static ngx_int_t ngx_http_klaviyo_webhook_text(ngx_http_request_t *r,
+    const char *template, ngx_http_complex_value_t *value,
+    klaviyo_slice_t *time, klaviyo_slice_t *id, ngx_str_t *text);
+static ngx_uint_t ngx_http_klaviyo_webhook_find(ngx_http_request_t *r,
+    const char *const *names, klaviyo_slice_t *value);
 static ngx_uint_t ngx_http_klaviyo_webhook_header(ngx_http_request_t *r,
     const char *name, klaviyo_slice_t *value);
 static void ngx_http_klaviyo_webhook_ready(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_webhook_verify(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state);
-static ngx_int_t ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_klaviyo_webhook_ping(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state, off_t size);
+static ngx_int_t ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state, off_t size, ngx_uint_t secret);
+static klaviyo_webhook_rc_e ngx_http_klaviyo_webhook_say(
+    ngx_http_request_t *r, ngx_http_klaviyo_webhook_state_t *state,
+    klaviyo_slice_t *body, u_char *topics, ngx_uint_t secret);
+static ngx_int_t ngx_http_klaviyo_webhook_validate(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state, u_char *token, size_t len,
+    ngx_uint_t secret);
 static off_t ngx_http_klaviyo_webhook_size(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_webhook_pieces(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_piece_pt handler, void *data);
@@ -106,6 +132,8 @@ ngx_http_klaviyo_webhook_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    kmcf->answered = ngx_http_klaviyo_webhook_answered;
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
@@ -151,7 +179,8 @@ ngx_http_klaviyo_webhook_access(ngx_http_request_t *r)
     state = ngx_http_klaviyo_webhook_state(r, location->webhook);
 
     if (state) {
-        return state->rc;
+        return state->answered ? ngx_http_klaviyo_webhook_answer(r, state)
+                               : state->rc;
     }
 
     cln = ngx_pool_cleanup_add(r->pool,
@@ -265,7 +294,39 @@ ngx_http_klaviyo_webhook_refuse(ngx_http_request_t *r,
                   "klaviyo webhook refused: %s",
                   klaviyo_counter_names[reason].name);
 
-    return NGX_HTTP_UNAUTHORIZED;
+    return reason == KLAVIYO_COUNT_WEBHOOK_TOO_LARGE
+           ? NGX_HTTP_REQUEST_ENTITY_TOO_LARGE : NGX_HTTP_UNAUTHORIZED;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_webhook_answer(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state)
+{
+    ngx_str_t                 type;
+    ngx_http_complex_value_t  value;
+
+    ngx_memzero(&value, sizeof(ngx_http_complex_value_t));
+
+    value.value = state->answer;
+
+    ngx_str_set(&type, "application/json");
+
+    ngx_http_finalize_request(r,
+                       ngx_http_send_response(r, NGX_HTTP_OK, &type, &value));
+
+    return NGX_DONE;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_webhook_answered(ngx_http_request_t *r)
+{
+    ngx_http_klaviyo_webhook_state_t  *state;
+
+    state = ngx_http_klaviyo_webhook_state(r, NULL);
+
+    return state && state->answered;
 }
 
 
@@ -275,35 +336,65 @@ static ngx_int_t
 ngx_http_klaviyo_webhook_headers(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state)
 {
-    time_t                       t;
-    klaviyo_slice_t              id;
+    ngx_int_t                    rc;
+    klaviyo_slice_t              id, time, value;
+    const klaviyo_sender_t      *sender;
     ngx_http_klaviyo_webhook_t  *webhook;
 
     webhook = state->webhook;
+    sender = webhook->sender;
 
-    if (!ngx_http_klaviyo_webhook_header(r, "klaviyo-webhook-id", &id)
-        || !ngx_http_klaviyo_webhook_header(r, "klaviyo-signature",
-                                            &state->signature)
-        || !ngx_http_klaviyo_webhook_header(r, "klaviyo-timestamp",
-                                            &state->timestamp)
-        || !klaviyo_webhook_is_name(id.data, id.len))
+    if (!ngx_http_klaviyo_webhook_find(r, sender->header, &value)) {
+
+        /* which is known by its body alone, and answered, nothing more */
+
+        if (sender->pings && value.data == NULL
+            && r->headers_in.content_length_n > 0
+            && r->headers_in.content_length_n <= KLAVIYO_SENDER_PING_MAX)
+        {
+            state->ping = 1;
+            return NGX_OK;
+        }
+
+        return ngx_http_klaviyo_webhook_refuse(r, webhook,
+                                               KLAVIYO_COUNT_WEBHOOK_HEADERS);
+    }
+
+    state->n = klaviyo_sender_signatures(sender, &value, &time,
+                                         state->signatures);
+
+    if (sender->time_header
+        && !ngx_http_klaviyo_webhook_header(r, sender->time_header, &time))
     {
         return ngx_http_klaviyo_webhook_refuse(r, webhook,
                                                KLAVIYO_COUNT_WEBHOOK_HEADERS);
     }
 
-    state->id.data = (u_char *) id.data;
-    state->id.len = id.len;
+    if ((sender->id_header[0]
+         && !ngx_http_klaviyo_webhook_name(r, sender->id_header, &state->id)
+         && sender->id_needed))
+    {
+        return ngx_http_klaviyo_webhook_refuse(r, webhook,
+                                               KLAVIYO_COUNT_WEBHOOK_HEADERS);
+    }
 
-    t = ngx_parse_http_time((u_char *) state->timestamp.data,
-                            state->timestamp.len);
+    if (sender->topic_header[0]) {
+        (void) ngx_http_klaviyo_webhook_name(r, sender->topic_header,
+                                             &state->topics);
+    }
 
-    if (!klaviyo_webhook_in_time(t, ngx_time(), webhook->tolerance)) {
+    rc = ngx_http_klaviyo_webhook_in_time(r, webhook, &time);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         return ngx_http_klaviyo_webhook_refuse(r, webhook,
                                               KLAVIYO_COUNT_WEBHOOK_TIMESTAMP);
     }
 
-    if (state->signature.len != KLAVIYO_WEBHOOK_SIGNATURE) {
+    if (state->n == 0) {
         return ngx_http_klaviyo_webhook_refuse(r, webhook,
                                               KLAVIYO_COUNT_WEBHOOK_SIGNATURE);
     }
@@ -313,7 +404,125 @@ ngx_http_klaviyo_webhook_headers(ngx_http_request_t *r,
                                               KLAVIYO_COUNT_WEBHOOK_TOO_LARGE);
     }
 
+    id.data = state->id.data;
+    id.len = state->id.len;
+
+    if (ngx_http_klaviyo_webhook_text(r, sender->before, webhook->before,
+                                      &time, &id, &state->before)
+        != NGX_OK
+        || ngx_http_klaviyo_webhook_text(r, sender->after, webhook->after,
+                                         &time, &id, &state->after)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return NGX_OK;
+}
+
+
+/* NGX_DECLINED: it is too old, too new, or no time */
+
+static ngx_int_t
+ngx_http_klaviyo_webhook_in_time(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_t *webhook, klaviyo_slice_t *time)
+{
+    int64_t                 t;
+    ngx_str_t               value;
+    klaviyo_sender_time_e   kind;
+
+    kind = webhook->sender->time;
+
+    if (webhook->time) {
+
+        if (ngx_http_complex_value(r, webhook->time, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        time->data = value.data;
+        time->len = value.len;
+    }
+
+    if (kind == KLAVIYO_SENDER_NO_TIME) {
+        return NGX_OK;
+    }
+
+    t = -1;
+
+    if (kind != KLAVIYO_SENDER_HTTP_DATE) {
+        t = klaviyo_sender_seconds(time);
+    }
+
+    if (t == -1 && kind != KLAVIYO_SENDER_SECONDS) {
+        t = ngx_parse_http_time((u_char *) time->data, time->len);
+    }
+
+    return klaviyo_webhook_in_time(t, ngx_time(), webhook->tolerance)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_webhook_text(ngx_http_request_t *r, const char *template,
+    ngx_http_complex_value_t *value, klaviyo_slice_t *time,
+    klaviyo_slice_t *id, ngx_str_t *text)
+{
+    if (value) {
+        return ngx_http_complex_value(r, value, text);
+    }
+
+    if (template == NULL) {
+        return NGX_OK;
+    }
+
+    text->data = ngx_pnalloc(r->pool,
+                             klaviyo_sender_text_size(template, time, id));
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->len = klaviyo_sender_text(text->data, template, time, id);
+
+    return NGX_OK;
+}
+
+
+/* 1: one of them is there, and fit for a variable */
+
+static ngx_uint_t
+ngx_http_klaviyo_webhook_name(ngx_http_request_t *r,
+    const char *const *names, ngx_str_t *name)
+{
+    klaviyo_slice_t  value;
+
+    if (!ngx_http_klaviyo_webhook_find(r, names, &value)
+        || !klaviyo_webhook_is_name(value.data, value.len))
+    {
+        return 0;
+    }
+
+    name->data = (u_char *) value.data;
+    name->len = value.len;
+
+    return 1;
+}
+
+
+/* the first of two names; `value` is empty where there is neither */
+
+static ngx_uint_t
+ngx_http_klaviyo_webhook_find(ngx_http_request_t *r,
+    const char *const *names, klaviyo_slice_t *value)
+{
+    value->data = NULL;
+    value->len = 0;
+
+    if (ngx_http_klaviyo_webhook_header(r, names[0], value)) {
+        return 1;
+    }
+
+    return value->data == NULL && names[1]
+           && ngx_http_klaviyo_webhook_header(r, names[1], value);
 }
 
 
@@ -388,14 +597,25 @@ ngx_http_klaviyo_webhook_verify(ngx_http_request_t *r,
                                               KLAVIYO_COUNT_WEBHOOK_TOO_LARGE);
     }
 
+    if (state->ping) {
+        return ngx_http_klaviyo_webhook_ping(r, state, size)
+               ? NGX_HTTP_UNAUTHORIZED
+               : ngx_http_klaviyo_webhook_refuse(r, webhook,
+                                               KLAVIYO_COUNT_WEBHOOK_HEADERS);
+    }
+
     klaviyo_webhook_begin(&hmac, webhook->secrets, webhook->n);
+    klaviyo_webhook_update(&hmac, state->before.data, state->before.len);
 
     rc = ngx_http_klaviyo_webhook_pieces(r, ngx_http_klaviyo_webhook_hash,
                                          &hmac);
 
-    klaviyo_webhook_update(&hmac, state->timestamp.data, state->timestamp.len);
+    klaviyo_webhook_update(&hmac, state->after.data, state->after.len);
 
-    match = klaviyo_webhook_end(&hmac, &state->signature);
+    match = klaviyo_webhook_end(&hmac,
+                  (const uint8_t (*)[KLAVIYO_WEBHOOK_DIGEST])
+                  state->signatures,
+                  state->n);
 
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -403,7 +623,7 @@ ngx_http_klaviyo_webhook_verify(ngx_http_request_t *r,
 
     if (match == -1) {
         ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "HMAC of a klaviyo webhook failed");
+                      "HMAC of a webhook failed");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -412,69 +632,192 @@ ngx_http_klaviyo_webhook_verify(ngx_http_request_t *r,
                                               KLAVIYO_COUNT_WEBHOOK_SIGNATURE);
     }
 
-    return ngx_http_klaviyo_webhook_read(r, state, size);
+    if (webhook->sender->pings
+        && ngx_http_klaviyo_webhook_ping(r, state, size))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_klaviyo_webhook_read(r, state, size, match - 1);
+}
+
+
+/* 1: it is one, signed or not, and answered */
+
+static ngx_uint_t
+ngx_http_klaviyo_webhook_ping(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state, off_t size)
+{
+    u_char  *p, body[KLAVIYO_SENDER_PING_MAX];
+
+    p = body;
+
+    if (size > KLAVIYO_SENDER_PING_MAX
+        || ngx_http_klaviyo_webhook_pieces(r, ngx_http_klaviyo_webhook_copy,
+                                           &p)
+           != NGX_OK
+        || !klaviyo_sender_ping(body, p - body))
+    {
+        return 0;
+    }
+
+    klaviyo_ring_count(state->webhook->account->ring,
+                       KLAVIYO_COUNT_WEBHOOK_ANSWERED, 1);
+
+    state->answered = 1;
+
+    return 1;
 }
 
 
 static ngx_int_t
 ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
-    ngx_http_klaviyo_webhook_state_t *state, off_t size)
+    ngx_http_klaviyo_webhook_state_t *state, off_t size, ngx_uint_t secret)
 {
     u_char                      *p, *topics;
-    size_t                       len;
-    ngx_int_t                    rc;
-    klaviyo_slice_t              body, id;
+    klaviyo_slice_t              body;
+    klaviyo_counter_e            reason;
+    const klaviyo_sender_t      *sender;
     ngx_http_klaviyo_webhook_t  *webhook;
 
     webhook = state->webhook;
+    sender = webhook->sender;
+    reason = KLAVIYO_COUNT_WEBHOOK_ACCEPTED;
 
-    topics = ngx_pnalloc(r->pool, KLAVIYO_WEBHOOK_TOPICS_MAX);
+    if (sender->own_body || sender->topic_pointer) {
 
-    body.len = size;
-    body.data = ngx_pnalloc(r->pool, size + 1);
+        topics = ngx_pnalloc(r->pool, KLAVIYO_WEBHOOK_TOPICS_MAX
+                                      + KLAVIYO_WEBHOOK_NAME_MAX);
 
-    if (topics == NULL || body.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        p = ngx_pnalloc(r->pool, size + 1);
+
+        if (topics == NULL || p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        body.data = p;
+        body.len = size;
+
+        if (ngx_http_klaviyo_webhook_pieces(r, ngx_http_klaviyo_webhook_copy,
+                                            &p)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p = (u_char *) body.data;
+
+        switch (ngx_http_klaviyo_webhook_say(r, state, &body, topics, secret))
+        {
+
+        case KLAVIYO_WEBHOOK_OK:
+            break;
+
+        case KLAVIYO_WEBHOOK_OTHER_ID:
+            reason = KLAVIYO_COUNT_WEBHOOK_OTHER_ID;
+            break;
+
+        default:
+            reason = KLAVIYO_COUNT_WEBHOOK_BODY;
+        }
+
+        ngx_pfree(r->pool, p);
     }
 
-    p = (u_char *) body.data;
-
-    rc = ngx_http_klaviyo_webhook_pieces(r, ngx_http_klaviyo_webhook_copy, &p);
-
-    if (rc != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (reason != KLAVIYO_COUNT_WEBHOOK_ACCEPTED) {
+        return ngx_http_klaviyo_webhook_refuse(r, webhook, reason);
     }
 
-    id.data = state->id.data;
-    id.len = state->id.len;
+    klaviyo_ring_count(webhook->account->ring,
+                       state->answered ? KLAVIYO_COUNT_WEBHOOK_ANSWERED
+                                       : KLAVIYO_COUNT_WEBHOOK_ACCEPTED, 1);
+    return NGX_OK;
+}
 
-    p = (u_char *) body.data;
 
-    switch (klaviyo_webhook_read(&body, &id, topics, &len)) {
+/* what a body says of itself; one that is no JSON says nothing */
 
-    case KLAVIYO_WEBHOOK_OK:
+static klaviyo_webhook_rc_e
+ngx_http_klaviyo_webhook_say(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state, klaviyo_slice_t *body,
+    u_char *topics, ngx_uint_t secret)
+{
+    int                      len;
+    u_char                   token[KLAVIYO_SENDER_TOKEN_MAX];
+    klaviyo_slice_t          id;
+    klaviyo_webhook_rc_e     rc;
+    const klaviyo_sender_t  *sender;
 
+    sender = state->webhook->sender;
+
+    if (sender->own_body) {
+        id.data = state->id.data;
+        id.len = state->id.len;
+
+        rc = klaviyo_webhook_read(body, &id, topics, &state->topics.len);
         state->topics.data = topics;
-        state->topics.len = len;
 
-        klaviyo_ring_count(webhook->account->ring,
-                           KLAVIYO_COUNT_WEBHOOK_ACCEPTED, 1);
-        rc = NGX_OK;
-        break;
-
-    case KLAVIYO_WEBHOOK_OTHER_ID:
-        rc = ngx_http_klaviyo_webhook_refuse(r, webhook,
-                                             KLAVIYO_COUNT_WEBHOOK_OTHER_ID);
-        break;
-
-    default:
-        rc = ngx_http_klaviyo_webhook_refuse(r, webhook,
-                                             KLAVIYO_COUNT_WEBHOOK_BODY);
+        return rc;
     }
 
-    ngx_pfree(r->pool, p);
+    if (!klaviyo_walk_check(body)) {
+        return KLAVIYO_WEBHOOK_OK;
+    }
 
-    return rc;
+    state->topics.data = topics;
+    state->topics.len = klaviyo_sender_value(body, sender->topic_pointer,
+                                             topics);
+
+    if (sender->id_pointer) {
+        state->id.data = topics + KLAVIYO_WEBHOOK_NAME_MAX;
+        state->id.len = klaviyo_sender_value(body, sender->id_pointer,
+                                             state->id.data);
+    }
+
+    if (sender->validates) {
+        len = klaviyo_sender_token(body, token);
+
+        if (len == 0
+            || (len > 0
+                && ngx_http_klaviyo_webhook_validate(r, state, token, len,
+                                                     secret)
+                   != NGX_OK))
+        {
+            return KLAVIYO_WEBHOOK_BAD;
+        }
+    }
+
+    return KLAVIYO_WEBHOOK_OK;
+}
+
+
+/* Zoom asks whether its secret is known here; the one that it signed with */
+
+static ngx_int_t
+ngx_http_klaviyo_webhook_validate(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_state_t *state, u_char *token, size_t len,
+    ngx_uint_t secret)
+{
+    u_char  *p;
+    u_char   hex[2 * KLAVIYO_WEBHOOK_DIGEST];
+
+    p = ngx_pnalloc(r->pool, len + sizeof(hex) + 64);
+
+    if (p == NULL
+        || !klaviyo_webhook_sign(&state->webhook->secrets[secret], token, len,
+                                 hex))
+    {
+        return NGX_ERROR;
+    }
+
+    state->answer.data = p;
+    state->answer.len = ngx_sprintf(p, "{\"plainToken\":\"%*s\","
+                                    "\"encryptedToken\":\"%*s\"}",
+                                    len, token, sizeof(hex), hex)
+                        - p;
+    state->answered = 1;
+
+    return NGX_OK;
 }
 
 

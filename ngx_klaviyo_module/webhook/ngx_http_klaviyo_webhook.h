@@ -1,5 +1,5 @@
 /*
- * klaviyo_webhook: lets only those requests through that Klaviyo signed.
+ * klaviyo_webhook: lets only those requests through that their sender signed.
  */
 
 
@@ -8,10 +8,16 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
-#include "klaviyo_webhook.h"
+#include "klaviyo_sender.h"
 
 
 struct ngx_http_klaviyo_webhook_s {
+    const klaviyo_sender_t      *sender;
+    klaviyo_sender_t             custom;      /* what `sender` may be        */
+    ngx_http_complex_value_t    *before;      /* of custom: what is signed   */
+    ngx_http_complex_value_t    *after;       /* before and behind the body  */
+    ngx_http_complex_value_t    *time;
+
     klaviyo_slice_t              secrets[KLAVIYO_WEBHOOK_SECRETS];
     ngx_uint_t                   n;
     time_t                       tolerance;   /* s                           */

@@ -7,7 +7,7 @@
 
 #include "tap.h"
 
-#include "webhook/klaviyo_webhook.h"
+#include "webhook/klaviyo_sender.h"
 
 
 #define literal(text)  { (const uint8_t *) (text), sizeof(text) - 1 }
@@ -22,6 +22,10 @@ static void test_signature(void);
 static void test_mutations(void);
 static void test_body(void);
 static void test_topics(void);
+static void test_senders(void);
+static void test_texts(void);
+static void test_bodies(void);
+static unsigned found(const char *from, const char *value, char *time);
 static int signed_with(const klaviyo_slice_t *secrets, unsigned n,
     const char *text, size_t piece, const void *signature, size_t len);
 static klaviyo_webhook_rc_e read_body(const char *text, size_t size,
@@ -44,6 +48,9 @@ main(void)
     test_mutations();
     test_body();
     test_topics();
+    test_senders();
+    test_texts();
+    test_bodies();
 
     return done_testing();
 }
@@ -115,7 +122,7 @@ test_signature(void)
 
         is_int(signed_with(secrets, KLAVIYO_WEBHOOK_SECRETS, message, 1000,
                            signature, 64),
-               1, "secret %zu of eight", i + 1);
+               (int) i + 1, "secret %zu of eight", i + 1);
 
         secrets[i] = saved;
     }
@@ -298,12 +305,222 @@ test_topics(void)
 }
 
 
+/*
+ * A call of each sender by its own documentation: the text that is signed is
+ * written by hand here, its signature came from another program.
+ */
+
+static void
+test_senders(void)
+{
+    char                     text[256], time[64];
+    size_t                   i, len;
+    uint8_t                  digests[8][KLAVIYO_WEBHOOK_DIGEST], before[256];
+    unsigned                 n;
+    klaviyo_slice_t          secret, value, t, id;
+    const klaviyo_sender_t  *sender;
+    klaviyo_webhook_hmac_t   hmac;
+
+    static const struct {
+        const char  *from, *secret, *header, *time, *id, *body, *text;
+    } calls[] = {
+        { "shopify", "k", "rdhTsQP7zJNqGU+esV4pxP8Ir25H1dG8pPICGOMeT/8=",
+          "", "", "{}", "{}" },
+        { "stripe", "k", "t=1700000000,v1="
+          "c6ef4734033cee2367414a0939385eca0397754aa7a59716da7463a9298b5146"
+          ",v0=00", "1700000000", "",
+          "{}", "1700000000.{}" },
+        { "standard", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+          "1614265330", "msg_p5jXN8AQM9LWM0D4loKWxJek",
+          "{\"test\": 2432232314}",
+          "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}" },
+    };
+
+    for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+
+        sender = klaviyo_sender_find((const uint8_t *) calls[i].from,
+                                     strlen(calls[i].from));
+
+        strcpy(text, calls[i].secret);
+        secret.data = (uint8_t *) text;
+        secret.len = sender->base64_secret
+                     ? klaviyo_sender_secret((uint8_t *) text, strlen(text))
+                     : strlen(text);
+
+        value.data = (const uint8_t *) calls[i].header;
+        value.len = strlen(calls[i].header);
+
+        n = klaviyo_sender_signatures(sender, &value, &t, digests);
+        is_int(n, 1, "%s: a signature", calls[i].from);
+
+        if (sender->time_header) {
+            t.data = (const uint8_t *) calls[i].time;
+            t.len = strlen(calls[i].time);
+        }
+
+        id.data = (const uint8_t *) calls[i].id;
+        id.len = strlen(calls[i].id);
+
+        len = klaviyo_sender_text(before, sender->before ? sender->before
+                                                         : "", &t, &id);
+
+        ok(len + strlen(calls[i].body) == strlen(calls[i].text)
+           && memcmp(before, calls[i].text, len) == 0,
+           "%s: what is signed", calls[i].from);
+
+        klaviyo_webhook_begin(&hmac, &secret, 1);
+        klaviyo_webhook_update(&hmac, before, len);
+        klaviyo_webhook_update(&hmac, calls[i].body, strlen(calls[i].body));
+
+        is_int(klaviyo_webhook_end(&hmac,
+                       (const uint8_t (*)[KLAVIYO_WEBHOOK_DIGEST]) digests, n),
+               1, "%s: signed", calls[i].from);
+    }
+
+#define HEX  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+#define B64  "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="
+
+    is_int(found("stripe", "t=1,v1=" HEX ",v1=" HEX, time), 2, "two");
+    is_str(time, "1", "and the time");
+    is_int(found("stripe", "v1=" HEX ",t=1", time), 1, "in any order");
+    is_int(found("stripe", "t=1,t=2,v1=" HEX, time), 0, "two times");
+    is_int(found("stripe", "t=1,v0=" HEX, time), 0, "another version");
+    is_int(found("stripe", HEX, time), 0, "no version");
+    is_int(found("stripe", "", time), 0, "nothing");
+    is_int(found("zoom", "v0=" HEX, time), 1, "Zoom's");
+    is_int(found("zoom", HEX, time), 0, "without its prefix");
+    is_int(found("zoom", "v0=" HEX ",v0=" HEX, time), 0, "not a list");
+    is_int(found("typeform", "sha256=" B64, time), 1, "Typeform's");
+    is_int(found("typeform", "sha256=" HEX, time), 0, "in hexadecimal");
+    is_int(found("shopify", B64, time), 1, "Shopify's");
+    is_int(found("shopify", " " B64, time), 0, "a blank before");
+    is_int(found("shopify", B64 "=", time), 0, "longer");
+    is_int(found("shopify", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOE==",
+                 time), 0, "shorter");
+    is_int(found("shopify", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTs-EM=",
+                 time), 0, "another alphabet");
+    is_int(found("standard", "v1," B64 " v1," B64 " v1a,x", time), 2,
+           "a list with blanks");
+    is_int(found("standard", "v1," B64 " v1," B64 " v1," B64 " v1," B64
+                 " v1," B64 " v1," B64 " v1," B64 " v1," B64 " v1," B64, time),
+           8, "no more than eight");
+    is_int(found("shopware", HEX, time), 1, "Shopware's");
+    ok(klaviyo_sender_find((const uint8_t *) "stripes", 7) == NULL,
+       "nobody of this name");
+    ok(klaviyo_sender_find((const uint8_t *) "", 0) == NULL, "nor of none");
+}
+
+
+static unsigned
+found(const char *from, const char *value, char *time)
+{
+    uint8_t          digests[8][KLAVIYO_WEBHOOK_DIGEST];
+    unsigned         n;
+    klaviyo_slice_t  text, t;
+
+    text.len = strlen(value);
+    text.data = memcpy(malloc(text.len + 1), value, text.len + 1);
+
+    n = klaviyo_sender_signatures(klaviyo_sender_find((const uint8_t *) from,
+                                                      strlen(from)),
+                                  &text, &t, digests);
+
+    memcpy(time, t.data, t.len);
+    time[t.len] = '\0';
+
+    free((void *) text.data);
+
+    return n;
+}
+
+
+static void
+test_texts(void)
+{
+    size_t   i;
+    uint8_t  secret[64];
+
+    static const struct {
+        const char  *text;
+        int64_t      seconds;
+    } times[] = {
+        { "1700000000", 1700000000 }, { "1700000000123", 1700000000 },
+        { "0", 0 }, { "", -1 }, { "-1", -1 }, { "1.5", -1 }, { "x", -1 },
+        { "1234567890123456", -1 }, { " 1", -1 }
+    };
+
+    for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        klaviyo_slice_t  text = { (const uint8_t *) times[i].text,
+                                  strlen(times[i].text) };
+
+        ok(klaviyo_sender_seconds(&text) == times[i].seconds,
+           "time \"%s\"", times[i].text);
+    }
+
+    memcpy(secret, "whsec_Zm9vYg==", 14);
+    is_int(klaviyo_sender_secret(secret, 14), 4, "a secret in base64");
+    ok(memcmp(secret, "foob", 4) == 0, "decoded");
+    memcpy(secret, "Zm9v", 4);
+    is_int(klaviyo_sender_secret(secret, 4), 3, "without whsec_");
+    memcpy(secret, "whsec_", 6);
+    is_int(klaviyo_sender_secret(secret, 6), 0, "an empty one");
+    memcpy(secret, "Zm9", 3);
+    is_int(klaviyo_sender_secret(secret, 3), 0, "cut");
+    memcpy(secret, "Zm9-", 4);
+    is_int(klaviyo_sender_secret(secret, 4), 0, "another alphabet");
+
+    ok(klaviyo_sender_ping((const uint8_t *) "webhook_id=12", 13), "a ping");
+    ok(!klaviyo_sender_ping((const uint8_t *) "webhook_id=", 11), "no number");
+    ok(!klaviyo_sender_ping((const uint8_t *) "webhook_id=1&a", 14), "more");
+    ok(!klaviyo_sender_ping((const uint8_t *) "", 0), "nothing");
+}
+
+
+static void
+test_bodies(void)
+{
+    int      len;
+    size_t   i;
+    uint8_t  token[KLAVIYO_SENDER_TOKEN_MAX];
+
+    static const struct {
+        const char  *body;
+        int          len;
+    } bodies[] = {
+        { "{\"event\":\"endpoint.url_validation\","
+          "\"payload\":{\"plainToken\":\"abc-D_9\"}}", 7 },
+        { "{\"event\":\"endpoint.url_validation\",\"payload\":{}}", 0 },
+        { "{\"event\":\"endpoint.url_validation\","
+          "\"payload\":{\"plainToken\":\"a\\\"b\"}}", 0 },
+        { "{\"event\":\"endpoint.url_validation\","
+          "\"payload\":{\"plainToken\":\"a b\"}}", 0 },
+        { "{\"event\":\"endpoint.url_validation\","
+          "\"payload\":{\"plainToken\":7}}", 0 },
+        { "{\"event\":\"meeting.ended\","
+          "\"payload\":{\"plainToken\":\"abc\"}}", -1 },
+        { "[]", -1 }
+    };
+
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        klaviyo_slice_t  body = { (const uint8_t *) bodies[i].body,
+                                  strlen(bodies[i].body) };
+
+        ok(klaviyo_walk_check(&body), "JSON");
+        len = klaviyo_sender_token(&body, token);
+        is_int(len, bodies[i].len, "token of %s", bodies[i].body);
+    }
+}
+
+
 static int
 signed_with(const klaviyo_slice_t *secrets, unsigned n, const char *text,
     size_t piece, const void *signature, size_t len)
 {
     size_t                  left, size;
-    klaviyo_slice_t         wanted;
+    uint8_t                 digests[8][KLAVIYO_WEBHOOK_DIGEST];
+    unsigned                found;
+    klaviyo_slice_t         wanted, time;
     klaviyo_webhook_hmac_t  hmac;
 
     klaviyo_webhook_begin(&hmac, secrets, n);
@@ -317,7 +534,13 @@ signed_with(const klaviyo_slice_t *secrets, unsigned n, const char *text,
     wanted.data = signature;
     wanted.len = len;
 
-    return klaviyo_webhook_end(&hmac, &wanted);
+    found = klaviyo_sender_signatures(klaviyo_sender_find((uint8_t *)
+                                                          "klaviyo", 7),
+                                      &wanted, &time, digests);
+
+    return klaviyo_webhook_end(&hmac,
+                       (const uint8_t (*)[KLAVIYO_WEBHOOK_DIGEST]) digests,
+                       found);
 }
 
 
