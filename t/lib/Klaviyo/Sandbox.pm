@@ -310,7 +310,7 @@ sub _process ($self, $c, $endpoint) {
 
     if (($endpoint{ $c->req->url->path->to_string } || length $body)
         && ($headers->content_type // '')
-            !~ m{\Aapplication/vnd\.api\+json(?:\s*;.*)?\z}i
+            !~ m{\Aapplication/(?:vnd\.api\+)?json(?:\s*;.*)?\z}i
         || defined $headers->header('Content-Encoding'))
     {
         return 415, [{detail => 'Send ' . JSON_API . ' as it is.'}];

@@ -3,9 +3,11 @@ package Klaviyo::Sandbox::Endpoints;
 # Endpoints of Klaviyo's besides those that take events, as far as a gateway
 # can be shown with them: their answers, their paging, their errors.
 #
+#   accounts       GET  /api/accounts            whose key it is
 #   profiles       POST /api/profile-import      200 updated, 201 created
 #                  POST /api/profiles            201; 409 duplicate_profile
-#                  GET  /api/profiles            ?filter=equals(email,"...")
+#                  GET  /api/profiles            ?filter=equals(email,"..."),
+#                                                by cursor as lists
 #                  GET, PATCH /api/profiles/<id>
 #   lists          GET  /api/lists               by cursor: ?page[size]=,
 #                                                ?page[cursor]=, links.next
@@ -28,6 +30,7 @@ use constant LISTS     => 25;
 use constant PAGE_SIZE => 10;
 
 my @routes = (
+    [GET    => qr{^/api/accounts$},          accounts => \&_get_accounts],
     [POST   => qr{^/api/profile-import$},    profiles => \&_import],
     [POST   => qr{^/api/profiles$},          profiles => \&_create_profile],
     [GET    => qr{^/api/profiles$},          profiles => \&_find_profiles],
@@ -203,16 +206,32 @@ sub _find_profiles {
     my @profiles = @{ $account->{profiles} };
 
     if ($filter ne '') {
-        my ($name, $value) = $filter =~ /\Aequals\((\w+),"([^"]*)"\)\z/
+        my ($name, $value) =
+            $filter =~ /\Aequals\((\w+),"((?:[^"\\]|\\["\\])*)"\)\z/
             or return 400, [{parameter => 'filter',
                              detail => 'This filter is not understood.'}];
 
+        $value =~ s/\\(["\\])/$1/g;
         @profiles = grep { ($_->{$name} // '') eq $value } @profiles;
     }
 
-    return 200, [], {data => [map { _profile_document($_) } @profiles],
-                     links => {self => $req->url->to_string, next => undef,
-                               prev => undef}};
+    return _page($req, 100, '/api/profiles', map { _profile_document($_) }
+        @profiles);
+}
+
+
+sub _get_accounts {
+    my ($self, $account, $req) = @_;
+
+    return 200, [], {data => [{type => 'account', id => 'ABC123',
+        attributes => {public_api_key => 'ABC123', test_account => \0,
+            timezone => 'Europe/Berlin', preferred_currency => 'EUR',
+            locale => 'de-DE', industry => undef, contact_information => {
+                default_sender_name => 'Shop',
+                default_sender_email => 'shop@shop.com',
+                organization_name => 'Shop', website_url => undef,
+                street_address => {}}},
+        links => {self => '/api/accounts/ABC123/'}}]};
 }
 
 
@@ -247,13 +266,22 @@ sub _update_profile {
 sub _get_lists {
     my ($self, $account, $req) = @_;
 
+    return _page($req, 10, '/api/lists', map { _list_document($_) }
+        @{ $account->{lists} });
+}
+
+
+# one page of all, as ?page[size] and ?page[cursor] say
+sub _page {
+    my ($req, $max, $path, @all) = @_;
+
     my $query  = $req->url->query;
     my $size   = $query->param('page[size]') // PAGE_SIZE;
     my $cursor = $query->param('page[cursor]');
     my $from   = 0;
 
-    return 400, [{parameter => 'page[size]', detail => 'From 1 to 10.'}]
-        if $size !~ /\A(?:[1-9]|10)\z/;
+    return 400, [{parameter => 'page[size]', detail => "From 1 to $max."}]
+        if $size !~ /\A[1-9][0-9]{0,2}\z/ || $size > $max;
 
     if (defined $cursor) {
         ($from) = b64_decode($cursor) =~ /\Anext::id::([0-9]+)\z/
@@ -261,19 +289,18 @@ sub _get_lists {
                              detail => 'Invalid cursor.'}];
     }
 
-    my $lists = $account->{lists};
-    my $last  = $from + $size;
-    my @page  = grep { defined } @$lists[$from .. $last - 1];
-    my $base  = $req->url->to_abs->clone->query('')->to_string;
+    my $last = $from + $size;
+    my @page = grep { defined } @all[$from .. $last - 1];
+    my $base = $req->url->to_abs->clone->query('')->to_string;
     my $next;
 
-    if ($last < @$lists) {
-        $next = 'https://a.klaviyo.com/api/lists?page%5Bcursor%5D='
+    if ($last < @all) {
+        $next = "https://a.klaviyo.com$path?page%5Bcursor%5D="
             . url_escape(b64_encode("next::id::$last", ''));
         $next .= "&page%5Bsize%5D=$size" if $size != PAGE_SIZE;
     }
 
-    return 200, [], {data => [map { _list_document($_) } @page],
+    return 200, [], {data => \@page,
                      links => {self => $base, next => $next, prev => undef}};
 }
 
