@@ -13,9 +13,10 @@
 
 #define KLAVIYO_BATCH_RECORD  16384  /* bytes of the first reading buffer   */
 #define KLAVIYO_BATCH_READS   (4 * KLAVIYO_BATCH_EVENTS_MAX)
-#define KLAVIYO_BATCH_GIVEN_UP  (4 * KLAVIYO_BATCH_BODY_MAX)  /* bytes      */
+#define KLAVIYO_BATCH_GIVEN_UP  (1024 * 1024)  /* bytes: within 2 ms         */
 
 
+static void klaviyo_batch_unread(klaviyo_batch_t *batch);
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, klaviyo_record_t *record);
 static void klaviyo_batch_missing(klaviyo_batch_t *batch,
@@ -37,8 +38,15 @@ klaviyo_batch_create(const klaviyo_cursor_t *from)
     }
 
     batch->record = malloc(KLAVIYO_BATCH_RECORD);
-    if (batch->record == NULL) {
-        free(batch);
+    batch->profiles = calloc(1, sizeof(klaviyo_set_t));
+    batch->unique_ids = calloc(1, sizeof(klaviyo_set_t));
+    batch->item = malloc(KLAVIYO_BATCH_EVENTS_MAX
+                         * sizeof(klaviyo_batch_item_t));
+
+    if (batch->record == NULL || batch->profiles == NULL
+        || batch->unique_ids == NULL || batch->item == NULL)
+    {
+        klaviyo_batch_destroy(batch);
         return NULL;
     }
 
@@ -59,9 +67,39 @@ klaviyo_batch_destroy(klaviyo_batch_t *batch)
     klaviyo_request_free_all(batch->waiting);
     klaviyo_request_free_all(batch->taken);
 
+    klaviyo_batch_unread(batch);
+
     free(batch->arena.start);
-    free(batch->record);
+    free(batch->item);
     free(batch);
+}
+
+
+/* what only reading needs */
+
+static void
+klaviyo_batch_unread(klaviyo_batch_t *batch)
+{
+    free(batch->record);
+    free(batch->profiles);
+    free(batch->unique_ids);
+
+    batch->record = NULL;
+    batch->record_size = 0;
+    batch->profiles = NULL;
+    batch->unique_ids = NULL;
+}
+
+
+void
+klaviyo_batch_shrink(klaviyo_batch_t *batch)
+{
+    free(batch->arena.start);
+    free(batch->item);
+
+    memset(&batch->arena, 0, sizeof(klaviyo_arena_t));
+    batch->item = NULL;
+    batch->n = 0;
 }
 
 
@@ -92,10 +130,10 @@ klaviyo_batch_oldest(const klaviyo_batch_t *batch)
 
 klaviyo_ring_rc_e
 klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
-    size_t events, size_t bytes, int64_t oldest, klaviyo_dead_pt dead,
-    void *data)
+    size_t events, size_t bytes, int64_t oldest, klaviyo_asides_t *asides,
+    klaviyo_dead_pt dead, void *data)
 {
-    int                given_up;
+    int                given_up, aside;
     klaviyo_record_t   record;
     klaviyo_ring_rc_e  rc;
     klaviyo_outcome_e  outcome;
@@ -124,13 +162,18 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
         given_up = rc == KLAVIYO_RING_OK
                    && klaviyo_batch_given_up(&record.event, oldest, &outcome);
 
+        aside = rc == KLAVIYO_RING_OK && !given_up && asides != NULL
+                && klaviyo_aside_find(asides, &record.event) != NULL;
+
         /*
          * Those given up are in batches of their own: they end at once, and
-         * are not given up again when the others are read once more.
+         * are not given up again when the others are read once more.  One set
+         * aside waits, and others do not wait for it.
          */
 
         if (rc == KLAVIYO_RING_OK
-            && (given_up ? batch->n > 0 : batch->given_up > 0))
+            && (given_up ? batch->n > 0
+                         : batch->given_up > 0 || (aside && batch->n > 0)))
         {
             batch->full = 1;
             return KLAVIYO_RING_OK;
@@ -162,11 +205,23 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
 
         batch->end = record.next;
         batch->reads++;
+
+        if (aside) {
+            batch->aside = 1;
+            break;
+        }
     }
 
     batch->full = 1;
 
     return KLAVIYO_RING_OK;
+}
+
+
+int
+klaviyo_batch_aside(const klaviyo_batch_t *batch)
+{
+    return batch->aside;
 }
 
 
@@ -184,8 +239,12 @@ klaviyo_batch_close(klaviyo_batch_t *batch)
     klaviyo_set_string_t  *string;
     klaviyo_batch_item_t  *item;
 
-    if (klaviyo_request_make(batch, &batch->waiting) != 0) {
+    if (klaviyo_request_make(batch, &batch->waiting, NULL) != 0) {
         return -1;
+    }
+
+    if (batch->aside) {
+        batch->waiting->state = KLAVIYO_REQUEST_ASIDE;
     }
 
     /* the arena will not move again */
@@ -195,18 +254,21 @@ klaviyo_batch_close(klaviyo_batch_t *batch)
 
         item->event.attributes = batch->arena.start + item->attributes;
 
-        string = &batch->profiles.string[item->profile];
+        string = &batch->profiles->string[item->profile];
         item->event.profile = batch->arena.start + string->offset;
 
-        string = &batch->unique_ids.string[item->unique_id];
+        string = &batch->unique_ids->string[item->unique_id];
         item->event.unique_id = batch->arena.start + string->offset;
     }
 
     batch->full = 1;
 
-    free(batch->record);
-    batch->record = NULL;
-    batch->record_size = 0;
+    klaviyo_batch_unread(batch);
+
+    if (batch->n > 0) {
+        item = realloc(batch->item, batch->n * sizeof(klaviyo_batch_item_t));
+        batch->item = item ? item : batch->item;
+    }
 
     return 0;
 }
@@ -226,6 +288,13 @@ klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack)
     ack->to = batch->end;
 
     memcpy(ack->outcome, batch->outcome, sizeof(ack->outcome));
+}
+
+
+uint64_t
+klaviyo_batch_ack_moved(const klaviyo_batch_t *batch)
+{
+    return batch->moved;
 }
 
 
@@ -324,23 +393,23 @@ klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
 
     arena = &batch->arena;
 
-    profile = klaviyo_set_find(&batch->profiles, arena, &batch->key,
+    profile = klaviyo_set_find(batch->profiles, arena, &batch->key,
                                event->profile, event->profile_len,
                                &profile_hash);
 
-    unique_id = klaviyo_set_find(&batch->unique_ids, arena, &batch->key,
+    unique_id = klaviyo_set_find(batch->unique_ids, arena, &batch->key,
                                  event->unique_id, event->unique_id_len,
                                  &unique_id_hash);
 
     cost = klaviyo_body_event_size(event);
     room = event->attributes_len;
 
-    if (profile == batch->profiles.n) {
+    if (profile == batch->profiles->n) {
         cost += klaviyo_body_entry_size(event);
         room += event->profile_len;
     }
 
-    if (unique_id == batch->unique_ids.n) {
+    if (unique_id == batch->unique_ids->n) {
         room += event->unique_id_len;
     }
 
@@ -360,15 +429,15 @@ klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
     item->profile = profile;
     item->unique_id = unique_id;
     item->attempts = 0;
-    item->repeated = (unique_id < batch->unique_ids.n);
+    item->repeated = (unique_id < batch->unique_ids->n);
 
-    if (profile == batch->profiles.n) {
-        klaviyo_set_add(&batch->profiles, arena, event->profile,
+    if (profile == batch->profiles->n) {
+        klaviyo_set_add(batch->profiles, arena, event->profile,
                         event->profile_len, profile_hash);
     }
 
-    if (unique_id == batch->unique_ids.n) {
-        klaviyo_set_add(&batch->unique_ids, arena, event->unique_id,
+    if (unique_id == batch->unique_ids->n) {
+        klaviyo_set_add(batch->unique_ids, arena, event->unique_id,
                         event->unique_id_len, unique_id_hash);
     }
 

@@ -17,6 +17,7 @@
 
 
 #include "queue/klaviyo_feed.h"
+#include "klaviyo_aside.h"
 #include "klaviyo_reply.h"
 
 
@@ -26,6 +27,15 @@
 
 typedef struct klaviyo_batch_s    klaviyo_batch_t;
 typedef struct klaviyo_request_s  klaviyo_request_t;
+
+
+/* see klaviyo_aside.h */
+
+typedef enum {
+    KLAVIYO_REQUEST_FRESH = 0,   /* waits for its turn                      */
+    KLAVIYO_REQUEST_DOUBTED,     /* failed: others are to tell why          */
+    KLAVIYO_REQUEST_ASIDE        /* one event, at a pace of its own         */
+} klaviyo_request_state_e;
 
 
 /* one HTTP request's share of a batch */
@@ -38,8 +48,13 @@ struct klaviyo_request_s {
     uint8_t            *body;        /* NULL until klaviyo_request_body()   */
     size_t              body_len;
     unsigned            tries;       /* answers waited for in vain          */
+    uint64_t            sent;        /* number of its last sending, the     */
+                                     /* sender's                            */
+    klaviyo_request_state_e  state;
     unsigned            single:1;    /* /api/events                         */
     unsigned            unsure:1;    /* sent before, the answer was lost    */
+    unsigned            slow:1;      /* its failure took long               */
+    unsigned            throttled:1; /* the last answer was a 429           */
 };
 
 
@@ -66,17 +81,21 @@ typedef int (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
  * Reads the stream into the batch until `events` or `bytes` of body are
  * reached or nothing more is there.  Events older than `oldest` (ms of
  * CLOCK_REALTIME, 0: no limit) end as expired at once, missing ones as lost:
- * corrupt in the ring, unreadable in the spool.  May be called again on a
- * batch that was not yet closed.  OK: a limit was reached (of work done, too:
+ * corrupt in the ring, unreadable in the spool.  One of `asides` (NULL: none)
+ * is a batch of its own.  May be called again on a batch that was not yet
+ * closed.  OK: a limit was reached (of work done, too:
  * then there may be nothing to send); EMPTY; ERROR: no memory, nothing is
  * lost; else as klaviyo_feed_read().
  */
 klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, size_t events, size_t bytes, int64_t oldest,
-    klaviyo_dead_pt dead, void *data);
+    klaviyo_asides_t *asides, klaviyo_dead_pt dead, void *data);
 
 /* when its oldest event was captured, ms of CLOCK_REALTIME */
 int64_t klaviyo_batch_oldest(const klaviyo_batch_t *batch);
+
+/* 1: it is one event that is set aside */
+int klaviyo_batch_aside(const klaviyo_batch_t *batch);
 
 /* 1: it is at a limit */
 int klaviyo_batch_full(const klaviyo_batch_t *batch);
@@ -84,8 +103,28 @@ int klaviyo_batch_full(const klaviyo_batch_t *batch);
 /* no more events: makes the first requests.  0, or -1 without memory */
 int klaviyo_batch_close(klaviyo_batch_t *batch);
 
-/* the next request to send, taken from the batch's list; NULL: none waits */
+/*
+ * The next request to send, taken from the batch's list: one that is FRESH.
+ * NULL: none waits.
+ */
 klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
+
+/*
+ * The request of this state that was sent longest ago, not taken; NULL: there
+ * is none.
+ */
+klaviyo_request_t *klaviyo_batch_waits(const klaviyo_batch_t *batch,
+    klaviyo_request_state_e state);
+
+/* takes a request that waits */
+void klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request);
+
+/*
+ * Takes one event of a request that waits, any, as a request of its own; the
+ * others stay together.  NULL: no memory.
+ */
+klaviyo_request_t *klaviyo_batch_probe(klaviyo_batch_t *batch,
+    klaviyo_request_t *request);
 
 /*
  * Gives a request back to be sent later, before all others.  One that has a
@@ -93,6 +132,22 @@ klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
  */
 void klaviyo_batch_requeue(klaviyo_batch_t *batch,
     klaviyo_request_t *request, int unsure);
+
+/*
+ * A taken request that failed and is suspect: its halves, or, if its failure
+ * took long, its events one by one.  0, or -1 without memory: it is as it was,
+ * and waits.
+ */
+int klaviyo_batch_split(klaviyo_batch_t *batch, klaviyo_request_t *request);
+
+/*
+ * The end of an outage, in which nothing was suspect: what is DOUBTED goes
+ * together again.  0, or -1 without memory, and it goes as it is.
+ */
+int klaviyo_batch_regroup(klaviyo_batch_t *batch);
+
+/* a taken request of one event, which stands at the end of the queue by now */
+void klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request);
 
 /*
  * Builds the body if it is not there.  It is sent now: an attempt of each of
@@ -106,16 +161,25 @@ int klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request);
  * for what must go again (named entries set aside, halves, one by one).
  * `allow` is asked first, with how many events the answer judges (those that
  * a list of refused ones leaves out are among them) and how many of these are
- * refused for good; of an ACCEPTED answer it is only told.  0; or, with the
- * request back in the list: -1 without memory, nothing booked, or `dead` said
- * so, which leaves what was told before booked and out of the request; 1:
- * `allow` said 0, nothing booked.
+ * refused for good; of an ACCEPTED answer it is only told.
+ *
+ * 0; or -1, with the request back in the list: without memory, nothing booked,
+ * or `dead` said so, which leaves what was told before booked and out of the
+ * request; or `allow` said 0, and nothing is booked, but those refused are
+ * DOUBTED, each by itself: 1, and the others go again; 2: there are none.
  */
 typedef int (*klaviyo_allow_pt)(void *data, uint32_t ended, uint32_t refused);
 
 int klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
-    klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer,
     klaviyo_allow_pt allow, klaviyo_dead_pt dead, void *data);
+
+/*
+ * Gives up the one event of a taken request.  0; or -1 with the request back
+ * in the list.
+ */
+int klaviyo_batch_give_up(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_outcome_e outcome, klaviyo_dead_pt dead, void *data);
 
 /* ends every event of a request with one outcome (dry_run), frees it */
 void klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
@@ -132,6 +196,12 @@ const klaviyo_event_t *klaviyo_request_event(const klaviyo_batch_t *batch,
  */
 int klaviyo_batch_done(const klaviyo_batch_t *batch);
 void klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack);
+
+/* how many of its events were moved to the end of the queue, beside `ack` */
+uint64_t klaviyo_batch_ack_moved(const klaviyo_batch_t *batch);
+
+/* gives memory back that a batch that is done has no use for */
+void klaviyo_batch_shrink(klaviyo_batch_t *batch);
 
 /* behind the last event: where the next batch begins */
 const klaviyo_cursor_t *klaviyo_batch_end(const klaviyo_batch_t *batch);

@@ -39,8 +39,8 @@ struct klaviyo_batch_s {
 
     klaviyo_arena_t       arena;
     klaviyo_set_key_t     key;
-    klaviyo_set_t         profiles;
-    klaviyo_set_t         unique_ids;
+    klaviyo_set_t        *profiles;  /* until the close                     */
+    klaviyo_set_t        *unique_ids;
 
     uint8_t              *record;    /* what the ring reads into            */
     size_t                record_size;
@@ -54,9 +54,11 @@ struct klaviyo_batch_s {
                                      /* then there are no others            */
     uint32_t              reads;     /* records and gaps behind `from`      */
     uint32_t              open;      /* items without an outcome            */
+    uint32_t              moved;     /* to the end of the queue             */
     uint32_t              n;
-    klaviyo_batch_item_t  item[KLAVIYO_BATCH_EVENTS_MAX];
+    klaviyo_batch_item_t *item;
 
+    unsigned              aside:1;   /* one event, set aside                */
     unsigned              full:1;
     unsigned              unsure:1;
 };
@@ -76,9 +78,13 @@ _Static_assert(KLAVIYO_SET_MAX >= KLAVIYO_BATCH_EVENTS_MAX,
 int klaviyo_request_append(const klaviyo_batch_t *batch,
     klaviyo_request_t ***last, const uint32_t *index, uint32_t n);
 
-/* makes the first requests, in `list`; 0, or -1 without memory */
+/*
+ * Makes the requests of these events (member[i] != 0, NULL: all), in `list`;
+ * those that repeat an earlier unique_id of the batch each get one of their
+ * own.  0, or -1 without memory.
+ */
 int klaviyo_request_make(const klaviyo_batch_t *batch,
-    klaviyo_request_t **list);
+    klaviyo_request_t **list, const uint8_t *member);
 
 /* puts a list, or a taken request, before the waiting ones */
 void klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list);

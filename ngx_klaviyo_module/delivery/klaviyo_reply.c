@@ -21,7 +21,6 @@
 
 
 #define KLAVIYO_REPLY_DEPTH_MAX   32         /* levels of a body            */
-#define KLAVIYO_REPLY_VALUES_MAX  100000     /* values of a body            */
 #define KLAVIYO_REPLY_DIGITS_MAX  9          /* of an index                 */
 
 #define KLAVIYO_REPLY_ENTRY  "/data/attributes/events-bulk-create/data/"
@@ -34,7 +33,8 @@ typedef struct {
 } klaviyo_reply_text_t;
 
 
-static int klaviyo_reply_blames_request(const klaviyo_answer_t *answer);
+static int klaviyo_reply_blames_request(klaviyo_answer_t *answer);
+static json_t *klaviyo_reply_errors(klaviyo_answer_t *answer);
 static json_t *klaviyo_reply_parse(const klaviyo_answer_t *answer);
 static int klaviyo_reply_sane(const uint8_t *p, size_t len);
 static int klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named);
@@ -49,7 +49,7 @@ static void klaviyo_reply_quote(klaviyo_reply_text_t *text, const char *p,
 
 
 klaviyo_verdict_e
-klaviyo_reply_verdict(const klaviyo_answer_t *answer)
+klaviyo_reply_verdict(klaviyo_answer_t *answer)
 {
     unsigned  status;
 
@@ -114,20 +114,15 @@ klaviyo_reply_verdict(const klaviyo_answer_t *answer)
  */
 
 static int
-klaviyo_reply_blames_request(const klaviyo_answer_t *answer)
+klaviyo_reply_blames_request(klaviyo_answer_t *answer)
 {
     int      found;
     size_t   i, n;
-    json_t  *root, *errors, *source;
-
-    root = klaviyo_reply_parse(answer);
-    if (root == NULL) {
-        return 0;
-    }
+    json_t  *errors, *source;
 
     found = 0;
 
-    errors = json_object_get(root, "errors");
+    errors = klaviyo_reply_errors(answer);
     n = json_array_size(errors);
 
     for (i = 0; i < n && !found; i++) {
@@ -137,29 +132,26 @@ klaviyo_reply_blames_request(const klaviyo_answer_t *answer)
                 || json_is_string(json_object_get(source, "parameter"));
     }
 
-    json_decref(root);
-
     return found;
 }
 
 
 size_t
-klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
+klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
     klaviyo_named_t *named, size_t max)
 {
     size_t            i, n, count;
-    json_t           *root, *errors;
+    json_t           *errors;
     klaviyo_named_t  *all;
-
-    root = klaviyo_reply_parse(answer);
-    if (root == NULL) {
-        return 0;
-    }
 
     count = 0;
 
-    errors = json_object_get(root, "errors");
+    errors = klaviyo_reply_errors(answer);
     n = json_array_size(errors);
+
+    if (n == 0) {
+        return 0;
+    }
 
     all = calloc(n, sizeof(klaviyo_named_t));
     if (all == NULL) {
@@ -198,17 +190,16 @@ klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
 done:
 
     free(all);
-    json_decref(root);
 
     return count;
 }
 
 
 void
-klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
+klaviyo_reply_text(klaviyo_answer_t *answer, char *buf, size_t size)
 {
     char                   status[16];
-    json_t                *root, *error, *title, *detail, *pointer;
+    json_t                *error, *title, *detail, *pointer;
     klaviyo_reply_text_t   text;
 
     if (size == 0) {
@@ -239,12 +230,7 @@ klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
         return;
     }
 
-    root = klaviyo_reply_parse(answer);
-    if (root == NULL) {
-        return;
-    }
-
-    error = json_array_get(json_object_get(root, "errors"), 0);
+    error = json_array_get(klaviyo_reply_errors(answer), 0);
     title = json_object_get(error, "title");
     detail = json_object_get(error, "detail");
 
@@ -272,39 +258,22 @@ klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf, size_t size)
         klaviyo_reply_quote(&text, json_string_value(detail),
                            json_string_length(detail));
     }
-
-    json_decref(root);
-}
-
-
-klaviyo_reply_errors_t *
-klaviyo_reply_errors(const klaviyo_answer_t *answer)
-{
-    json_t  *root, *errors;
-
-    root = klaviyo_reply_parse(answer);
-    if (root == NULL) {
-        return NULL;
-    }
-
-    errors = json_incref(json_object_get(root, "errors"));
-
-    json_decref(root);
-
-    return errors;
 }
 
 
 void
-klaviyo_reply_errors_free(klaviyo_reply_errors_t *errors)
+klaviyo_reply_free(klaviyo_answer_t *answer)
 {
-    json_decref(errors);
+    json_decref(answer->errors);
+
+    answer->errors = NULL;
+    answer->read = 0;
 }
 
 
 void
-klaviyo_reply_detail(const klaviyo_reply_errors_t *errors, uint32_t error,
-    char *buf, size_t size)
+klaviyo_reply_detail(klaviyo_answer_t *answer, uint32_t error, char *buf,
+    size_t size)
 {
     size_t       len;
     json_t      *detail;
@@ -316,7 +285,8 @@ klaviyo_reply_detail(const klaviyo_reply_errors_t *errors, uint32_t error,
 
     *buf = '\0';
 
-    detail = json_object_get(json_array_get(errors, error), "detail");
+    detail = json_object_get(json_array_get(klaviyo_reply_errors(answer),
+                                            error), "detail");
 
     if (!json_is_string(detail)) {
         return;
@@ -342,12 +312,26 @@ klaviyo_reply_detail(const klaviyo_reply_errors_t *errors, uint32_t error,
 }
 
 
-/* the body, if it is JSON with a list of errors that is not empty */
+/* the answer's errors; NULL: none that can be read */
+
+static json_t *
+klaviyo_reply_errors(klaviyo_answer_t *answer)
+{
+    if (!answer->read) {
+        answer->read = 1;
+        answer->errors = klaviyo_reply_parse(answer);
+    }
+
+    return answer->errors;
+}
+
+
+/* the list of errors, if the body is JSON with one that is not empty */
 
 static json_t *
 klaviyo_reply_parse(const klaviyo_answer_t *answer)
 {
-    json_t  *root;
+    json_t  *root, *errors;
 
     if (answer->body == NULL || answer->body_cut
         || answer->body_len > KLAVIYO_REPLY_BODY_MAX
@@ -364,12 +348,12 @@ klaviyo_reply_parse(const klaviyo_answer_t *answer)
         return NULL;
     }
 
-    if (json_array_size(json_object_get(root, "errors")) == 0) {
-        json_decref(root);
-        return NULL;
-    }
+    errors = json_object_get(root, "errors");
+    errors = json_array_size(errors) ? json_incref(errors) : NULL;
 
-    return root;
+    json_decref(root);
+
+    return errors;
 }
 
 
@@ -378,11 +362,10 @@ klaviyo_reply_parse(const klaviyo_answer_t *answer)
 static int
 klaviyo_reply_sane(const uint8_t *p, size_t len)
 {
-    size_t  i, depth, values;
+    size_t  i, depth;
     int     string;
 
     depth = 0;
-    values = 0;
     string = 0;
 
     for (i = 0; i < len; i++) {
@@ -407,7 +390,6 @@ klaviyo_reply_sane(const uint8_t *p, size_t len)
         case '{':
         case '[':
             depth++;
-            values++;
             break;
 
         case '}':
@@ -418,15 +400,9 @@ klaviyo_reply_sane(const uint8_t *p, size_t len)
 
             depth--;
             break;
-
-        case ',':
-            values++;
-            break;
         }
 
-        if (depth > KLAVIYO_REPLY_DEPTH_MAX
-            || values > KLAVIYO_REPLY_VALUES_MAX)
-        {
+        if (depth > KLAVIYO_REPLY_DEPTH_MAX) {
             return 0;
         }
     }

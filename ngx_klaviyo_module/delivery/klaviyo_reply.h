@@ -15,11 +15,20 @@
 #include <stdint.h>
 
 
-#define KLAVIYO_REPLY_BODY_MAX   (1024 * 1024)  /* kept of a body, bytes    */
+#define KLAVIYO_REPLY_BODY_MAX   (64 * 1024)    /* kept of a body, bytes    */
 #define KLAVIYO_REPLY_PAUSE_MAX  3600           /* of a Retry-After, s      */
 
 
-/* an answer as the transport saw it; `body` and `error` are the transport's */
+/* jansson's, and nobody else's to look into */
+
+typedef struct json_t  klaviyo_reply_errors_t;
+
+
+/*
+ * An answer as the transport saw it; `body` and `error` are the transport's.
+ * Its errors are read once, when they are first asked for, and stay until
+ * klaviyo_reply_free().
+ */
 
 typedef struct {
     unsigned        status;      /* HTTP status; 0: no answer               */
@@ -29,8 +38,10 @@ typedef struct {
     int64_t         retry_after;     /* s, from a number or a date; -1: none */
     int64_t         rate_remaining;  /* RateLimit-Remaining; -1: none       */
     int64_t         rate_reset;      /* RateLimit-Reset, s; -1: none        */
+    klaviyo_reply_errors_t  *errors; /* NULL: none, or not yet read         */
     unsigned        challenge:1;     /* cf-mitigated: challenge             */
     unsigned        body_cut:1;      /* the body went on past the limit     */
+    unsigned        read:1;          /* `errors` is known                   */
 } klaviyo_answer_t;
 
 
@@ -43,11 +54,6 @@ typedef enum {
     KLAVIYO_REPLY_PASSING,       /* 5xx, 408, 425, a challenge              */
     KLAVIYO_REPLY_NONE           /* no answer: it may have been processed   */
 } klaviyo_verdict_e;
-
-
-/* jansson's, and nobody else's to look into */
-
-typedef struct json_t  klaviyo_reply_errors_t;
 
 
 /* an entry of a bulk request that an error's pointer names */
@@ -63,7 +69,7 @@ typedef struct {
  * Every status has a verdict; one that the table does not know: by class.  A
  * 400 whose source is a header or a parameter is a configuration fault.
  */
-klaviyo_verdict_e klaviyo_reply_verdict(const klaviyo_answer_t *answer);
+klaviyo_verdict_e klaviyo_reply_verdict(klaviyo_answer_t *answer);
 
 /*
  * The entries that a 400's pointers name, sorted, each once.  Returns how
@@ -71,7 +77,7 @@ klaviyo_verdict_e klaviyo_reply_verdict(const klaviyo_answer_t *answer);
  * not JSON, no errors, an index that was not sent (>= entries), or any error
  * without a usable pointer (then the list would not be the whole truth).
  */
-size_t klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
+size_t klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
     klaviyo_named_t *named, size_t max);
 
 /*
@@ -79,24 +85,20 @@ size_t klaviyo_reply_named(const klaviyo_answer_t *answer, uint32_t entries,
  * error (of a refusal the pointer in place of the detail, which may quote
  * personal data), printable ASCII only, NUL-terminated, at most `size` bytes.
  */
-void klaviyo_reply_text(const klaviyo_answer_t *answer, char *buf,
+void klaviyo_reply_text(klaviyo_answer_t *answer, char *buf,
     size_t size);
 
-/*
- * The errors of an answer, read once for all events that end by them; the
- * caller frees them.  NULL: none that can be read, or no memory.
- */
-klaviyo_reply_errors_t *klaviyo_reply_errors(const klaviyo_answer_t *answer);
-void klaviyo_reply_errors_free(klaviyo_reply_errors_t *errors);
+/* forgets the errors; the answer may be asked, and is read, again */
+void klaviyo_reply_free(klaviyo_answer_t *answer);
 
 /*
  * What Klaviyo itself says is wrong, the detail of an error, as it came (it
  * may quote personal data: for dead letters, not for logs), cut at a
  * character; NUL-terminated, at most `size` bytes; empty: it says nothing.
- * `errors` may be NULL.  It costs what `size` says, however long the detail.
+ * It costs what `size` says, however long the detail.
  */
-void klaviyo_reply_detail(const klaviyo_reply_errors_t *errors,
-    uint32_t error, char *buf, size_t size);
+void klaviyo_reply_detail(klaviyo_answer_t *answer, uint32_t error,
+    char *buf, size_t size);
 
 
 #endif /* KLAVIYO_REPLY_H */

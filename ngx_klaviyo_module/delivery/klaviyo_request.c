@@ -14,13 +14,13 @@
 static int klaviyo_request_build(const klaviyo_batch_t *batch,
     klaviyo_request_t *request);
 static uint32_t klaviyo_request_group(const klaviyo_batch_t *batch,
-    uint32_t *index);
+    uint32_t *index, const uint8_t *member);
 static klaviyo_request_t *klaviyo_request_create(const klaviyo_batch_t *batch,
     const uint32_t *index, uint32_t n);
 static void klaviyo_request_size(const klaviyo_batch_t *batch,
     klaviyo_request_t *request, uint32_t n);
 static void klaviyo_request_free(klaviyo_request_t *request);
-static void klaviyo_request_untake(klaviyo_batch_t *batch,
+static void klaviyo_request_unlink(klaviyo_request_t **list,
     klaviyo_request_t *request);
 
 
@@ -29,15 +29,153 @@ klaviyo_batch_next(klaviyo_batch_t *batch)
 {
     klaviyo_request_t  *request;
 
-    request = batch->waiting;
-
-    if (request != NULL) {
-        batch->waiting = request->next;
-        request->next = batch->taken;
-        batch->taken = request;
+    for (request = batch->waiting; request != NULL; request = request->next) {
+        if (request->state == KLAVIYO_REQUEST_FRESH) {
+            klaviyo_batch_take(batch, request);
+            break;
+        }
     }
 
     return request;
+}
+
+
+klaviyo_request_t *
+klaviyo_batch_waits(const klaviyo_batch_t *batch,
+    klaviyo_request_state_e state)
+{
+    klaviyo_request_t  *request, *oldest;
+
+    oldest = NULL;
+
+    for (request = batch->waiting; request != NULL; request = request->next) {
+        if (request->state == state
+            && (oldest == NULL || request->sent < oldest->sent))
+        {
+            oldest = request;
+        }
+    }
+
+    return oldest;
+}
+
+
+void
+klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    klaviyo_request_unlink(&batch->waiting, request);
+
+    request->next = batch->taken;
+    batch->taken = request;
+}
+
+
+klaviyo_request_t *
+klaviyo_batch_probe(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    uint32_t             i;
+    uint64_t             any;
+    klaviyo_request_t   *probe, **last;
+
+    if (request->single) {
+        klaviyo_batch_take(batch, request);
+        return request;
+    }
+
+    any = klaviyo_set_hash(&batch->key, (uint8_t *) &request->n,
+                           sizeof(uint32_t));
+    i = (uint32_t) (any % request->n);
+
+    probe = NULL;
+    last = &probe;
+
+    if (klaviyo_request_append(batch, &last, &request->index[i], 1) != 0) {
+        return NULL;
+    }
+
+    probe->unsure = request->unsure;
+    probe->sent = request->sent;
+
+    memmove(&request->index[i], &request->index[i + 1],
+            (request->n - i - 1) * sizeof(uint32_t));
+
+    klaviyo_request_shrink(batch, request, request->n - 1);
+
+    probe->next = batch->taken;
+    batch->taken = probe;
+
+    return probe;
+}
+
+
+int
+klaviyo_batch_regroup(klaviyo_batch_t *batch)
+{
+    uint8_t              member[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t             i, n, unsure;
+    klaviyo_request_t   *request, *next, *list, **last;
+
+    memset(member, 0, batch->n);
+    n = 0;
+    unsure = 0;
+
+    for (request = batch->waiting; request != NULL; request = request->next) {
+
+        if (request->state != KLAVIYO_REQUEST_DOUBTED) {
+            continue;
+        }
+
+        for (i = 0; i < request->n; i++) {
+            member[request->index[i]] = 1;
+        }
+
+        request->state = KLAVIYO_REQUEST_FRESH;
+        unsure |= request->unsure;
+        n++;
+    }
+
+    if (n < 2) {
+        return 0;
+    }
+
+    if (klaviyo_request_make(batch, &list, member) != 0) {
+        return -1;
+    }
+
+    for (request = list; request != NULL; request = request->next) {
+        request->unsure |= unsure;
+        request->tries = 1;
+    }
+
+    /* in place of those that have one of these events each */
+
+    last = &batch->waiting;
+
+    for (request = batch->waiting; request != NULL; request = next) {
+        next = request->next;
+
+        if (member[request->index[0]]) {
+            *last = next;
+            klaviyo_request_free(request);
+            continue;
+        }
+
+        last = &request->next;
+    }
+
+    klaviyo_request_put(batch, list);
+
+    return 0;
+}
+
+
+void
+klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    batch->moved += request->n;
+    batch->open -= request->n;
+
+    klaviyo_request_end(batch, request);
 }
 
 
@@ -85,7 +223,8 @@ klaviyo_request_event(const klaviyo_batch_t *batch,
 
 
 int
-klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list)
+klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list,
+    const uint8_t *member)
 {
     uint32_t             i, n;
     uint32_t             index[KLAVIYO_BATCH_EVENTS_MAX];
@@ -94,7 +233,7 @@ klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list)
     *list = NULL;
     last = list;
 
-    n = klaviyo_request_group(batch, index);
+    n = klaviyo_request_group(batch, index, member);
 
     if (n > 0 && klaviyo_request_append(batch, &last, index, n) != 0) {
         return -1;
@@ -102,6 +241,7 @@ klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list)
 
     for (i = 0; i < batch->n; i++) {
         if (batch->item[i].repeated
+            && (member == NULL || member[i])
             && klaviyo_request_append(batch, &last, &i, 1) != 0)
         {
             klaviyo_request_free_all(*list);
@@ -149,7 +289,7 @@ klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list)
 void
 klaviyo_request_put_back(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
-    klaviyo_request_untake(batch, request);
+    klaviyo_request_unlink(&batch->taken, request);
 
     request->next = batch->waiting;
     batch->waiting = request;
@@ -172,7 +312,7 @@ klaviyo_request_shrink(const klaviyo_batch_t *batch,
 void
 klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
-    klaviyo_request_untake(batch, request);
+    klaviyo_request_unlink(&batch->taken, request);
     klaviyo_request_free(request);
 }
 
@@ -232,7 +372,8 @@ klaviyo_request_build(const klaviyo_batch_t *batch,
  */
 
 static uint32_t
-klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index)
+klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index,
+    const uint8_t *member)
 {
     uint32_t                     i, n;
     uint32_t                     count[KLAVIYO_BATCH_EVENTS_MAX];
@@ -244,7 +385,7 @@ klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index)
     for (i = 0; i < batch->n; i++) {
         item = &batch->item[i];
 
-        if (!item->repeated) {
+        if (!item->repeated && (member == NULL || member[i])) {
             count[item->profile]++;
         }
     }
@@ -254,7 +395,7 @@ klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index)
     for (i = 0; i < batch->n; i++) {
         item = &batch->item[i];
 
-        if (item->repeated) {
+        if (item->repeated || (member != NULL && !member[i])) {
             continue;
         }
 
@@ -330,11 +471,11 @@ klaviyo_request_free(klaviyo_request_t *request)
 
 
 static void
-klaviyo_request_untake(klaviyo_batch_t *batch, klaviyo_request_t *request)
+klaviyo_request_unlink(klaviyo_request_t **list, klaviyo_request_t *request)
 {
     klaviyo_request_t  **p;
 
-    for (p = &batch->taken; *p != NULL; p = &(*p)->next) {
+    for (p = list; *p != NULL; p = &(*p)->next) {
         if (*p == request) {
             *p = request->next;
             return;

@@ -34,10 +34,6 @@
     } while (0)
 
 
-static uint64_t klaviyo_set_hash(const klaviyo_set_key_t *key,
-    const uint8_t *p, size_t len);
-
-
 int
 klaviyo_arena_reserve(klaviyo_arena_t *arena, size_t len)
 {
@@ -163,7 +159,7 @@ klaviyo_set_add(klaviyo_set_t *set, klaviyo_arena_t *arena, const uint8_t *p,
 
 /* SipHash-1-3; the order of bytes in a word is this machine's own */
 
-static uint64_t
+uint64_t
 klaviyo_set_hash(const klaviyo_set_key_t *key, const uint8_t *p, size_t len)
 {
     size_t    left;

@@ -60,6 +60,10 @@ size_t klaviyo_arena_add(klaviyo_arena_t *arena, const uint8_t *p,
 
 void klaviyo_set_key(klaviyo_set_key_t *key);
 
+/* keyed, of any bytes */
+uint64_t klaviyo_set_hash(const klaviyo_set_key_t *key, const uint8_t *p,
+    size_t len);
+
 /* a string's number, or set->n when it is new; `hash` is for set_add() */
 uint32_t klaviyo_set_find(const klaviyo_set_t *set,
     const klaviyo_arena_t *arena, const klaviyo_set_key_t *key,

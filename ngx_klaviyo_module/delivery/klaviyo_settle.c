@@ -38,16 +38,18 @@ typedef enum {
 
 
 static void klaviyo_fate_refused(const klaviyo_batch_t *batch,
-    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    const klaviyo_request_t *request, klaviyo_answer_t *answer,
     uint8_t *fate, uint32_t *error);
 static int klaviyo_fate_named(const klaviyo_batch_t *batch,
-    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    const klaviyo_request_t *request, klaviyo_answer_t *answer,
     uint8_t *fate, uint32_t *error);
 static void klaviyo_fate_halves(const klaviyo_request_t *request,
     uint8_t *fate);
 static int klaviyo_fate_requests(const klaviyo_batch_t *batch,
     const klaviyo_request_t *request, const uint8_t *fate,
     klaviyo_request_t **list);
+static int klaviyo_fate_doubted(klaviyo_batch_t *batch,
+    klaviyo_request_t *request, uint8_t *fate);
 static int klaviyo_fate_allowed(const klaviyo_request_t *request,
     const uint8_t *fate, klaviyo_allow_pt allow, void *data);
 static uint32_t klaviyo_fate_dead(klaviyo_batch_t *batch,
@@ -59,11 +61,12 @@ static void klaviyo_fate_untold(const klaviyo_batch_t *batch,
 
 int
 klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
-    klaviyo_verdict_e verdict, const klaviyo_answer_t *answer,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer,
     klaviyo_allow_pt allow, klaviyo_dead_pt dead, void *data)
 {
     uint8_t             fate[KLAVIYO_BATCH_EVENTS_MAX];
     uint32_t            error[KLAVIYO_BATCH_EVENTS_MAX];
+    int                 rc;
     uint32_t            told;
     klaviyo_outcome_e   outcome;
     klaviyo_request_t  *list;
@@ -110,9 +113,10 @@ klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
     }
 
     if (!klaviyo_fate_allowed(request, fate, allow, data)) {
+        rc = (list != NULL) ? 1 : 2;
         klaviyo_request_free_all(list);
-        klaviyo_request_put_back(batch, request);
-        return 1;
+
+        return klaviyo_fate_doubted(batch, request, fate) == 0 ? rc : -1;
     }
 
     told = klaviyo_fate_dead(batch, request, fate, error, outcome, dead,
@@ -121,6 +125,54 @@ klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
     if (told < request->n) {
         klaviyo_request_free_all(list);
         klaviyo_fate_untold(batch, request, fate, told);
+        klaviyo_request_put_back(batch, request);
+        return -1;
+    }
+
+    klaviyo_request_put(batch, list);
+    klaviyo_request_end(batch, request);
+
+    return 0;
+}
+
+
+int
+klaviyo_batch_give_up(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_outcome_e outcome, klaviyo_dead_pt dead, void *data)
+{
+    uint8_t   fate;
+    uint32_t  error;
+
+    fate = KLAVIYO_FATE_DEAD;
+    error = 0;
+
+    if (klaviyo_fate_dead(batch, request, &fate, &error, outcome, dead, data)
+        == 0)
+    {
+        klaviyo_request_put_back(batch, request);
+        return -1;
+    }
+
+    klaviyo_request_end(batch, request);
+
+    return 0;
+}
+
+
+int
+klaviyo_batch_split(klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    uint8_t             fate[KLAVIYO_BATCH_EVENTS_MAX];
+    klaviyo_request_t  *list;
+
+    if (request->slow) {
+        memset(fate, KLAVIYO_FATE_ALONE, request->n);
+
+    } else {
+        klaviyo_fate_halves(request, fate);
+    }
+
+    if (klaviyo_fate_requests(batch, request, fate, &list) != 0) {
         klaviyo_request_put_back(batch, request);
         return -1;
     }
@@ -147,7 +199,7 @@ klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
 
 static void
 klaviyo_fate_refused(const klaviyo_batch_t *batch,
-    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    const klaviyo_request_t *request, klaviyo_answer_t *answer,
     uint8_t *fate, uint32_t *error)
 {
     if (klaviyo_fate_named(batch, request, answer, fate, error)) {
@@ -172,7 +224,7 @@ klaviyo_fate_refused(const klaviyo_batch_t *batch,
 
 static int
 klaviyo_fate_named(const klaviyo_batch_t *batch,
-    const klaviyo_request_t *request, const klaviyo_answer_t *answer,
+    const klaviyo_request_t *request, klaviyo_answer_t *answer,
     uint8_t *fate, uint32_t *error)
 {
     size_t            i, n;
@@ -298,6 +350,47 @@ failed:
     klaviyo_request_free_all(*list);
 
     return -1;
+}
+
+
+/*
+ * Not dead, but each by itself from now on, and doubted: the others of the
+ * request are to tell whether it is these or all.  0, or -1 without memory.
+ */
+
+static int
+klaviyo_fate_doubted(klaviyo_batch_t *batch, klaviyo_request_t *request,
+    uint8_t *fate)
+{
+    uint8_t             dead[KLAVIYO_BATCH_EVENTS_MAX];
+    uint32_t            i;
+    klaviyo_request_t  *r, *list;
+
+    memset(dead, 0, sizeof(dead));
+
+    for (i = 0; i < request->n; i++) {
+        if (fate[i] == KLAVIYO_FATE_DEAD) {
+            fate[i] = KLAVIYO_FATE_ALONE;
+            dead[request->index[i]] = 1;
+        }
+    }
+
+    if (klaviyo_fate_requests(batch, request, fate, &list) != 0) {
+        klaviyo_request_put_back(batch, request);
+        return -1;
+    }
+
+    for (r = list; r != NULL; r = r->next) {
+        if (r->single && dead[r->index[0]]) {
+            r->state = KLAVIYO_REQUEST_DOUBTED;
+            r->sent = request->sent;
+        }
+    }
+
+    klaviyo_request_put(batch, list);
+    klaviyo_request_end(batch, request);
+
+    return 0;
 }
 
 

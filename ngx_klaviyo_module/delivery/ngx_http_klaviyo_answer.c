@@ -9,10 +9,24 @@
 #include "queue/klaviyo_crash.h"
 
 
-#define NGX_HTTP_KLAVIYO_PROBE  60000  /* ms, first probe after a fault in the
-                                          configuration                      */
+#define NGX_HTTP_KLAVIYO_OUTAGE  30000  /* ms between probes, at most        */
+#define NGX_HTTP_KLAVIYO_LONG    5000   /* ms: too long to halve and halve   */
+#define NGX_HTTP_KLAVIYO_SMALL   65536  /* bytes: no line is too slow for it */
 
 
+static void ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
+static void ngx_http_klaviyo_answer_accepted(
+    ngx_http_klaviyo_sender_t *sender);
+static void ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
+static void ngx_http_klaviyo_answer_suspects(
+    ngx_http_klaviyo_sender_t *sender);
+static void ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
 static void ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
     klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
 static int64_t ngx_http_klaviyo_answer_backoff(
@@ -54,6 +68,9 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
     load = transfer->load;
     batch = load->batch;
 
+    request->slow = (ngx_http_klaviyo_sender_now() - transfer->since
+                     >= NGX_HTTP_KLAVIYO_LONG);
+
     sender->active--;
     ngx_queue_remove(&transfer->queue);
     ngx_free(transfer);
@@ -74,56 +91,277 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
                                 ngx_http_klaviyo_sender_now());
     }
 
-    switch (verdict) {
+    settling.answer = answer;
+    settling.read = 0;
 
-    case KLAVIYO_REPLY_ACCEPTED:
-    case KLAVIYO_REPLY_REFUSED:
-    case KLAVIYO_REPLY_TOO_LARGE:
+    sender->settling = &settling;
 
-        if (sender->failures) {
-            sender->failures = 0;
-            sender->retry_at = 0;
-            ngx_http_klaviyo_report(&sender->report, NGX_LOG_NOTICE,
-                                    NGX_HTTP_KLAVIYO_REPORT_AGAIN,
-                                    "Klaviyo answers again");
-        }
+    if (request->state == KLAVIYO_REQUEST_ASIDE
+        && verdict != KLAVIYO_REPLY_ACCEPTED)
+    {
+        ngx_http_klaviyo_answer_aside(sender, batch, request, verdict, answer);
 
-        settling.answer = answer;
-        settling.errors = NULL;
-        settling.read = 0;
+    } else if (verdict <= KLAVIYO_REPLY_TOO_LARGE) {
+        ngx_http_klaviyo_answer_settle(sender, batch, request, verdict,
+                                       answer);
 
-        sender->settling = &settling;
+    } else {
+        ngx_http_klaviyo_answer_failed(sender, batch, request, verdict,
+                                       answer);
+    }
 
-        switch (klaviyo_batch_settle(batch, request, verdict, answer,
-                                     ngx_http_klaviyo_answer_allow,
-                                     ngx_http_klaviyo_answer_dead, sender))
-        {
-        case -1:
-            ngx_http_klaviyo_sender_memory(sender);
-            break;
+    sender->settling = NULL;
 
-        case 1:
-            ngx_http_klaviyo_answer_opened(sender);
-            break;
-        }
+    load->letters = ngx_http_klaviyo_dead_added(sender->dead);
 
-        sender->settling = NULL;
-
-        klaviyo_reply_errors_free(settling.errors);
-
-        load->letters = ngx_http_klaviyo_dead_added(sender->dead);
-
-        break;
-
-    default:
-        ngx_http_klaviyo_answer_later(sender, verdict, answer);
-
-        klaviyo_batch_requeue(batch, request,
-                              verdict == KLAVIYO_REPLY_PASSING
-                              || verdict == KLAVIYO_REPLY_NONE);
+    if (klaviyo_batch_done(batch)) {
+        klaviyo_batch_shrink(batch);
     }
 
     ngx_post_event(sender->wake, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer)
+{
+    if (verdict == KLAVIYO_REPLY_ACCEPTED) {
+
+        if (request->state == KLAVIYO_REQUEST_ASIDE) {
+            klaviyo_aside_remove(&sender->asides,
+                                 klaviyo_request_event(batch, request, 0));
+        }
+
+        if (!request->single) {
+            sender->bytes = ngx_min(sender->bytes + NGX_HTTP_KLAVIYO_SMALL,
+                                    sender->account->batch_bytes);
+        }
+    }
+
+    switch (klaviyo_batch_settle(batch, request, verdict, answer,
+                                 ngx_http_klaviyo_answer_allow,
+                                 ngx_http_klaviyo_answer_dead, sender))
+    {
+    case -1:
+        ngx_http_klaviyo_sender_memory(sender);
+        return;
+
+    case 1:
+        ngx_http_klaviyo_answer_opened(sender);
+        return;
+
+    case 2:
+        ngx_http_klaviyo_answer_opened(sender);
+        ngx_http_klaviyo_answer_later(sender, verdict, answer);
+        return;
+    }
+
+    if (verdict == KLAVIYO_REPLY_ACCEPTED) {
+        ngx_http_klaviyo_answer_accepted(sender);
+    }
+}
+
+
+/* the account works: what failed meanwhile is suspect, but not in an outage */
+
+static void
+ngx_http_klaviyo_answer_accepted(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_uint_t                outage;
+    ngx_queue_t              *q;
+    ngx_http_klaviyo_load_t  *load;
+
+    outage = (sender->failures > NGX_HTTP_KLAVIYO_TELLS);
+
+    sender->accepted = sender->sends;
+
+    if (sender->failures) {
+        sender->failures = 0;
+        sender->retry_at = 0;
+        ngx_http_klaviyo_report(&sender->report, NGX_LOG_NOTICE,
+                                NGX_HTTP_KLAVIYO_REPORT_AGAIN,
+                                "Klaviyo answers again");
+    }
+
+    if (!outage) {
+        ngx_http_klaviyo_answer_suspects(sender);
+        return;
+    }
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (klaviyo_batch_regroup(load->batch) != 0) {
+            ngx_http_klaviyo_sender_memory(sender);
+        }
+    }
+}
+
+
+static void
+ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer)
+{
+    ngx_uint_t  unsure;
+
+    if (verdict == KLAVIYO_REPLY_THROTTLED
+        || sender->accepted < request->sent)
+    {
+        ngx_http_klaviyo_answer_later(sender, verdict, answer);
+    }
+
+    if (request->slow && request->body_len > NGX_HTTP_KLAVIYO_SMALL) {
+        sender->bytes = ngx_max(request->body_len / 2, NGX_HTTP_KLAVIYO_SMALL);
+    }
+
+    /* of a 429 the second one in a row: the pause was kept */
+
+    if (verdict != KLAVIYO_REPLY_THROTTLED || request->throttled) {
+        request->state = KLAVIYO_REQUEST_DOUBTED;
+    }
+
+    request->throttled = (verdict == KLAVIYO_REPLY_THROTTLED);
+
+    unsure = (verdict == KLAVIYO_REPLY_PASSING
+              || verdict == KLAVIYO_REPLY_NONE);
+
+    klaviyo_batch_requeue(batch, request, unsure);
+
+    ngx_http_klaviyo_answer_suspects(sender);
+}
+
+
+/* what failed though another was accepted since it was sent */
+
+static void
+ngx_http_klaviyo_answer_suspects(ngx_http_klaviyo_sender_t *sender)
+{
+    int64_t                   now;
+    ngx_queue_t              *q;
+    klaviyo_aside_t          *aside;
+    klaviyo_request_t        *request;
+    ngx_http_klaviyo_load_t  *load;
+
+    now = ngx_http_klaviyo_sender_now();
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        for ( ;; ) {
+            request = klaviyo_batch_waits(load->batch,
+                                          KLAVIYO_REQUEST_DOUBTED);
+
+            if (request == NULL || request->sent > sender->accepted) {
+                break;
+            }
+
+            if (!request->single) {
+                klaviyo_batch_take(load->batch, request);
+
+                if (klaviyo_batch_split(load->batch, request) != 0) {
+                    ngx_http_klaviyo_sender_memory(sender);
+                    return;
+                }
+
+                continue;
+            }
+
+            request->state = KLAVIYO_REQUEST_ASIDE;
+
+            aside = klaviyo_aside_add(&sender->asides,
+                                      klaviyo_request_event(load->batch,
+                                                            request, 0),
+                                      now);
+            if (aside) {
+                aside->sent = request->sent;
+                (void) klaviyo_aside_failed(aside, sender->accepted,
+                                            sender->account->retry_min,
+                                            sender->account->retry_max, now);
+            }
+
+            klaviyo_ring_count(sender->account->ring,
+                               KLAVIYO_COUNT_DELIVERY_ASIDE, 1);
+        }
+    }
+}
+
+
+/* an event set aside failed once more; without room for it that was the end */
+
+static void
+ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request,
+    klaviyo_verdict_e verdict, klaviyo_answer_t *answer)
+{
+    int                     over;
+    char                    text[512];
+    klaviyo_aside_t        *aside;
+    klaviyo_outcome_e       outcome;
+    const klaviyo_event_t  *event;
+
+    event = klaviyo_request_event(batch, request, 0);
+    aside = klaviyo_aside_find(&sender->asides, event);
+
+    if (verdict == KLAVIYO_REPLY_THROTTLED) {
+        ngx_http_klaviyo_answer_later(sender, verdict, answer);
+    }
+
+    over = aside ? klaviyo_aside_failed(aside, sender->accepted,
+                                        sender->account->retry_min,
+                                        sender->account->retry_max,
+                                        ngx_http_klaviyo_sender_now())
+                 : (sender->accepted >= request->sent);
+
+    outcome = KLAVIYO_OUTCOME_DEAD_FAILED;
+
+    if (verdict == KLAVIYO_REPLY_REFUSED
+        || verdict == KLAVIYO_REPLY_TOO_LARGE)
+    {
+        outcome = (verdict == KLAVIYO_REPLY_REFUSED)
+                  ? KLAVIYO_OUTCOME_DEAD_REFUSED
+                  : KLAVIYO_OUTCOME_DEAD_TOO_LARGE;
+
+        over = over || ngx_http_klaviyo_answer_allow(sender, 1, 1);
+    }
+
+    if (over) {
+        klaviyo_aside_remove(&sender->asides, event);
+
+        if (klaviyo_batch_give_up(batch, request, outcome,
+                                  ngx_http_klaviyo_answer_dead, sender)
+            != 0)
+        {
+            ngx_http_klaviyo_sender_memory(sender);
+        }
+
+        return;
+    }
+
+    ngx_http_klaviyo_answer_read(sender->settling);
+
+    (void) ngx_snprintf((u_char *) text, sizeof(text),
+                        "an event fails by itself while others are accepted "
+                        "(%s): it is set aside and tried again%Z",
+                        sender->settling->words);
+
+    ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
+                            NGX_HTTP_KLAVIYO_REPORT_ASIDE, text);
+
+    if (aside == NULL) {
+        request->state = KLAVIYO_REQUEST_DOUBTED;
+    }
+
+    klaviyo_batch_requeue(batch, request, verdict == KLAVIYO_REPLY_PASSING
+                                          || verdict == KLAVIYO_REPLY_NONE);
 }
 
 
@@ -178,11 +416,28 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
         return;
     }
 
-    if (verdict == KLAVIYO_REPLY_BLOCKED) {
-        delay = ngx_min((int64_t) NGX_HTTP_KLAVIYO_PROBE
-                        << ngx_min(sender->failures, 10),
-                        (int64_t) sender->account->retry_max);
+    delay = ngx_http_klaviyo_answer_backoff(sender,
+                                            sender->account->retry_min);
 
+    if (answer->retry_after > 0) {
+        delay = ngx_max(delay, ngx_min(answer->retry_after * 1000,
+                                       (int64_t) sender->account->retry_max));
+    }
+
+    if (verdict == KLAVIYO_REPLY_BLOCKED
+        && sender->failures >= NGX_HTTP_KLAVIYO_TELLS)
+    {
+        delay = (int64_t) sender->account->retry_max;
+    }
+
+    /* events that come meanwhile may be none of those that fail */
+
+    delay = ngx_min(delay, NGX_HTTP_KLAVIYO_OUTAGE);
+
+    sender->failures++;
+    sender->retry_at = now + delay;
+
+    if (verdict == KLAVIYO_REPLY_BLOCKED) {
         (void) ngx_snprintf((u_char *) text, sizeof(text),
                             "%s: events are kept; check the key, its scope "
                             "\"events:write\", \"endpoint\" and \"revision\", "
@@ -192,16 +447,7 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
         ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                                 NGX_HTTP_KLAVIYO_REPORT_BLOCKED, text);
 
-    } else {
-        delay = ngx_http_klaviyo_answer_backoff(sender,
-                                                sender->account->retry_min);
-
-        if (answer->retry_after > 0) {
-            delay = ngx_max(delay,
-                            ngx_min(answer->retry_after * 1000,
-                                    (int64_t) sender->account->retry_max));
-        }
-
+    } else if (verdict > KLAVIYO_REPLY_TOO_LARGE) {
         (void) ngx_snprintf((u_char *) text, sizeof(text),
                             "%s: events are kept; next try in %L ms%Z",
                             words, delay);
@@ -209,9 +455,6 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
         ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
                                 NGX_HTTP_KLAVIYO_REPORT_PASSING, text);
     }
-
-    sender->failures++;
-    sender->retry_at = now + delay;
 }
 
 
@@ -235,6 +478,12 @@ ngx_http_klaviyo_answer_allow(void *data, uint32_t ended, uint32_t refused)
 {
     ngx_http_klaviyo_sender_t  *sender = data;
 
+    /* in an outage nothing tells that it is the events */
+
+    if (refused && sender->failures > NGX_HTTP_KLAVIYO_TELLS) {
+        return 0;
+    }
+
     return klaviyo_breaker_allow(&sender->breaker, ended, refused,
                                  (int64_t) sender->account->retry_max,
                                  ngx_http_klaviyo_sender_now());
@@ -244,10 +493,7 @@ ngx_http_klaviyo_answer_allow(void *data, uint32_t ended, uint32_t refused)
 static void
 ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender)
 {
-    char     text[512];
-    int64_t  wait;
-
-    wait = sender->breaker.until - ngx_http_klaviyo_sender_now();
+    char  text[512];
 
     klaviyo_ring_count(sender->account->ring, KLAVIYO_COUNT_BREAKER_OPENED, 1);
 
@@ -255,16 +501,17 @@ ngx_http_klaviyo_answer_opened(ngx_http_klaviyo_sender_t *sender)
 
     (void) ngx_snprintf((u_char *) text, sizeof(text),
                         "Klaviyo refuses too many events (%s): the breaker "
-                        "is open and events are kept; see the dead letters "
-                        "for what is wrong with them; next try in %L s%Z",
-                        sender->settling->words, (wait + 999) / 1000);
+                        "is open and events are kept: those refused are set "
+                        "aside, the others are delivered; see the dead "
+                        "letters for what is wrong with them%Z",
+                        sender->settling->words);
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
                             NGX_HTTP_KLAVIYO_REPORT_BREAKER, text);
 }
 
 
-/* the body may be large, and hundreds of events may end by it */
+/* hundreds of events may end by one answer */
 
 static void
 ngx_http_klaviyo_answer_read(ngx_http_klaviyo_settling_t *settling)
@@ -274,7 +521,6 @@ ngx_http_klaviyo_answer_read(ngx_http_klaviyo_settling_t *settling)
     }
 
     settling->read = 1;
-    settling->errors = klaviyo_reply_errors(settling->answer);
 
     klaviyo_reply_text(settling->answer, settling->words,
                        sizeof(settling->words));
@@ -309,7 +555,12 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     if (settling) {
         ngx_http_klaviyo_answer_read(settling);
 
-        klaviyo_reply_detail(settling->errors, error, detail, sizeof(detail));
+        klaviyo_reply_detail(settling->answer, error, detail, sizeof(detail));
+
+        if (detail[0] == '\0') {
+            (void) ngx_cpystrn((u_char *) detail, (u_char *) settling->words,
+                               sizeof(detail));
+        }
 
         letter.status = settling->answer->status;
         letter.detail = detail;

@@ -10,7 +10,14 @@
 
 
 #define NGX_HTTP_KLAVIYO_BATCHES     4      /* read ahead of the answers     */
+#define NGX_HTTP_KLAVIYO_LOADS       2000   /* with those that are done, and
+                                               events set aside              */
+#define NGX_HTTP_KLAVIYO_STEP        100    /* events set aside, in a run    */
 #define NGX_HTTP_KLAVIYO_TRANSFERS   8      /* at a time                     */
+#define NGX_HTTP_KLAVIYO_ASIDES      4      /* of events set aside           */
+#define NGX_HTTP_KLAVIYO_SLOW        2000   /* ms; who waits for longer holds
+                                               up no other                   */
+#define NGX_HTTP_KLAVIYO_HANGING     64     /* transfers, with those         */
 #define NGX_HTTP_KLAVIYO_BUSY        10     /* ms, the ring's lock not had   */
 
 #define NGX_HTTP_KLAVIYO_SINGLE_PATH  "/api/events"
@@ -26,11 +33,24 @@ static ngx_int_t ngx_http_klaviyo_sender_close(
     ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_send(
     ngx_http_klaviyo_sender_t *sender, int64_t now, int64_t *wait);
+static ngx_int_t ngx_http_klaviyo_sender_others(
+    ngx_http_klaviyo_sender_t *sender, ngx_uint_t fresh, int64_t now,
+    int64_t *wait);
+static ngx_int_t ngx_http_klaviyo_sender_asides(
+    ngx_http_klaviyo_sender_t *sender, int64_t now, int64_t *wait);
+static ngx_uint_t ngx_http_klaviyo_sender_room(
+    ngx_http_klaviyo_sender_t *sender, ngx_uint_t asides, ngx_uint_t max,
+    int64_t now);
+static ngx_int_t ngx_http_klaviyo_sender_try(
+    ngx_http_klaviyo_sender_t *sender, ngx_http_klaviyo_load_t *load,
+    klaviyo_request_t *request, int64_t now, int64_t *wait);
 static ngx_int_t ngx_http_klaviyo_sender_post(
     ngx_http_klaviyo_sender_t *sender, ngx_http_klaviyo_load_t *load,
-    klaviyo_request_t *request);
+    klaviyo_request_t *request, int64_t now);
 static void ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
     ngx_http_klaviyo_load_t *load, klaviyo_request_t *request);
+static ngx_int_t ngx_http_klaviyo_sender_move(
+    ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_ack(
     ngx_http_klaviyo_sender_t *sender);
 
@@ -53,6 +73,9 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     sender->wake = wake;
     sender->report.account = &account->name;
     sender->report.log = log;
+    sender->bytes = account->batch_bytes;
+
+    klaviyo_set_key(&sender->asides.key);
 
     ngx_queue_init(&sender->loads);
     ngx_queue_init(&sender->transfers);
@@ -143,8 +166,6 @@ ngx_http_klaviyo_sender_forget(ngx_http_klaviyo_sender_t *sender)
         klaviyo_batch_destroy(sender->open);
         sender->open = NULL;
     }
-
-    sender->nloads = 0;
 }
 
 
@@ -182,7 +203,11 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
 
     /* whatever came of the others: what is finished is finished */
 
-    acked = ngx_http_klaviyo_sender_ack(sender);
+    acked = ngx_http_klaviyo_sender_move(sender);
+
+    if (acked == NGX_OK) {
+        acked = ngx_http_klaviyo_sender_ack(sender);
+    }
 
     if (acked != NGX_OK && rc != NGX_DECLINED) {
         rc = acked;
@@ -247,19 +272,43 @@ ngx_http_klaviyo_sender_expire(ngx_http_klaviyo_sender_t *sender)
 }
 
 
-/* reads until no more may be read ahead, or the last batch is to linger */
+/*
+ * Reads the next batch, unless enough is read ahead or it is to linger; the
+ * others have their turn after what else the loop has to do.
+ */
 
 static ngx_int_t
 ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 {
     int64_t                      oldest;
+    ngx_uint_t                   n, loads, waiting;
+    ngx_queue_t                 *q;
     klaviyo_ring_rc_e            rc;
+    ngx_http_klaviyo_load_t     *load;
     ngx_http_klaviyo_account_t  *account;
 
     account = sender->account;
     oldest = ((int64_t) ngx_time() - account->retry_max_age) * 1000;
 
-    while (sender->nloads < NGX_HTTP_KLAVIYO_BATCHES) {
+    loads = 0;
+    waiting = 0;
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        loads++;
+        waiting += !klaviyo_batch_aside(load->batch)
+                   && !klaviyo_batch_done(load->batch);
+    }
+
+    if (waiting >= NGX_HTTP_KLAVIYO_BATCHES) {
+        return NGX_OK;
+    }
+
+    for (n = 0; loads + n < NGX_HTTP_KLAVIYO_LOADS; n++) {
 
         if (sender->open == NULL) {
 
@@ -280,8 +329,9 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
         }
 
         rc = klaviyo_batch_fill(sender->open, sender->feed,
-                                account->batch_events, account->batch_bytes,
-                                oldest, ngx_http_klaviyo_answer_dead, sender);
+                                account->batch_events, sender->bytes, oldest,
+                                &sender->asides, ngx_http_klaviyo_answer_dead,
+                                sender);
 
         if (rc == KLAVIYO_RING_DETACHED) {
             return NGX_DECLINED;
@@ -299,6 +349,16 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 
         if (ngx_http_klaviyo_sender_close(sender) != NGX_OK) {
             return NGX_ERROR;
+        }
+
+        q = ngx_queue_last(&sender->loads);
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (!klaviyo_batch_aside(load->batch)
+            || n == NGX_HTTP_KLAVIYO_STEP)
+        {
+            ngx_post_event(sender->wake, &ngx_posted_next_events);
+            return NGX_OK;
         }
     }
 
@@ -340,7 +400,6 @@ ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender)
     load->batch = sender->open;
     load->letters = ngx_http_klaviyo_dead_added(sender->dead);
     ngx_queue_insert_tail(&sender->loads, &load->queue);
-    sender->nloads++;
 
     sender->cursor = *klaviyo_batch_end(sender->open);
     sender->open = NULL;
@@ -353,15 +412,11 @@ static ngx_int_t
 ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
     int64_t *wait)
 {
-    int64_t                     until, ms;
-    ngx_int_t                   rc;
-    ngx_uint_t                  transfers;
-    ngx_queue_t                *q;
-    klaviyo_request_t          *request;
-    klaviyo_breaker_state_e     state;
-    klaviyo_limiter_class_e     lane;
-    ngx_http_klaviyo_load_t    *load;
-    ngx_http_klaviyo_memory_t   before;
+    int64_t                   until;
+    ngx_int_t                 rc;
+    ngx_queue_t              *q;
+    klaviyo_request_t        *request;
+    ngx_http_klaviyo_load_t  *load;
 
     /* another ring, or another account with the same key, may have paused */
 
@@ -376,21 +431,20 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
     until = ngx_max(sender->paused_until, sender->retry_at);
 
-    state = klaviyo_breaker_state(&sender->breaker, now);
-
-    if (state == KLAVIYO_BREAKER_OPEN) {
-        until = ngx_max(until, sender->breaker.until);
-    }
-
     if (now < until) {
         *wait = ngx_min(*wait, until - now);
         return NGX_OK;
     }
 
-    /* after a failure one transfer at a time finds out */
+    if (sender->failures) {
+        return ngx_http_klaviyo_sender_others(sender, 1, now, wait);
+    }
 
-    transfers = (sender->failures || state != KLAVIYO_BREAKER_CLOSED)
-                ? 1 : NGX_HTTP_KLAVIYO_TRANSFERS;
+    rc = ngx_http_klaviyo_sender_asides(sender, now, wait);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     for (q = ngx_queue_head(&sender->loads);
          q != ngx_queue_sentinel(&sender->loads);
@@ -400,7 +454,10 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
         for ( ;; ) {
 
-            if (sender->active >= transfers) {
+            if (!ngx_http_klaviyo_sender_room(sender, 0,
+                                              NGX_HTTP_KLAVIYO_TRANSFERS,
+                                              now))
+            {
                 return NGX_OK;
             }
 
@@ -414,44 +471,90 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
                 continue;
             }
 
-            lane = request->single ? KLAVIYO_LIMITER_SINGLE
-                                   : KLAVIYO_LIMITER_BULK;
+            rc = ngx_http_klaviyo_sender_try(sender, load, request, now, wait);
 
-            before = sender->memory;
-
-            ms = klaviyo_limiter_take(&sender->memory.limiter, lane,
-                                      sender->account->rate_share, now);
-            klaviyo_ring_wait(sender->account->ring,
-                              request->single ? KLAVIYO_WAIT_SINGLE
-                                              : KLAVIYO_WAIT_BULK,
-                              ms ? now + ms : 0);
-
-            if (ms) {
-                klaviyo_batch_requeue(load->batch, request, 0);
-                *wait = ngx_min(*wait, ms);
+            if (rc == NGX_AGAIN) {
                 break;
             }
 
-            /* in the ring before it goes: windows outlive us */
-
-            sender->memory.sent = ngx_max(sender->memory.sent,
-                                     klaviyo_batch_end(load->batch)->seq);
-
-            rc = ngx_http_klaviyo_sender_save(sender);
-
-            if (rc == NGX_OK) {
-                rc = ngx_http_klaviyo_sender_post(sender, load, request);
-            }
-
             if (rc != NGX_OK) {
-                sender->memory = before;
-                klaviyo_batch_requeue(load->batch, request, 0);
                 return rc;
             }
+        }
+    }
 
-            ngx_http_klaviyo_limits_sync(sender->account,
-                                         &sender->paused_until,
-                                         &sender->memory.limiter);
+    /* doubted, and nobody is under way who could tell */
+
+    return sender->active ? NGX_OK
+                          : ngx_http_klaviyo_sender_others(sender, 0, now,
+                                                           wait);
+}
+
+
+/*
+ * Something failed: other events, one in a request, tell whether all would.
+ * Those not sent before (`fresh`) come first, then those that were sent
+ * longest ago.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_others(ngx_http_klaviyo_sender_t *sender,
+    ngx_uint_t fresh, int64_t now, int64_t *wait)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                max;
+    ngx_queue_t              *q;
+    klaviyo_request_t        *request, *oldest;
+    ngx_http_klaviyo_load_t  *load, *from;
+
+    max = (sender->failures <= NGX_HTTP_KLAVIYO_TELLS)
+          ? NGX_HTTP_KLAVIYO_TELLS : 1;
+
+    while (ngx_http_klaviyo_sender_room(sender, 0, max, now)) {
+
+        oldest = NULL;
+        from = NULL;
+
+        for (q = ngx_queue_head(&sender->loads);
+             q != ngx_queue_sentinel(&sender->loads);
+             q = ngx_queue_next(q))
+        {
+            load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+            request = fresh ? klaviyo_batch_waits(load->batch,
+                                                  KLAVIYO_REQUEST_FRESH)
+                            : NULL;
+
+            if (request == NULL) {
+                request = klaviyo_batch_waits(load->batch,
+                                              KLAVIYO_REQUEST_DOUBTED);
+            }
+
+            if (request
+                && (oldest == NULL
+                    || request->state < oldest->state
+                    || (request->state == oldest->state
+                        && request->sent < oldest->sent)))
+            {
+                oldest = request;
+                from = load;
+            }
+        }
+
+        if (oldest == NULL) {
+            return fresh ? ngx_http_klaviyo_sender_asides(sender, now, wait)
+                         : NGX_OK;
+        }
+
+        request = klaviyo_batch_probe(from->batch, oldest);
+        if (request == NULL) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_klaviyo_sender_try(sender, from, request, now, wait);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_AGAIN) ? NGX_OK : rc;
         }
     }
 
@@ -459,9 +562,144 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 }
 
 
+/* those set aside whose time has come; the others go on beside them */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_asides(ngx_http_klaviyo_sender_t *sender, int64_t now,
+    int64_t *wait)
+{
+    ngx_int_t                 rc;
+    ngx_queue_t              *q;
+    klaviyo_aside_t          *aside;
+    klaviyo_request_t        *request;
+    ngx_http_klaviyo_load_t  *load;
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        request = klaviyo_batch_waits(load->batch, KLAVIYO_REQUEST_ASIDE);
+        if (request == NULL) {
+            continue;
+        }
+
+        aside = klaviyo_aside_find(&sender->asides,
+                                   klaviyo_request_event(load->batch, request,
+                                                         0));
+
+        if (aside && aside->next > now) {
+            *wait = ngx_min(*wait, aside->next - now);
+            continue;
+        }
+
+        if (!ngx_http_klaviyo_sender_room(sender, 1,
+                                          NGX_HTTP_KLAVIYO_ASIDES, now))
+        {
+            return NGX_OK;
+        }
+
+        klaviyo_batch_take(load->batch, request);
+
+        rc = ngx_http_klaviyo_sender_try(sender, load, request, now, wait);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_AGAIN) ? NGX_OK : rc;
+        }
+
+        if (aside) {
+            aside->sent = request->sent;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* 1: fewer than `max` transfers, of events set aside or of others, wait */
+
+static ngx_uint_t
+ngx_http_klaviyo_sender_room(ngx_http_klaviyo_sender_t *sender,
+    ngx_uint_t asides, ngx_uint_t max, int64_t now)
+{
+    ngx_uint_t                    n;
+    ngx_queue_t                  *q;
+    ngx_http_klaviyo_transfer_t  *transfer;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&sender->transfers);
+         q != ngx_queue_sentinel(&sender->transfers);
+         q = ngx_queue_next(q))
+    {
+        transfer = ngx_queue_data(q, ngx_http_klaviyo_transfer_t, queue);
+
+        n += now - transfer->since < NGX_HTTP_KLAVIYO_SLOW
+             && asides == (transfer->request->state == KLAVIYO_REQUEST_ASIDE);
+    }
+
+    return n < max && sender->active < NGX_HTTP_KLAVIYO_HANGING;
+}
+
+
+/* NGX_AGAIN: the limiter says no, and the request waits again */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request, int64_t now,
+    int64_t *wait)
+{
+    int64_t                     ms;
+    ngx_int_t                   rc;
+    klaviyo_limiter_class_e     lane;
+    ngx_http_klaviyo_memory_t   before;
+
+    lane = request->single ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
+
+    before = sender->memory;
+
+    ms = klaviyo_limiter_take(&sender->memory.limiter, lane,
+                              sender->account->rate_share, now);
+
+    klaviyo_ring_wait(sender->account->ring,
+                      request->single ? KLAVIYO_WAIT_SINGLE
+                                      : KLAVIYO_WAIT_BULK,
+                      ms ? now + ms : 0);
+
+    if (ms) {
+        klaviyo_batch_requeue(load->batch, request, 0);
+        *wait = ngx_min(*wait, ms);
+        return NGX_AGAIN;
+    }
+
+    /* in the ring before it goes: windows outlive us */
+
+    sender->memory.sent = ngx_max(sender->memory.sent,
+                                  klaviyo_batch_end(load->batch)->seq);
+
+    rc = ngx_http_klaviyo_sender_save(sender);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_sender_post(sender, load, request, now);
+    }
+
+    if (rc != NGX_OK) {
+        sender->memory = before;
+        klaviyo_batch_requeue(load->batch, request, 0);
+        return rc;
+    }
+
+    ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
+                                 &sender->memory.limiter);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
-    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request)
+    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request, int64_t now)
 {
     const char                   *path;
     ngx_http_klaviyo_transfer_t  *transfer;
@@ -479,6 +717,7 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
     transfer->sender = sender;
     transfer->load = load;
     transfer->request = request;
+    transfer->since = now;
 
     path = request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
                            : NGX_HTTP_KLAVIYO_BULK_PATH;
@@ -495,6 +734,8 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
 
     ngx_queue_insert_tail(&sender->transfers, &transfer->queue);
     sender->active++;
+
+    request->sent = ++sender->sends;
 
     klaviyo_ring_count(sender->account->ring,
                        request->single ? KLAVIYO_COUNT_REQUESTS_SINGLE
@@ -537,6 +778,82 @@ ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
 }
 
 
+/*
+ * An event set aside goes to the end of the ring as soon as others wait behind
+ * it to be acknowledged.  A process that ends between the two steps leaves it
+ * there twice, with one unique_id.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_sender_move(ngx_http_klaviyo_sender_t *sender)
+{
+    ngx_uint_t                n, behind;
+    ngx_queue_t              *q;
+    klaviyo_ring_rc_e         rc;
+    klaviyo_request_t        *request;
+    ngx_http_klaviyo_load_t  *load;
+
+    n = 0;
+    behind = 0;
+
+    for (q = ngx_queue_last(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_prev(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (klaviyo_batch_done(load->batch)) {
+            behind = 1;
+            continue;
+        }
+
+        if (klaviyo_batch_aside(load->batch) && !behind) {
+            continue;
+        }
+
+        for ( ;; ) {
+            request = klaviyo_batch_waits(load->batch, KLAVIYO_REQUEST_ASIDE);
+
+            if (request == NULL) {
+                break;
+            }
+
+            if (n++ == NGX_HTTP_KLAVIYO_STEP) {
+                ngx_post_event(sender->wake, &ngx_posted_next_events);
+                return NGX_OK;
+            }
+
+            rc = klaviyo_ring_put(sender->account->ring,
+                                  klaviyo_request_event(load->batch, request,
+                                                        0));
+            if (rc == KLAVIYO_RING_BUSY) {
+                return NGX_BUSY;
+            }
+
+            if (rc == KLAVIYO_RING_DETACHED) {
+                return NGX_DECLINED;
+            }
+
+            if (rc != KLAVIYO_RING_OK) {
+
+                /* the ring is full: it waits where it is */
+
+                return NGX_OK;
+            }
+
+            klaviyo_batch_take(load->batch, request);
+            klaviyo_batch_moved(load->batch, request);
+        }
+
+        if (klaviyo_batch_done(load->batch)) {
+            klaviyo_batch_shrink(load->batch);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* gives back what is finished, in the order of the ring */
 
 static ngx_int_t
@@ -562,8 +879,8 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
 
         klaviyo_crash("before_acknowledgement");
 
-        rc = klaviyo_ring_ack(sender->account->ring, sender->lease->epoch,
-                              &ack);
+        rc = klaviyo_ring_book(sender->account->ring, sender->lease->epoch,
+                               &ack, klaviyo_batch_ack_moved(load->batch));
 
         if (rc == KLAVIYO_RING_BUSY) {
             return NGX_BUSY;
@@ -583,7 +900,6 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
         klaviyo_batch_destroy(load->batch);
         ngx_queue_remove(q);
         ngx_free(load);
-        sender->nloads--;
 
         /* a place to read into: go on after what others have to do */
 

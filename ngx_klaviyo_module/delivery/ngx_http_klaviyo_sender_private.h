@@ -12,6 +12,7 @@
 
 #include "ngx_http_klaviyo_sender.h"
 
+#include "klaviyo_aside.h"
 #include "klaviyo_batch.h"
 #include "klaviyo_breaker.h"
 #include "klaviyo_reply.h"
@@ -19,6 +20,10 @@
 #include "ngx_http_klaviyo_limits.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_transport.h"
+
+
+/* failures in a row, each with other events, until it is an outage */
+#define NGX_HTTP_KLAVIYO_TELLS  3
 
 
 typedef struct {
@@ -34,6 +39,7 @@ typedef struct {
     ngx_http_klaviyo_sender_t  *sender;
     ngx_http_klaviyo_load_t    *load;
     klaviyo_request_t          *request;
+    int64_t                     since;
 } ngx_http_klaviyo_transfer_t;
 
 
@@ -46,11 +52,10 @@ typedef struct {
 } ngx_http_klaviyo_memory_t;
 
 
-/* an answer while it is settled; it is read if an event ends by it, once */
+/* an answer while it is settled, in words if an event ends by it */
 
 typedef struct {
     klaviyo_answer_t              *answer;
-    klaviyo_reply_errors_t        *errors;
     char                           words[256];
     unsigned                       read:1;
 } ngx_http_klaviyo_settling_t;
@@ -68,7 +73,6 @@ struct ngx_http_klaviyo_sender_s {
     klaviyo_batch_t               *open;    /* being filled, or NULL         */
     int64_t                        open_since;
     ngx_queue_t                    loads;   /* closed batches in ring order  */
-    ngx_uint_t                     nloads;
 
     ngx_queue_t                    transfers;
     ngx_uint_t                     active;
@@ -77,7 +81,12 @@ struct ngx_http_klaviyo_sender_s {
     uint64_t                       unsure;  /* `sent` of the one before us   */
     int64_t                        paused_until;  /* a 429, kept in the ring */
     int64_t                        retry_at;
-    ngx_uint_t                     failures;      /* in a row                */
+    ngx_uint_t                     failures;      /* since one was accepted  */
+    uint64_t                       sends;         /* the last one's number   */
+    uint64_t                       accepted;      /* `sends` when one was    */
+    size_t                         bytes;         /* of a batch: a slow line
+                                                     takes smaller ones      */
+    klaviyo_asides_t               asides;
     klaviyo_breaker_t              breaker;
     ngx_http_klaviyo_settling_t   *settling;      /* or NULL                 */
 

@@ -220,6 +220,8 @@ ngx_http_klaviyo_post_done(void *data, const char *error, ngx_uint_t sent)
      * one without an end is not worth another try.
      */
 
+    answer->body = post->body;
+
     if (error && answer->status) {
         answer->body_cut = 1;
 
@@ -230,15 +232,15 @@ ngx_http_klaviyo_post_done(void *data, const char *error, ngx_uint_t sent)
         }
     }
 
-    if (answer->status) {
-        answer->body = post->body;
-
-    } else {
+    if (answer->status == 0) {
+        klaviyo_reply_free(answer);
         ngx_http_klaviyo_transport_reset(answer);
         answer->error = error;
     }
 
     post->handler(post->data, answer);
+
+    klaviyo_reply_free(answer);
 }
 
 

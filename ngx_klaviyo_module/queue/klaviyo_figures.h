@@ -29,7 +29,8 @@
     X(LOST_FULL,            "lost",         "queue_full_oldest")             \
     X(LOST_CORRUPT,         "lost",         "corrupt")                       \
     X(LOST_SPOOL_FULL,      "lost",         "spool_full_oldest")             \
-    X(LOST_SPOOL,           "lost",         "spool_unreadable")
+    X(LOST_SPOOL,           "lost",         "spool_unreadable")              \
+    X(DEAD_FAILED,          "dead",         "failed")
 
 
 /*
@@ -129,7 +130,8 @@
     X(ENRICH_CANCELED,      "enrich",       "canceled")                      \
     X(ENRICH_CLOSE,         "enrich",       "not_asked")                     \
     X(VALUE_ENRICH,         "left_out",     "enrich")                        \
-    X(VALUE_IP,             "left_out",     "ip")
+    X(VALUE_IP,             "left_out",     "ip")                            \
+    X(DELIVERY_ASIDE,       "delivery",     "events_set_aside")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

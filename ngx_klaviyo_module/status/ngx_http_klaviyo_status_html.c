@@ -79,8 +79,8 @@ static const ngx_http_klaviyo_status_wrong_t  ngx_http_klaviyo_wrongs[] = {
       "revision: ", "; the error log says which", 0 },
 
     { "delivery", "breaker_opened", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "times that the breaker stopped delivery, since Klaviyo refused too "
-      "many events: ", "", 0 },
+      "times that the breaker opened, since Klaviyo refused too many events "
+      "at once: ", "; they are set aside, and others are delivered", 0 },
 
     { "", "lost", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
       "events lost: ", "", 0 },

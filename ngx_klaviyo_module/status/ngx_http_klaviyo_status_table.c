@@ -165,7 +165,13 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       ngx_http_klaviyo_status_counter(BREAKER_OPENED),
       NGX_HTTP_KLAVIYO_STATUS_COUNTER,
       "delivery_breaker_opened", NULL,
-      "Times that too many refusals stopped delivery for a while" },
+      "Times that too many refusals at once were set aside" },
+
+    { "delivery", "events_set_aside",
+      ngx_http_klaviyo_status_counter(DELIVERY_ASIDE),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "delivery_events_set_aside", NULL,
+      "Events that failed while others were accepted, and go by themselves" },
 
     { "delivery", "deliverer",
       ngx_http_klaviyo_status_own(deliverer),

@@ -33,22 +33,22 @@
 
 
 typedef struct {
-    klaviyo_reply_errors_t  *errors;
-    unsigned                 letters[FUZZ_EVENTS];
-    unsigned                 told;
-    int                      no;
-    int                      fail;
+    klaviyo_answer_t  *answer;
+    unsigned           letters[FUZZ_EVENTS];
+    unsigned           told;
+    int                no;
+    int                fail;
 } fuzz_t;
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static klaviyo_ring_t *fuzz_ring(void);
-static void fuzz_text(const klaviyo_answer_t *answer);
-static void fuzz_named(const klaviyo_answer_t *answer);
-static void fuzz_details(const klaviyo_answer_t *answer);
-static void fuzz_detail(const klaviyo_reply_errors_t *errors, uint32_t error);
-static void fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
+static void fuzz_text(klaviyo_answer_t *answer);
+static void fuzz_named(klaviyo_answer_t *answer);
+static void fuzz_details(klaviyo_answer_t *answer);
+static void fuzz_detail(klaviyo_answer_t *answer, uint32_t error);
+static void fuzz_batch(klaviyo_ring_t *ring, klaviyo_answer_t *answer,
     unsigned flags);
 static klaviyo_batch_t *fuzz_fill(klaviyo_ring_t *ring, unsigned flags,
     fuzz_t *fuzz);
@@ -94,6 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_named(&answer);
     fuzz_details(&answer);
     fuzz_batch(ring, &answer, data[1]);
+
+    klaviyo_reply_free(&answer);
 
     return 0;
 }
@@ -158,7 +160,7 @@ fuzz_ring(void)
 
 
 static void
-fuzz_text(const klaviyo_answer_t *answer)
+fuzz_text(klaviyo_answer_t *answer)
 {
     char    text[300];
     size_t  i, size;
@@ -184,7 +186,7 @@ fuzz_text(const klaviyo_answer_t *answer)
 
 
 static void
-fuzz_named(const klaviyo_answer_t *answer)
+fuzz_named(klaviyo_answer_t *answer)
 {
     size_t           i, n;
     klaviyo_named_t  named[8];
@@ -207,50 +209,46 @@ fuzz_named(const klaviyo_answer_t *answer)
 /* of one error after the other, there or not, and of each that names one */
 
 static void
-fuzz_details(const klaviyo_answer_t *answer)
+fuzz_details(klaviyo_answer_t *answer)
 {
-    size_t                   i, n;
-    klaviyo_named_t          named[8];
-    klaviyo_reply_errors_t  *errors;
+    size_t           i, n;
+    klaviyo_named_t  named[8];
 
-    errors = klaviyo_reply_errors(answer);
     n = klaviyo_reply_named(answer, 5, named, 8);
 
-    fuzz_assert(n == 0 || errors != NULL);
+    fuzz_assert(n == 0 || answer->errors != NULL);
 
     for (i = 0; i < 4; i++) {
-        fuzz_detail(errors, (uint32_t) i);
+        fuzz_detail(answer, (uint32_t) i);
     }
 
     for (i = 0; i < n; i++) {
-        fuzz_detail(errors, named[i].error);
+        fuzz_detail(answer, named[i].error);
     }
 
-    fuzz_detail(errors, UINT32_MAX);
-
-    klaviyo_reply_errors_free(errors);
+    fuzz_detail(answer, UINT32_MAX);
 }
 
 
 /* in less room it is the same, shorter by no more than a character */
 
 static void
-fuzz_detail(const klaviyo_reply_errors_t *errors, uint32_t error)
+fuzz_detail(klaviyo_answer_t *answer, uint32_t error)
 {
     char    whole[8192], text[300];
     size_t  i, len, cut, size;
 
     static const size_t  sizes[] = { 0, 1, 2, 3, 5, 17, 300 };
 
-    klaviyo_reply_detail(errors, error, whole, sizeof(whole));
+    klaviyo_reply_detail(answer, error, whole, sizeof(whole));
 
     len = strnlen(whole, sizeof(whole));
-    fuzz_assert(len < sizeof(whole) && (errors != NULL || len == 0));
+    fuzz_assert(len < sizeof(whole) && (answer->errors != NULL || len == 0));
 
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         memset(text, 'x', sizeof(text));
 
-        klaviyo_reply_detail(errors, error, text, sizes[i]);
+        klaviyo_reply_detail(answer, error, text, sizes[i]);
 
         for (size = sizes[i]; size < sizeof(text); size++) {
             fuzz_assert(text[size] == 'x');
@@ -271,7 +269,7 @@ fuzz_detail(const klaviyo_reply_errors_t *errors, uint32_t error)
 
 
 static void
-fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
+fuzz_batch(klaviyo_ring_t *ring, klaviyo_answer_t *answer,
     unsigned flags)
 {
     int                 i, rc;
@@ -293,7 +291,15 @@ fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
     for (i = 0; /* void */ ; i++) {
         request = klaviyo_batch_next(batch);
         if (request == NULL) {
-            break;
+
+            /* those that the breaker kept */
+
+            request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED);
+            if (request == NULL) {
+                break;
+            }
+
+            klaviyo_batch_take(batch, request);
         }
 
         fuzz_assert(klaviyo_request_body(batch, request) == 0);
@@ -314,18 +320,16 @@ fuzz_batch(klaviyo_ring_t *ring, const klaviyo_answer_t *answer,
         case KLAVIYO_REPLY_ACCEPTED:
         case KLAVIYO_REPLY_REFUSED:
         case KLAVIYO_REPLY_TOO_LARGE:
-            fuzz.errors = klaviyo_reply_errors(answer);
+            fuzz.answer = answer;
 
             rc = klaviyo_batch_settle(batch, request, verdict, answer,
                                       fuzz_allow, fuzz_dead, &fuzz);
 
-            klaviyo_reply_errors_free(fuzz.errors);
-
             fuzz_assert(rc == 0
-                        || (rc == 1 && fuzz.no == -1)
+                        || (rc > 0 && fuzz.no == -1)
                         || (rc == -1 && fuzz.fail == -1));
 
-            if (rc == 1) {
+            if (rc > 0) {
                 fuzz.no = 0;
             }
 
@@ -362,7 +366,7 @@ fuzz_fill(klaviyo_ring_t *ring, unsigned flags, fuzz_t *fuzz)
     fuzz_assert(batch != NULL);
 
     klaviyo_batch_fill(batch, &feed, (flags & FUZZ_ONE) ? 1 : 1000, 4000000,
-                       0, fuzz_dead, fuzz);
+                       0, NULL, fuzz_dead, fuzz);
 
     fuzz_assert(klaviyo_batch_close(batch) == 0);
 
@@ -424,7 +428,7 @@ fuzz_dead(void *data, const klaviyo_event_t *event,
     unsigned   n;
     fuzz_t    *fuzz = data;
 
-    klaviyo_reply_detail(fuzz->errors, error, detail, sizeof(detail));
+    klaviyo_reply_detail(fuzz->answer, error, detail, sizeof(detail));
     fuzz_assert(strnlen(detail, sizeof(detail)) < sizeof(detail));
 
     n = (unsigned) (event->time - 1000);

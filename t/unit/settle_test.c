@@ -245,6 +245,8 @@ test_run(klaviyo_batch_t *batch, unsigned lost)
         {
             klaviyo.faults++;
         }
+
+        klaviyo_reply_free(&answer);
     }
 }
 
@@ -398,6 +400,7 @@ test_steps(void)
                                     &answer, test_allow, test_dead,
                                     &klaviyo),
                0, "refused: \"%s\"", step[i].pointers);
+        klaviyo_reply_free(&answer);
         is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED),
                step[i].dead, "%u dead", step[i].dead);
         is_int(klaviyo.faults, 0, "each told once");
@@ -501,6 +504,7 @@ static int
 test_answer(klaviyo_batch_t *batch, klaviyo_request_t *request,
     unsigned status, const char *body)
 {
+    int               rc;
     klaviyo_answer_t  answer;
 
     memset(&answer, 0, sizeof(answer));
@@ -508,9 +512,12 @@ test_answer(klaviyo_batch_t *batch, klaviyo_request_t *request,
     answer.body = (const uint8_t *) body;
     answer.body_len = body ? strlen(body) : 0;
 
-    return klaviyo_batch_settle(batch, request,
-                                klaviyo_reply_verdict(&answer), &answer,
-                                test_allow, test_dead, &klaviyo);
+    rc = klaviyo_batch_settle(batch, request, klaviyo_reply_verdict(&answer),
+                              &answer, test_allow, test_dead, &klaviyo);
+
+    klaviyo_reply_free(&answer);
+
+    return rc;
 }
 
 
@@ -519,16 +526,17 @@ test_answer(klaviyo_batch_t *batch, klaviyo_request_t *request,
     "\"/data/attributes/events-bulk-create/data/" what "\"}}"
 
 
-/* a flood: the breaker says no, and nothing has happened */
+/* a flood: the breaker says no, the named are doubted, the others go on */
 
 static void
 test_flood(void)
 {
     klaviyo_batch_t    *batch;
-    klaviyo_request_t  *request, *again;
+    klaviyo_request_t  *request;
 
     batch = test_seven(&request);
     klaviyo.flood = 1;
+    request->sent = 7;
 
     is_int(test_answer(batch, request, 400,
                        "{\"errors\":[" NAMED("0/attributes/events/data/1")
@@ -539,12 +547,11 @@ test_flood(void)
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), 0,
            "nothing is booked");
 
-    again = klaviyo_batch_next(batch);
-    ok(again == request && again->n == 7
-       && klaviyo_batch_next(batch) == NULL, "the request is as it was");
-    klaviyo_request_body(batch, again);
+    request = klaviyo_batch_next(batch);
+    is_int(request->n, 5, "the others go again, together");
+    klaviyo_request_body(batch, request);
 
-    is_int(test_answer(batch, again, 400, NULL), 0,
+    is_int(test_answer(batch, request, 400, NULL), 0,
            "nobody named: halves, of which the breaker is not asked");
     is_int(klaviyo.asked, 1, "not asked");
 
@@ -552,15 +559,167 @@ test_flood(void)
     klaviyo_request_body(batch, request);
     is_int(test_answer(batch, request, 202, NULL), 0,
            "a half is accepted, whatever the breaker says");
-    ok(klaviyo.asked == 2 && klaviyo.ended == 4 && klaviyo.refused == 0,
+    ok(klaviyo.asked == 2 && klaviyo.ended == 3 && klaviyo.refused == 0,
        "it is told");
 
-    test_is_requests(batch, "4|3|6 ", "the other half");
-    is_int(klaviyo.faults + klaviyo.dead[2] + klaviyo.dead[3], 0,
-           "no letters");
+    request = klaviyo_batch_next(batch);
+    is_int(request->n, 2, "the other half");
+    klaviyo_request_body(batch, request);
+    test_answer(batch, request, 202, NULL);
+
+    ok(klaviyo_batch_next(batch) == NULL, "those named do not go again");
+
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED);
+    ok(request->single && request->sent == 7, "one of them by itself");
+    klaviyo_batch_take(batch, request);
+    klaviyo_request_body(batch, request);
+    is_int(test_answer(batch, request, 400, NULL), 2,
+           "refused by itself, and the breaker says no");
+
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED);
+    klaviyo_batch_take(batch, request);
+    klaviyo_batch_moved(batch, request);
+    is_int(klaviyo_batch_ack_moved(batch), 1, "one is elsewhere by now");
+
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED);
+    klaviyo_batch_take(batch, request);
+    is_int(klaviyo_batch_give_up(batch, request, KLAVIYO_OUTCOME_DEAD_REFUSED,
+                                 test_dead, &klaviyo), 0, "the last is dead");
+    ok(klaviyo_batch_done(batch), "done");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DELIVERED)
+           + test_outcome(batch, KLAVIYO_OUTCOME_DEAD_REFUSED), 6,
+           "each event once");
+    is_int(klaviyo.faults, 0, "a letter each");
 
     klaviyo_batch_destroy(batch);
     test_ring_close();
+}
+
+
+/* what failed without a name: halves or one by one, probes, together again */
+
+static void
+test_suspects(void)
+{
+    uint32_t            n;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request, *probe;
+
+    batch = test_seven(&request);
+    is_int(klaviyo_batch_split(batch, request), 0, "suspects: split");
+    test_is_requests(batch, "0,2,5|1 4|3|6 ", "halves");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    batch = test_seven(&request);
+    request->slow = 1;
+    is_int(klaviyo_batch_split(batch, request), 0, "after a long time");
+    test_is_requests(batch, "0 2 5 1 4 3 6 ", "one by one");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+
+    /* an outage: three probes, and what is left, fail */
+
+    batch = test_seven(&request);
+    klaviyo_batch_requeue(batch, request, 1);
+
+    for (n = 1; n <= 3; n++) {
+        probe = klaviyo_batch_probe(batch, request);
+        ok(probe->single && probe->unsure && request->n == 7 - n,
+           "probe %u, as unsure as the others", n);
+        probe->state = KLAVIYO_REQUEST_DOUBTED;
+        klaviyo_batch_requeue(batch, probe, 0);
+    }
+
+    klaviyo_batch_take(batch, request);
+    request->state = KLAVIYO_REQUEST_DOUBTED;
+    klaviyo_batch_requeue(batch, request, 0);
+
+    ok(klaviyo_batch_next(batch) == NULL, "what is doubted does not go");
+    is_int(klaviyo_batch_regroup(batch), 0, "the outage is over");
+    test_is_requests(batch, "0,2,5|1,4|3|6 ", "together again");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* the pace of an event that is set aside, and its end */
+
+static void
+test_aside(void)
+{
+    int               over;
+    int64_t           now;
+    unsigned          i;
+    klaviyo_event_t   event, other;
+    klaviyo_aside_t  *aside;
+
+    static klaviyo_asides_t  asides;
+
+    memset(&asides, 0, sizeof(asides));
+    memset(&event, 0, sizeof(event));
+    klaviyo_set_key(&asides.key);
+
+    event.profile = (const uint8_t *) "{}";
+    event.profile_len = 2;
+    event.attributes = (const uint8_t *) "\"a\":1";
+    event.attributes_len = 5;
+
+    other = event;
+    other.attributes = (const uint8_t *) "\"a\":2";
+
+    ok(klaviyo_aside_find(&asides, &event) == NULL, "aside: not known");
+    aside = klaviyo_aside_add(&asides, &event, 1000);
+    ok(aside != NULL && klaviyo_aside_find(&asides, &event) == aside
+       && klaviyo_aside_add(&asides, &event, 2000) == aside, "known, once");
+    ok(klaviyo_aside_find(&asides, &other) == NULL, "another is not");
+
+    /* with nothing accepted meanwhile it goes on for ever */
+
+    now = 1000;
+    aside->sent = 5;
+
+    for (over = 0, i = 0; i < 100; i++) {
+        over += klaviyo_aside_failed(aside, 4, 1000, 300000, now);
+        now = aside->next;
+    }
+
+    is_int(over, 0, "nothing was accepted: it is not at fault");
+    klaviyo_aside_remove(&asides, &event);
+    is_int(asides.n, 0, "removed");
+
+    aside = klaviyo_aside_add(&asides, &event, 0);
+    aside->sent = 5;
+    now = 0;
+
+    for (i = 1; !klaviyo_aside_failed(aside, 5, 1000, 300000, now); i++) {
+        now = aside->next;
+    }
+
+    is_int(i, 10, "others were accepted: ten tries");
+    is_int(now, 511000, "over eight and a half minutes");
+
+    klaviyo_aside_remove(&asides, &event);
+    aside = klaviyo_aside_add(&asides, &event, 0);
+    aside->sent = 5;
+    now = 0;
+
+    for (i = 1; !klaviyo_aside_failed(aside, 5, 50, 1000, now); i++) {
+        now = aside->next;
+    }
+
+    ok(now >= 60000 && now < 62000, "at any pace not before a minute");
+
+    for (i = 0; i < 2 * KLAVIYO_ASIDE_MAX; i++) {
+        event.attributes = (const uint8_t *) &i;
+        event.attributes_len = sizeof(i);
+        klaviyo_aside_add(&asides, &event, 1000);
+    }
+
+    is_int(asides.n, KLAVIYO_ASIDE_MAX, "no more than there is room for");
+    ok(klaviyo_aside_add(&asides, &other, 2000) == NULL, "no room");
+    ok(klaviyo_aside_add(&asides, &other, 700000) != NULL,
+       "room again: those due long ago have ended otherwise");
 }
 
 
@@ -712,6 +871,27 @@ test_breaker_dead(void *data, const klaviyo_event_t *event,
 }
 
 
+/* doubted or not */
+
+static klaviyo_request_t *
+test_any(klaviyo_batch_t *batch)
+{
+    klaviyo_request_t  *request;
+
+    request = klaviyo_batch_next(batch);
+
+    if (request == NULL) {
+        request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED);
+
+        if (request != NULL) {
+            klaviyo_batch_take(batch, request);
+        }
+    }
+
+    return request;
+}
+
+
 static void
 test_refusals(int named)
 {
@@ -759,7 +939,7 @@ test_refusals(int named)
             continue;
         }
 
-        request = klaviyo_batch_next(batch);
+        request = test_any(batch);
         klaviyo_request_body(batch, request);
         sent++;
 
@@ -770,10 +950,11 @@ test_refusals(int named)
         rc = klaviyo_batch_settle(batch, request, KLAVIYO_REPLY_REFUSED,
                                   &answer, test_breaker_allow,
                                   test_breaker_dead, &b);
-        b.opened += (rc == 1);
+        b.opened += (rc > 0);
+        klaviyo_reply_free(&answer);
     }
 
-    ok(b.letters <= (named ? 0 : 11 * KLAVIYO_BREAKER_ALWAYS),
+    ok(b.letters <= 11 * KLAVIYO_BREAKER_ALWAYS,
        "refusals, %s: %u of 500 are dead letters after half an hour",
        named ? "named" : "not named", b.letters);
     ok(b.opened >= 6 && b.opened <= 10 && sent < 200,
@@ -792,7 +973,7 @@ test_refusals(int named)
             continue;
         }
 
-        request = klaviyo_batch_next(batch);
+        request = test_any(batch);
         if (request == NULL) {
             break;
         }
@@ -884,6 +1065,8 @@ main(void)
     test_steps();
     test_too_large();
     test_flood();
+    test_suspects();
+    test_aside();
     test_letters();
     test_refusals(0);
     test_refusals(1);

@@ -269,7 +269,8 @@ sub _api ($c) {
             . "$taken->{retry_after} seconds.");
     }
 
-    my $fault = $self->faults->take($endpoint, 0, $key->{account});
+    my $fault = $self->faults->take($endpoint, 0, $key->{account},
+        \($req->body));
 
     return _fail($c, $endpoint, $fault) if $fault;
 

@@ -64,9 +64,9 @@ sub list { return $_[0]{list} }
 
 
 # the fault for this request, if any; `early`: before its body was read, and
-# before it is known whose it is
+# before it is known whose it is; `body`: a reference to it
 sub take {
-    my ($self, $endpoint, $early, $account) = @_;
+    my ($self, $endpoint, $early, $account, $body) = @_;
 
     for my $fault (@{ $self->{list} }) {
         next if $fault->{kind} eq 'refuse';
@@ -74,6 +74,10 @@ sub take {
         next if defined $fault->{endpoint} && $fault->{endpoint} ne $endpoint;
         next if defined $fault->{account}
             && $fault->{account} ne ($account // '');
+        next if defined $fault->{contains}
+            && ($early || $$body !~ /$fault->{contains}/);
+        next if defined $fault->{larger}
+            && ($early || length $$body <= $fault->{larger});
         next if !_due($fault);
 
         return $fault;

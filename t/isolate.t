@@ -1,0 +1,277 @@
+#!/usr/bin/perl
+
+# One event, or an answer to it, holds up no other: what Klaviyo's end fails
+# with is told from what fails for all, set aside, and tried by itself.
+
+use lib 't/lib';
+use Klaviyo::Test;
+use Klaviyo::Test::Process qw(read_file);
+use Mojo::JSON  qw(decode_json);
+use Time::HiRes qw(sleep time);
+
+
+my $http = q{
+    klaviyo_profile email $arg_email;
+    klaviyo_property N $arg_n;
+    klaviyo_property Kind $arg_kind;
+    klaviyo_property Filler $request_body;
+};
+
+my $server = q{
+    location / {
+        klaviyo_request_body on;
+        klaviyo_skip off;
+        klaviyo_track "Viewed Page";
+        return 200 "page\n";
+    }
+};
+
+# the defaults of the module where the harness has others
+
+my $defaults = 'batch linger=1s; retry min=1s max=5m;';
+
+sub start {
+    my (%option) = @_;
+
+    return Klaviyo::Test->new(http => $http, server => $server,
+        account => $defaults, %option)->start;
+}
+
+sub hits {
+    my ($t, $kind, @numbers) = @_;
+
+    my $client = $t->client;
+
+    for my $n (@numbers) {
+        my $status = $client->get(
+            "/?email=v$n\@shop.test&n=$n&kind=$kind")->status;
+
+        return fail("request $n: $status") if $status != 200;
+    }
+
+    $client->close;
+    return 1;
+}
+
+sub recorded {
+    my ($t, $kind) = @_;
+
+    my %seen;
+    $seen{ $_->{properties}{N} }++
+        for grep { $_->{properties}{Kind} eq $kind } @{ $t->sandbox->events };
+
+    return scalar keys %seen;
+}
+
+sub adds_up {
+    my ($t) = @_;
+
+    my $f = $t->account('shop');
+
+    return $f->{captured} == $f->{delivered} + $f->{dry_run} + $f->{dead}
+        + $f->{lost} + $f->{queued};
+}
+
+
+my %answer = (
+    '500'                => {kind => 'status', status => 500},
+    '403'                => {kind => 'status', status => 403},
+    '403 of a challenge' => {kind => 'status', status => 403, body => 'html',
+                             headers => {'cf-mitigated' => 'challenge'}},
+    '413'                => {kind => 'status', status => 413},
+    '415'                => {kind => 'status', status => 415},
+    '429'                => {kind => 'status', status => 429,
+                             retry_after => 1},
+    'a closed connection' => {kind => 'reset'},
+    'a 400 with a cut body' => {kind => 'raw', after => 0,
+        bytes => "HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n"
+                 . '{"errors":[{"id"'},
+    'a 400 without names' => {kind => 'status', status => 400,
+                              body => 'empty'},
+    'nothing at all'     => {kind => 'hang'},
+);
+
+for my $name (sort keys %answer) {
+    for my $how ('in one batch', 'one before the others') {
+        subtest "what holds the marked event is answered $name, $how" => sub {
+            my $t = start();
+
+            $t->sandbox->fault(%{ $answer{$name} }, contains => 'marked');
+
+            my $from = time;
+
+            hits($t, 'marked', 0);
+            sleep 2.5 if $how ne 'in one batch';
+            hits($t, 'good', 1 .. 50);
+
+            ok wait_for(60 - (time - $from), sub {
+                recorded($t, 'good') == 50
+            }), 'the others are delivered within a minute'
+                or diag recorded($t, 'good');
+
+            diag sprintf '%s, %s: %.1f s', $name, $how, time - $from;
+
+            ok wait_for(5, sub { $t->account('shop')->{delivered} == 50 }),
+                'and acknowledged'
+                or diag explain $t->account('shop');
+
+            # a 400 and a 413 of one event are Klaviyo's last word
+
+            my $figures = $t->account('shop');
+            my $final   = $name =~ /413|without names/ ? 1 : 0;
+
+            is $figures->{dead}, $final, 'dead';
+            is $figures->{queued}, 1 - $final, 'kept';
+            is $figures->{captured}, 51, 'captured';
+            ok adds_up($t), 'the equation';
+
+            # mended
+
+            $t->sandbox->clear_faults;
+            $t->sandbox->release if $name =~ /nothing/;
+
+            if (!$final) {
+                ok wait_for(40, sub {
+                    $t->account('shop')->{delivered} == 51
+                }), 'it is delivered when Klaviyo takes it'
+                    or diag explain $t->account('shop');
+            }
+
+            $t->stop;
+        };
+    }
+}
+
+
+for my $max_age ('', 'max_age=20s') {
+    subtest "forged visits, named by Klaviyo $max_age" => sub {
+        my $t = start(account => "batch linger=1s; retry min=1s max=5m "
+                                 . "$max_age;");
+
+        $t->sandbox->fault(kind => 'refuse',
+            match => {properties => {Kind => '^forged$'}});
+
+        hits($t, 'forged', 1 .. 6);
+        hits($t, 'good', 1 .. 100);
+        hits($t, 'forged', 7 .. 12);
+
+        ok wait_for(10, sub { recorded($t, 'good') == 100 }),
+            'the genuine ones arrive';
+        ok wait_for(5, sub { $t->account('shop')->{delivered} == 100 }),
+            'and are acknowledged';
+
+        my $figures = $t->account('shop');
+
+        is $figures->{dead} + $figures->{queued}, 12, 'the others are kept';
+        is $figures->{delivery}{breaker_opened}, 1, 'counted';
+        is $figures->{delivery}{events_set_aside}, 12, 'set aside';
+        like $t->log, qr/\[error\].*refuses too many events.*the breaker is
+            .*\[?.*set.aside/x, 'said loudly';
+        ok adds_up($t), 'the equation';
+
+        # more come, and go
+
+        hits($t, 'good', 101 .. 150);
+        ok wait_for(10, sub { recorded($t, 'good') == 150 }), 'more of them';
+
+        $t->stop;
+    };
+}
+
+
+subtest 'an event that always fails ends as a dead letter' => sub {
+    my $t = start(account => 'batch linger=50ms; retry min=50ms max=2s;');
+
+    $t->sandbox->fault(kind => 'status', status => 500, contains => 'marked',
+        body => '{"errors":[{"id":"1","code":"x","title":"Oh.",'
+                . '"detail":"it was the marked one"}]}');
+
+    my $from = time;
+    my $n    = 0;
+
+    hits($t, 'marked', 0);
+
+    while (time - $from < 50) {
+        hits($t, 'good', ++$n);
+        sleep 1;
+    }
+
+    is $t->account('shop')->{dead}, 0, 'not within a minute';
+    ok wait_for(5, sub { $t->account('shop')->{delivered} == $n }),
+        'the others go on';
+
+    while (time - $from < 90 && !$t->account('shop')->{dead}) {
+        hits($t, 'good', ++$n);
+        sleep 1;
+    }
+
+    my @letters = map { decode_json($_) }
+        split /\n/, read_file($t->spool . '/dead.jsonl');
+
+    is scalar @letters, 1, 'one dead letter';
+    is $letters[0]{reason}, 'failed', 'why';
+    is $letters[0]{status}, 500, "Klaviyo's status";
+    is $letters[0]{detail}, 'it was the marked one', "Klaviyo's words";
+    cmp_ok $letters[0]{attempts}, '>=', 1, 'attempts';
+
+    ok $t->wait_idle(5), 'nothing is left';
+    is $t->account('shop')->{captured}, $n + 1, 'captured';
+    is $t->account('shop')->{dead}{failed} // $t->account('shop')->{dead}, 1,
+        'counted';
+
+    $t->stop;
+};
+
+
+subtest 'a batch that takes too long is sent in parts' => sub {
+    my $t = start(account => "$defaults timeout total=6s;");
+
+    $t->sandbox->fault(kind => 'hang', larger => 1_000_000);
+
+    my $client = $t->client;
+
+    for my $n (1 .. 45) {
+        $client->request('POST', "/?email=v$n\@shop.test&n=$n&kind=good",
+            body => 'x' x 80_000);
+    }
+
+    ok wait_for(40, sub { recorded($t, 'good') == 45 }), 'it arrives'
+        or diag recorded($t, 'good');
+    ok $t->wait_idle(5), 'acknowledged';
+
+    $t->stop;
+} if 0;
+
+
+for my $status (500, 401, 403) {
+    subtest "everything is answered $status: nothing dies" => sub {
+        my $t = start(account => 'batch linger=50ms; retry min=50ms max=1s;');
+
+        $t->sandbox->fault(kind => 'status', status => $status);
+
+        my $n = 0;
+
+        for (1 .. 20) {
+            hits($t, 'good', map { ++$n } 1 .. 20);
+            sleep 1;
+        }
+
+        my $figures = $t->account('shop');
+
+        is $figures->{queued}, $n, 'all are kept';
+        is $figures->{dead} + $figures->{lost}, 0, 'none is dead';
+        is $figures->{delivery}{events_set_aside}, 0, 'none is suspect';
+
+        $t->sandbox->clear_faults;
+
+        ok wait_for(40, sub { recorded($t, 'good') == $n }),
+            'mended: all arrive';
+        ok $t->wait_idle(5), 'acknowledged';
+        is $t->account('shop')->{delivered}, $n, 'delivered';
+
+        $t->stop;
+    };
+}
+
+
+done_testing();
