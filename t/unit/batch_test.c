@@ -740,6 +740,58 @@ test_time(unsigned profiles, const char *name)
 }
 
 
+
+/*
+ * All of a large queue is too old: it ends in steps that each hold the event
+ * loop for no more than 10 ms, in time of the processor.
+ */
+
+static void
+test_expire_steps(void)
+{
+    long               us, most;
+    unsigned           i, n, steps;
+    klaviyo_batch_t   *batch, *next;
+    struct timespec    from, to;
+
+    test_ring_open();
+
+    for (n = 0; n < 6000; n++) {
+        test_append(n, n, NULL, 4000);
+    }
+
+    memset(&given_up, 0, sizeof(given_up));
+    batch = test_batch();
+    most = 0;
+    steps = 0;
+
+    for (i = 0; i < 1000 && given_up.n < n; i++) {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+
+        test_fill(batch, 1000, 4000000, INT64_MAX);
+        klaviyo_batch_close(batch);
+        next = klaviyo_batch_create(klaviyo_batch_end(batch));
+        klaviyo_batch_destroy(batch);
+        batch = next;
+
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+
+        us = (to.tv_sec - from.tv_sec) * 1000000
+             + (to.tv_nsec - from.tv_nsec) / 1000;
+        most = us > most ? us : most;
+        steps++;
+    }
+
+    klaviyo_batch_destroy(batch);
+
+    is_int(given_up.n, n, "24 MB that are too old");
+    ok(steps >= 20 && most < 10000, "end in %u steps, the longest %ld us",
+       steps, most);
+
+    test_ring_close();
+}
+
+
 int
 main(void)
 {
@@ -757,6 +809,8 @@ main(void)
 
     test_time(1000, "1000 events, a profile each");
     test_time(10, "1000 events of 10 profiles");
+
+    test_expire_steps();
 
     test_end();
 

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include <time.h>
+
 #include "tap.h"
 
 #include "delivery/klaviyo_reply.h"
@@ -333,6 +335,57 @@ test_large(void)
 }
 
 
+/*
+ * All that is asked of an answer, which is read once: the event loop is held
+ * for no more than 10 ms, in time of the processor.
+ */
+
+static void
+test_time(void)
+{
+    char              *body, *p, text[256];
+    long               us;
+    size_t             n, i;
+    struct timespec    from, to;
+    klaviyo_answer_t   answer;
+
+    static klaviyo_named_t  all[2000];
+
+    body = malloc(KLAVIYO_REPLY_BODY_MAX + 256);
+    p = body + sprintf(body, "{\"errors\":[");
+
+    for (i = 0; p - body < KLAVIYO_REPLY_BODY_MAX - 128; i++) {
+        p += sprintf(p, "%s{\"detail\":\"d\",\"source\":{\"pointer\":\"" ENTRY
+                     "%u\"}}", i ? "," : "", (unsigned) i);
+    }
+
+    p += sprintf(p, "]}");
+
+    test_answer(&answer, 400, body, (size_t) (p - body));
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+
+    (void) klaviyo_reply_verdict(&answer);
+    n = klaviyo_reply_named(&answer, 1000, all, 2000);
+    klaviyo_reply_text(&answer, text, sizeof(text));
+
+    for (i = 0; i < n; i++) {
+        klaviyo_reply_detail(&answer, all[i].error, text, sizeof(text));
+    }
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+
+    klaviyo_reply_free(&answer);
+    free(body);
+
+    us = (to.tv_sec - from.tv_sec) * 1000000
+         + (to.tv_nsec - from.tv_nsec) / 1000;
+
+    ok(n > 500 && us < 10000, "the longest list, %u names, in %ld us",
+       (unsigned) n, us);
+}
+
+
 /* every beginning of a body, and bodies with bytes changed */
 
 static void
@@ -599,6 +652,7 @@ main(void)
     test_names();
     test_unusable();
     test_large();
+    test_time();
     test_broken();
     test_texts();
 
