@@ -195,8 +195,11 @@ subtest 'a flood of refusals opens the breaker' => sub {
 
     cmp_ok $figures->{dead}, '<=', 110, 'the queue is not emptied';
     is $figures->{dead} + $figures->{queued}, 300, 'the others are kept';
-    is scalar @{ letters($t->spool . '/dead.jsonl') }, $figures->{dead},
-        'the dead ones are on the disk';
+
+    # a letter is on the disk before its event counts as dead
+
+    cmp_ok scalar @{ letters($t->spool . '/dead.jsonl') }, '>=',
+        $figures->{dead}, 'the dead ones are on the disk';
     like $t->log, qr/the breaker is open and events are kept/, 'said';
 
     # the cause is mended, the configuration loaded again
