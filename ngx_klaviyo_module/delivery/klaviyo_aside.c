@@ -92,7 +92,8 @@ klaviyo_aside_failed(klaviyo_aside_t *aside, uint64_t accepted, int64_t min,
     int64_t   pause;
     unsigned  i;
 
-    aside->failed += (accepted >= aside->sent);
+    aside->failed += (accepted >= aside->failed_as);
+    aside->failed_as = aside->sent;
 
     if (aside->failed >= KLAVIYO_ASIDE_TRIES
         && now - aside->since >= KLAVIYO_ASIDE_TIME)

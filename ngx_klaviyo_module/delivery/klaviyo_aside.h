@@ -43,10 +43,12 @@
 typedef struct {
     uint64_t           hash;
     uint64_t           sent;     /* number of its last request              */
+    uint64_t           failed_as;    /* of the last one that failed         */
     int64_t            since;
     int64_t            next;     /* when it may go again                    */
     unsigned           tries;    /* in all, for the pace                    */
-    unsigned           failed;   /* those while others were accepted        */
+    unsigned           failed;   /* those before or while others were       */
+                                 /* accepted                                */
 } klaviyo_aside_t;
 
 
@@ -71,8 +73,9 @@ void klaviyo_aside_remove(klaviyo_asides_t *asides,
     const klaviyo_event_t *event);
 
 /*
- * Its request failed; others were accepted up to request `accepted`.  1: that
- * was the last try, 0: the next one is due a pause of `min`, doubled each
+ * Its request failed; the last other that was accepted was so when `accepted`
+ * requests had been sent: a failure counts when the next one comes and another
+ * was accepted since it was sent.  1: that was the last try, 0: the next one is due a pause of `min`, doubled each
  * time up to `max`, from now.
  */
 int klaviyo_aside_failed(klaviyo_aside_t *aside, uint64_t accepted,

@@ -319,7 +319,7 @@ ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
                                         sender->account->retry_min,
                                         sender->account->retry_max,
                                         ngx_http_klaviyo_sender_now())
-                 : (sender->accepted >= request->sent);
+                 : 1;
 
     outcome = KLAVIYO_OUTCOME_DEAD_FAILED;
 
@@ -355,10 +355,6 @@ ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
 
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
                             NGX_HTTP_KLAVIYO_REPORT_ASIDE, text);
-
-    if (aside == NULL) {
-        request->state = KLAVIYO_REQUEST_DOUBTED;
-    }
 
     klaviyo_batch_requeue(batch, request, verdict == KLAVIYO_REPLY_PASSING
                                           || verdict == KLAVIYO_REPLY_NONE);
