@@ -75,8 +75,8 @@ void klaviyo_aside_remove(klaviyo_asides_t *asides,
 /*
  * Its request failed; the last other that was accepted was so when `accepted`
  * requests had been sent: a failure counts when the next one comes and another
- * was accepted since it was sent.  1: that was the last try, 0: the next one is due a pause of `min`, doubled each
- * time up to `max`, from now.
+ * was accepted since it was sent.  1: that was the last try; 0: the next one
+ * is due a pause of `min`, doubled each time up to `max`, from now.
  */
 int klaviyo_aside_failed(klaviyo_aside_t *aside, uint64_t accepted,
     int64_t min, int64_t max, int64_t now);
