@@ -272,6 +272,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
     ngx_http_klaviyo_enrich_init(kmcf);
 
     if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
+        || ngx_http_klaviyo_location_init(cf) != NGX_OK
         || ngx_http_klaviyo_body_init(cf) != NGX_OK
         || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK

@@ -941,9 +941,10 @@ is metrics(@events), 'Right', 'error_page: the event of where it ends';
 like $events[0]{properties}{Line}, qr{ /right }, 'which is asked about';
 unlike noted(), qr{/wrong}, 'the other is not';
 
-($answer, @events) = ask('/accel', 1);
-is metrics(@events), 'Page', 'X-Accel-Redirect: the event of where it ends';
-unlike noted(), qr{/wrong}, 'X-Accel-Redirect: which asks nothing';
+($answer, @events) = ask('/accel', 2);
+is metrics(@events), 'Page Wrong',
+    'X-Accel-Redirect: the events of where it was first and where it ends';
+like noted(), qr{/wrong}, 'X-Accel-Redirect: the first location asks';
 
 moved();
 

@@ -378,7 +378,7 @@ wait_for(5, sub { $t->get('/log/end');
         =~ m{/log/end} });
 my $log = Klaviyo::Test::Process::read_file($t->dir . '/captured.log');
 
-like $log, qr{^/log/none 200 0 -$}m, '$klaviyo_captured: no header';
+like $log, qr{^/log/none 200 no_header -$}m, '$klaviyo_captured: no header';
 like $log, qr{^/log/two 200 2 \S{36}$}m, 'two events';
 like $log, qr{^/log/bad 200 header -$}m, 'a bad one';
 

@@ -222,7 +222,8 @@ my @noise = (
     [prefetch    => GET  => ['X-Purpose' => 'preview']],
     [subresource => GET  => ['Sec-Fetch-Dest' => 'image']],
     [subresource => GET  => ['Sec-Fetch-Dest' => 'empty']],
-    [subresource => POST => ['Sec-Fetch-Dest' => 'empty']],
+    [subresource => POST => ['Sec-Fetch-Dest' => 'image']],
+    [prefetch    => GET  => ['Next-Router-Prefetch' => '1']],
     [subresource => GET  => ['Sec-Fetch-Dest' => 'iframe']],
     [subresource => GET  => ['SEC-FETCH-DEST' => 'script']],
     [subresource => GET  => ['Sec-Fetch-Dest' => 'documents']],
@@ -352,6 +353,18 @@ is hit('GET', '/nothing', 'User-Agent' => 'bot'), '-',
 is_deeply counted(), {gpc => 2}, 'nor counted';
 
 
+# what acts in the background is a visitor's
+
+for my $method (qw(POST PUT DELETE)) {
+    is hit($method, '/', 'Sec-Fetch-Dest' => 'empty'), 1,
+        "$method by fetch(): an event";
+}
+
+is hit('HEAD', '/one/subresource', 'Sec-Fetch-Dest' => 'empty'),
+    'subresource', 'HEAD by fetch(): none';
+counted();
+
+
 # consent
 
 is hit('GET', '/consent'), 'consent', 'no cookie, no consent';
@@ -372,7 +385,7 @@ is hit('GET', '/consent/own?a=0&b=0'), 1, 'make one value';
 is hit('GET', '/consent/never'), 'consent', 'constant';
 is hit('GET', '/upstream'), 'consent', 'asked when the answer is known';
 is hit('GET', '/upstream', 'X-Agreed' => 'yes'), 1, 'which may agree';
-is hit('GET', '/redirect'), 1, 'the last location of a request decides';
+is hit('GET', '/redirect'), 'consent', 'the first location of a request decides';
 counted();
 
 

@@ -124,7 +124,7 @@ is_deeply metrics('/condition?go=0'), [], 'if=0';
 is_deeply metrics('/condition'), [], 'if= empty';
 is_deeply metrics('/condition?go=0&more=0'), ['condition'], 'if=00';
 is_deeply metrics('/status/200'), ['default'], 'status 200';
-is_deeply metrics('/status/302'), ['codes', 'default'], 'status 302';
+is_deeply metrics('/status/302'), ['codes'], 'status 302';
 is_deeply metrics('/status/404'), ['classes', 'codes'], 'status 404';
 is_deeply metrics('/status/404?go=1'), ['both', 'classes', 'codes'],
     '404 and the condition';
@@ -139,7 +139,7 @@ is $event->{properties}{from}, 'file', 'include inside a block';
 my $skipped = $t->account('shop')->{reasons}{skipped};
 
 is $skipped->{condition}, 5, 'conditions are counted, after the status';
-is $skipped->{status}, 11, 'statuses are counted';
+is $skipped->{status}, 12, 'statuses are counted';
 
 # the metric of one request is too long, empty, no UTF-8
 

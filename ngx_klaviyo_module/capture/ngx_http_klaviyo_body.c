@@ -8,7 +8,7 @@
  */
 
 
-#include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_location.h"
 
 
 static ngx_int_t ngx_http_klaviyo_body_handler(ngx_http_request_t *r);
@@ -131,7 +131,7 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
 {
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     if (!klcf->request_body || r != r->main) {
         return 0;

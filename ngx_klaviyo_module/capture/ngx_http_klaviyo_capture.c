@@ -7,10 +7,13 @@
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_wait.h"
 
 
+static void ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf);
 static char *ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf);
 static char *ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
@@ -20,6 +23,13 @@ static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx);
+static void ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason);
+static void ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set);
+static ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_capture_enrichment(
+    ngx_http_klaviyo_ctx_t *ctx);
 static const char *ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 static void ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
@@ -83,6 +93,8 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->phone_country == NGX_CONF_UNSET
             && conf->header == NGX_CONF_UNSET_PTR
             && conf->enrich == NGX_CONF_UNSET_PTR);
+
+    ngx_http_klaviyo_capture_own(cf, prev, conf);
 
     ngx_conf_merge_ptr_value(conf->tracks, prev->tracks, NULL);
 
@@ -172,6 +184,26 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* an `if` is a location for nginx, which has no name */
+
+static void
+ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    conf->own_tracks = (conf->tracks == NGX_CONF_UNSET_PTR)
+                       ? clcf->noname && prev->own_tracks
+                       : conf->tracks != NULL;
+
+    conf->own_header = (conf->header == NGX_CONF_UNSET_PTR)
+                       ? clcf->noname && prev->own_header
+                       : conf->header != NULL;
 }
 
 
@@ -339,15 +371,16 @@ static ngx_int_t
 ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 {
     ngx_uint_t                     i, n;
-    const char                    *reason;
     ngx_http_klaviyo_ctx_t        *ctx;
     ngx_http_klaviyo_rule_t       *rule;
-    ngx_http_klaviyo_loc_conf_t   *klcf;
     ngx_http_klaviyo_main_conf_t  *kmcf;
+    ngx_http_klaviyo_rule_set_t    sets[NGX_HTTP_KLAVIYO_RULE_SETS];
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    n = ngx_http_klaviyo_rule_sets(r, sets);
+    rule = n ? ngx_http_klaviyo_rule_set_first(&sets[0])
+             : ngx_http_klaviyo_passed_rule(r);
 
-    if (klcf->rules == NULL && klcf->named == NULL) {
+    if (rule == NULL) {
         return NGX_OK;
     }
 
@@ -358,8 +391,8 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
     }
 
     /*
-     * slice and proxy_cache_background_update clone a request: nobody's; and
-     * klaviyo_enrich asks about one
+     * Subrequests that nginx makes of a request for itself (slice,
+     * proxy_cache_background_update), and that of klaviyo_enrich, fire none.
      */
 
     if (r->parent
@@ -369,19 +402,81 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    n = klcf->rules ? klcf->rules->nelts : 0;
-    rule = n ? klcf->rules->elts : klcf->named;
-
     ctx = ngx_http_klaviyo_context(r, 1);
 
     if (ctx == NULL) {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
-                           ngx_max(n, 1));
+                           1);
         return NGX_ERROR;
     }
 
     if (ctx->enrichment) {
         ngx_http_klaviyo_enrich_read(ctx->enrichment, rule->account->ring);
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_klaviyo_capture_set(r, ctx, &sets[i]);
+    }
+
+    if (ngx_http_klaviyo_capture_silent(ctx)) {
+        rule = ngx_http_klaviyo_passed_rule(r);
+
+        if (rule) {
+            ngx_http_klaviyo_capture_skip(ctx, rule,
+                                          KLAVIYO_COUNT_SKIPPED_LOCATION);
+        }
+    }
+
+    ctx->logged = 1;
+
+    return NGX_OK;
+}
+
+
+/* nothing was fired, and no rule has said why */
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx)
+{
+    return ctx->captured == 0 && ctx->reason == NULL;
+}
+
+
+static void
+ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason)
+{
+    klaviyo_ring_count(rule->account->ring, reason, 1);
+
+    if (ctx->reason == NULL) {
+        ctx->reason = klaviyo_counter_names[reason].name;
+    }
+}
+
+
+static void
+ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
+{
+    ngx_uint_t                    i, n, captured;
+    const char                   *reason;
+    ngx_http_klaviyo_rule_t      *rule;
+    ngx_http_klaviyo_captures_t   saved;
+
+    n = set->rules ? set->rules->nelts : 0;
+    rule = ngx_http_klaviyo_rule_set_first(set);
+
+    captured = ctx->captured;
+    saved.values = NULL;
+
+    ctx->conf = set->conf;
+
+    if (ngx_http_klaviyo_redirected(r)
+        && set->conf == ctx->first
+        && ngx_http_klaviyo_captures_first(r, ctx, &saved) != NGX_OK)
+    {
+        ngx_http_klaviyo_capture_skip(ctx, rule, KLAVIYO_COUNT_SKIPPED_MEMORY);
+        goto done;
     }
 
     for (i = 0; i < n; i++) {
@@ -393,17 +488,39 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         }
     }
 
-    if (klcf->named && ctx->named) {
-        ngx_http_klaviyo_capture_named(r, ctx, klcf->named);
+    if (set->named && ctx->named) {
+        ngx_http_klaviyo_capture_named(r, ctx, set->named);
+
+    } else if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
+        ngx_http_klaviyo_capture_skip(ctx, set->named,
+                                      KLAVIYO_COUNT_SKIPPED_NO_HEADER);
     }
 
-    if (ctx->captured && ngx_http_klaviyo_body_missing(r, ctx)) {
+    if (ctx->captured != captured && ngx_http_klaviyo_body_missing(r, ctx)) {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_VALUE_BODY, 1);
     }
 
-    ctx->logged = 1;
+    ngx_http_klaviyo_captures_restore(r, ctx, &saved);
 
-    return NGX_OK;
+done:
+
+    ctx->conf = NULL;
+}
+
+
+/* what is to be merged into the events of the location in question, or NULL */
+
+static ngx_http_klaviyo_enrichment_t *
+ngx_http_klaviyo_capture_enrichment(ngx_http_klaviyo_ctx_t *ctx)
+{
+    if (ctx->enrichment == NULL
+        || !ctx->enrichment->merge
+        || ctx->enrichment->directive != ctx->conf->enrich)
+    {
+        return NULL;
+    }
+
+    return ctx->enrichment;
 }
 
 
@@ -411,13 +528,16 @@ static const char *
 ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
-    ngx_http_klaviyo_rule_t  own;
+    ngx_http_klaviyo_rule_t         own;
+    ngx_http_klaviyo_enrichment_t  *enrichment;
 
-    if (ctx->enrichment == NULL || !ctx->enrichment->merge) {
+    enrichment = ngx_http_klaviyo_capture_enrichment(ctx);
+
+    if (enrichment == NULL) {
         return ngx_http_klaviyo_capture_rule(r, ctx, rule);
     }
 
-    if (ngx_http_klaviyo_named_merge(r, rule, &ctx->enrichment->named, &own)
+    if (ngx_http_klaviyo_named_merge(r, rule, &enrichment->named, &own)
         != NGX_OK)
     {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
@@ -433,14 +553,17 @@ static void
 ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
-    ngx_http_klaviyo_rule_t  own;
+    ngx_http_klaviyo_rule_t         own;
+    ngx_http_klaviyo_enrichment_t  *enrichment;
 
-    if (ctx->enrichment == NULL || !ctx->enrichment->merge) {
+    enrichment = ngx_http_klaviyo_capture_enrichment(ctx);
+
+    if (enrichment == NULL) {
         ngx_http_klaviyo_header_capture(r, ctx, rule);
         return;
     }
 
-    if (ngx_http_klaviyo_named_merge(r, rule, &ctx->enrichment->named, &own)
+    if (ngx_http_klaviyo_named_merge(r, rule, &enrichment->named, &own)
         != NGX_OK)
     {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_SKIPPED_MEMORY,
@@ -571,7 +694,10 @@ ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
     status = r->err_status ? r->err_status : r->headers_out.status;
 
     if (statuses == NULL) {
-        return status >= 200 && status < 400;
+        return (status >= 200 && status < 300)
+               || status == NGX_HTTP_NOT_MODIFIED
+               || (status >= 300 && status < 400
+                   && !ngx_http_klaviyo_capture_reads(r));
     }
 
     wanted = statuses->elts;
@@ -584,4 +710,23 @@ ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
     }
 
     return 0;
+}
+
+
+/* an error_page and X-Accel-Redirect make a GET of any other method */
+
+ngx_uint_t
+ngx_http_klaviyo_capture_reads(ngx_http_request_t *r)
+{
+    u_char  *p;
+    size_t   len;
+
+    p = r->request_line.data;
+    len = r->request_line.len;
+
+    if (r != r->main || len < sizeof("HEAD ") - 1) {
+        return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
+    }
+
+    return ngx_strncmp(p, "GET ", 4) == 0 || ngx_strncmp(p, "HEAD ", 5) == 0;
 }

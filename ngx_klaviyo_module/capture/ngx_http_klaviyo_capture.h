@@ -34,7 +34,7 @@ typedef struct {
     ngx_str_t                  directive;
     ngx_http_complex_value_t   metric;
     ngx_http_complex_value_t  *filter;     /* if=                            */
-    ngx_array_t               *statuses;   /* NULL: 2xx and 3xx              */
+    ngx_array_t               *statuses;   /* NULL: the default              */
     ngx_str_t                  account;    /* account=, empty: the default   */
 
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
@@ -112,6 +112,11 @@ typedef struct {
                                               merging; NULL: nothing to do   */
     ngx_http_klaviyo_rule_t   *named;      /* of the header's events, made by
                                               merging; NULL: there is none   */
+
+    unsigned                   own_tracks:1; /* the tracks stand in this
+                                                location, or in that of this
+                                                `if`                         */
+    unsigned                   own_header:1; /* so does the header           */
 } ngx_http_klaviyo_loc_conf_t;
 
 
@@ -176,6 +181,9 @@ void ngx_http_klaviyo_header_init(void);
 
 /* the handler that reads bodies, if one is to be; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_body_init(ngx_conf_t *cf);
+
+/* the handler that notes locations; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_location_init(ngx_conf_t *cf);
 
 /* the variables $klaviyo_*; in preconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);

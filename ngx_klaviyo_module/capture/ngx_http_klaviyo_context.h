@@ -26,6 +26,21 @@ typedef struct ngx_http_klaviyo_source_state_s
 
 typedef struct {
     ngx_http_request_t  *request;
+
+    ngx_http_klaviyo_loc_conf_t
+                        *first;      /* of the location that the URI chose
+                                        first; NULL: it has no rules         */
+    ngx_http_core_loc_conf_t
+                        *first_location;
+    ngx_str_t            first_uri;
+    ngx_http_klaviyo_loc_conf_t
+                        *passed;     /* the last with rules of its own that a
+                                        redirect led to; or NULL             */
+    ngx_http_klaviyo_loc_conf_t
+                        *between;    /* one before that; or NULL             */
+    ngx_http_klaviyo_loc_conf_t
+                        *conf;       /* of the rule in question; or NULL     */
+
     ngx_str_t            id;         /* of the first event; empty: not yet   */
     ngx_uint_t           captured;
     ngx_uint_t           held;       /* events that wait for their visitor   */
@@ -80,9 +95,15 @@ const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
 const char *ngx_http_klaviyo_capture_refused(
     ngx_http_klaviyo_account_t *account, klaviyo_ring_rc_e rc);
 
-/* 1: the status of the answer is one of these; NULL: 2xx and 3xx */
+/*
+ * 1: the status of the answer is one of these.  NULL: 2xx and 304 for GET and
+ * HEAD, a redirect is no view; 2xx and 3xx for what acts.
+ */
 ngx_uint_t ngx_http_klaviyo_capture_status(ngx_http_request_t *r,
     ngx_array_t *statuses);
+
+/* 1: the client's method is GET or HEAD */
+ngx_uint_t ngx_http_klaviyo_capture_reads(ngx_http_request_t *r);
 
 /* 1: klaviyo_request_body is on here, and the body is not in memory */
 ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,

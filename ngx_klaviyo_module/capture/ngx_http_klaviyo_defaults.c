@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_klaviyo_host.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_template.h"
 #include "ngx_http_klaviyo_url.h"
 
@@ -59,7 +60,7 @@ ngx_http_klaviyo_default_url(ngx_http_request_t *r, ngx_str_t *value)
 
     value->len = 0;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     ngx_http_klaviyo_host(r, klcf->hosts, &host, &port);
 

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 
 
@@ -21,11 +22,13 @@ static char *ngx_http_klaviyo_enrich_uri(ngx_conf_t *cf,
 static char *ngx_http_klaviyo_enrich_value(ngx_conf_t *cf,
     ngx_http_complex_value_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_klaviyo_enrich_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_klaviyo_enrich_ask(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_set_t *set);
 static ngx_int_t ngx_http_klaviyo_enrich_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_klaviyo_rule_t *ngx_http_klaviyo_enrich_wanted(
     ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
-    ngx_http_klaviyo_loc_conf_t *klcf);
+    ngx_http_klaviyo_rule_set_t *set);
 static ngx_uint_t ngx_http_klaviyo_enrich_delays(ngx_http_request_t *r);
 
 
@@ -184,9 +187,8 @@ static ngx_int_t
 ngx_http_klaviyo_enrich_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                       rc;
-    ngx_http_klaviyo_ctx_t         *ctx;
-    ngx_http_klaviyo_rule_t        *rule;
-    ngx_http_klaviyo_loc_conf_t    *klcf;
+    ngx_uint_t                      i, n;
+    ngx_http_klaviyo_rule_set_t     sets[NGX_HTTP_KLAVIYO_RULE_SETS];
     ngx_http_klaviyo_enrichment_t  *enrichment;
 
     if (r != r->main) {
@@ -203,37 +205,57 @@ ngx_http_klaviyo_enrich_header_filter(ngx_http_request_t *r)
 
     rc = ngx_http_klaviyo_next_header_filter(r);
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
-
-    if (klcf->enrich == NULL
-        || (klcf->rules == NULL && klcf->named == NULL)
-        || (rc != NGX_OK && rc != NGX_AGAIN)
+    if ((rc != NGX_OK && rc != NGX_AGAIN)
         || r->connection->error
         || r->post_action)
     {
         return rc;
     }
 
+    n = ngx_http_klaviyo_rule_sets(r, sets);
+
+    for (i = 0; i < n; i++) {
+
+        if (sets[i].conf->enrich && ngx_http_klaviyo_enrich_ask(r, &sets[i])) {
+            break;
+        }
+    }
+
+    return rc;
+}
+
+
+/* 1: it is asked, or cannot be; one question is made for a request */
+
+static ngx_uint_t
+ngx_http_klaviyo_enrich_ask(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_set_t *set)
+{
+    ngx_http_klaviyo_ctx_t   *ctx;
+    ngx_http_klaviyo_rule_t  *rule;
+
     ctx = ngx_http_klaviyo_context(r, 1);
 
     if (ctx == NULL || ctx->enrichment) {
-        return rc;
+        return 1;
     }
 
-    rule = ngx_http_klaviyo_enrich_wanted(r, ctx, klcf);
+    ctx->conf = set->conf;
+    rule = ngx_http_klaviyo_enrich_wanted(r, ctx, set);
+    ctx->conf = NULL;
 
     if (rule == NULL) {
-        return rc;
+        return 0;
     }
 
     if (ngx_http_klaviyo_enrich_delays(r)) {
         klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_ENRICH_CLOSE, 1);
-        return rc;
+        return 1;
     }
 
-    ngx_http_klaviyo_enrich_fire(r, ctx, klcf->enrich);
+    ngx_http_klaviyo_enrich_fire(r, ctx, set->conf->enrich);
 
-    return rc;
+    return 1;
 }
 
 
@@ -263,13 +285,13 @@ ngx_http_klaviyo_enrich_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
 static ngx_http_klaviyo_rule_t *
 ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf)
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
 {
     ngx_uint_t                i, n;
     ngx_http_klaviyo_rule_t  *rule;
 
-    n = klcf->rules ? klcf->rules->nelts : 0;
-    rule = n ? klcf->rules->elts : NULL;
+    n = set->rules ? set->rules->nelts : 0;
+    rule = n ? set->rules->elts : NULL;
 
     for (i = 0; i < n; i++) {
 
@@ -280,13 +302,13 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
         }
     }
 
-    if (klcf->named
+    if (set->named
         && ctx->named
-        && ngx_http_klaviyo_capture_status(r, NULL)
+        && ngx_http_klaviyo_capture_status(r, set->named->track->statuses)
         && !ngx_http_klaviyo_skipping(r, ctx,
                                       NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE))
     {
-        return klcf->named;
+        return set->named;
     }
 
     return NULL;

@@ -16,6 +16,8 @@
 
 
 struct ngx_http_klaviyo_enrichment_s {
+    ngx_http_klaviyo_enrich_t
+                        *directive;  /* the events it is for have this one   */
     ngx_http_request_t  *request;    /* the subrequest; NULL: none was made  */
     ngx_event_t          timer;
 

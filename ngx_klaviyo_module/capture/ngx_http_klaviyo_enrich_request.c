@@ -70,6 +70,7 @@ ngx_http_klaviyo_enrich_fire(ngx_http_request_t *r,
         return;
     }
 
+    enrichment->directive = enrich;
     ctx->enrichment = enrichment;
 
     if (rc != NGX_OK

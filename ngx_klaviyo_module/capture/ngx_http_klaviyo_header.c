@@ -7,9 +7,12 @@
 
 
 #include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_location.h"
 
 
 static ngx_int_t ngx_http_klaviyo_header_filter(ngx_http_request_t *r);
+static void ngx_http_klaviyo_header_read(ngx_http_request_t *r,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_klaviyo_header_take(ngx_http_request_t *r,
     ngx_list_t *headers, ngx_str_t *name);
 static void ngx_http_klaviyo_header_remember(ngx_http_request_t *r,
@@ -30,6 +33,7 @@ ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
 
     size_t                     i;
     ngx_str_t                 *value;
+    ngx_uint_t                *status;
     ngx_http_klaviyo_track_t  *track;
 
     if (klcf->header != NGX_CONF_UNSET_PTR) {
@@ -69,6 +73,21 @@ ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
     track->metric.value = value[1];
     track->conf_file = cf->conf_file->file.name.data;
     track->conf_line = cf->conf_file->line;
+
+    /* an application that names an event means it, also in a redirect */
+
+    track->statuses = ngx_array_create(cf->pool, 2, sizeof(ngx_uint_t));
+    if (track->statuses == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    status = ngx_array_push_n(track->statuses, 2);
+    if (status == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    status[0] = 2;
+    status[1] = 3;
 
     klcf->header = track;
 
@@ -122,14 +141,13 @@ ngx_http_klaviyo_header_init(void)
 static ngx_int_t
 ngx_http_klaviyo_header_filter(ngx_http_request_t *r)
 {
-    ngx_uint_t                    status;
-    ngx_http_upstream_t          *u;
     ngx_http_klaviyo_ctx_t       *ctx;
-    ngx_http_klaviyo_loc_conf_t  *klcf;
+    ngx_http_klaviyo_loc_conf_t  *first, *last;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    last = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    first = ngx_http_klaviyo_conf(r);
 
-    if (klcf->header == NULL) {
+    if (first->header == NULL && last->header == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -139,20 +157,36 @@ ngx_http_klaviyo_header_filter(ngx_http_request_t *r)
         ctx->named = NULL;
     }
 
-    if (!ngx_http_klaviyo_header_take(r, &r->headers_out.headers,
-                                      &klcf->header->metric.value)
-        && r->upstream)
-    {
-        u = r->upstream;
-        status = u->headers_in.status_n;
+    if (first->header) {
+        ngx_http_klaviyo_header_read(r, &first->header->metric.value);
+    }
 
-        if (status >= 200 && status < 400) {
-            (void) ngx_http_klaviyo_header_take(r, &u->headers_in.headers,
-                                                &klcf->header->metric.value);
-        }
+    if (last->header && last->header != first->header) {
+        ngx_http_klaviyo_header_read(r, &last->header->metric.value);
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+static void
+ngx_http_klaviyo_header_read(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_uint_t            status;
+    ngx_http_upstream_t  *u;
+
+    if (ngx_http_klaviyo_header_take(r, &r->headers_out.headers, name)
+        || r->upstream == NULL)
+    {
+        return;
+    }
+
+    u = r->upstream;
+    status = u->headers_in.status_n;
+
+    if (status >= 200 && status < 400) {
+        (void) ngx_http_klaviyo_header_take(r, &u->headers_in.headers, name);
+    }
 }
 
 

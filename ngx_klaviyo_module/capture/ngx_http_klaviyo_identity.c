@@ -5,6 +5,7 @@
 
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_cookie.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_url.h"
 
 
@@ -128,7 +129,7 @@ ngx_http_klaviyo_identify(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     klaviyo_identity_t           *claim;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     for (i = 0; i < NGX_HTTP_KLAVIYO_CLAIM_N; i++) {
 
@@ -226,7 +227,7 @@ ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     }
 
     claim = &claims->claim[n];
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     /* an internal redirect may lead to where the cookie has another name */
 
@@ -354,7 +355,7 @@ ngx_http_klaviyo_visitor_id_variable(ngx_http_request_t *r,
 
     (void) data;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     if (!ngx_http_klaviyo_claim_enabled(klcf, NGX_HTTP_KLAVIYO_CLAIM_KLA_ID))
     {
@@ -390,7 +391,7 @@ ngx_http_klaviyo_identity_account(ngx_http_request_t *r)
     ngx_http_klaviyo_loc_conf_t   *klcf;
     ngx_http_klaviyo_main_conf_t  *kmcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     if (klcf->rules) {
         rule = klcf->rules->elts;

@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 
 
@@ -157,7 +158,7 @@ ngx_http_klaviyo_kx_filter(ngx_http_request_t *r)
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     if (klcf->kx_cookie == NULL
         || !(klcf->identity & NGX_HTTP_KLAVIYO_IDENTITY_QUERY)

@@ -8,11 +8,12 @@
 
 
 #include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_location.h"
 
 #include "klaviyo_bots.h"
 
 
-#define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("sec-fetch-dest") - 1)
+#define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("next-router-prefetch") - 1)
 
 /* found beside what klaviyo_skip names */
 #define NGX_HTTP_KLAVIYO_SKIP_CONSENT  0x1000
@@ -45,6 +46,7 @@ static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
     ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_part(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_is_empty(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_one(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_off(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_token(ngx_str_t *value,
@@ -108,6 +110,9 @@ static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
 
     { ngx_string("x-moz"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("next-router-prefetch"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+      ngx_http_klaviyo_skip_is_one },
 
     { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
       ngx_http_klaviyo_skip_is_part },
@@ -253,7 +258,7 @@ ngx_http_klaviyo_skipped(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_loc_conf_t   *klcf;
     ngx_http_klaviyo_skip_word_t  *word;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     found = ngx_http_klaviyo_skip_judge(r, ctx, klcf);
 
@@ -284,7 +289,7 @@ ngx_http_klaviyo_skipping(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 {
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     if (ngx_http_klaviyo_skip_judge(r, ctx, klcf) & ~except) {
         return 1;
@@ -376,7 +381,11 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
                               known->name.len)
                    == 0)
             {
-                if (known->match(&h[i].value)) {
+                if (known->match(&h[i].value)
+                    && (known->match != ngx_http_klaviyo_skip_is_part
+                        || !ngx_http_klaviyo_skip_is_empty(&h[i].value)
+                        || ngx_http_klaviyo_capture_reads(r)))
+                {
                     found |= known->mask;
                 }
 
@@ -418,6 +427,15 @@ static ngx_uint_t
 ngx_http_klaviyo_skip_is_part(ngx_str_t *value)
 {
     return value->len && !ngx_http_klaviyo_skip_token(value, "document", 8);
+}
+
+
+/* fetch() and XMLHttpRequest: what acts in the background is a visitor's */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_empty(ngx_str_t *value)
+{
+    return ngx_http_klaviyo_skip_token(value, "empty", 5);
 }
 
 

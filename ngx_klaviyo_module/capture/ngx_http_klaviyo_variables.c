@@ -5,6 +5,7 @@
 
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_url.h"
 
 #include <sys/random.h>
@@ -233,16 +234,16 @@ ngx_http_klaviyo_first_rule(ngx_http_request_t **rp)
     ngx_http_request_t           *r;
     ngx_http_klaviyo_rule_t      *rule;
     ngx_http_core_loc_conf_t     *clcf;
-    ngx_http_klaviyo_loc_conf_t  *klcf;
+    ngx_http_klaviyo_rule_set_t   sets[NGX_HTTP_KLAVIYO_RULE_SETS];
 
     for ( ;; ) {
 
         r = *rp;
 
-        klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
         clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-        rule = klcf->rules ? klcf->rules->elts : klcf->named;
+        rule = ngx_http_klaviyo_rule_sets(r, sets)
+               ? ngx_http_klaviyo_rule_set_first(&sets[0]) : NULL;
 
         if (r->parent == NULL
             || (rule && clcf->log_subrequest

@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_klaviyo_wait.h"
+#include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "queue/klaviyo_hold.h"
 
@@ -198,8 +199,7 @@ ngx_http_klaviyo_wait(ngx_http_klaviyo_values_t *values,
         return NGX_OK;
     }
 
-    klcf = ngx_http_get_module_loc_conf(values->request,
-                                        ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(values->request);
 
     kx = &values->identity.value[KLAVIYO_IDENTITY_KX];
 
@@ -250,7 +250,7 @@ ngx_http_klaviyo_wait_cookies(ngx_http_request_t *r,
     klaviyo_identity_t           *claim;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+    klcf = ngx_http_klaviyo_conf(r);
 
     cid->len = 0;
     kept->len = 0;

@@ -131,7 +131,10 @@
     X(ENRICH_CLOSE,         "enrich",       "not_asked")                     \
     X(VALUE_ENRICH,         "left_out",     "enrich")                        \
     X(VALUE_IP,             "left_out",     "ip")                            \
-    X(DELIVERY_ASIDE,       "delivery",     "events_set_aside")
+    X(DELIVERY_ASIDE,       "delivery",     "events_set_aside")              \
+    X(SKIPPED_LOCATION,     "skipped",      "location")                      \
+    X(SKIPPED_ACCOUNT,      "skipped",      "account")                       \
+    X(SKIPPED_NO_HEADER,    "skipped",      "no_header")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \
