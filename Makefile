@@ -133,7 +133,7 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
-        soak demo bench install clean
+        soak demo bench install dist clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -155,6 +155,7 @@ help:
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
 	@echo 'make install      installs the module for nginx to load,'
 	@echo '                  klaviyo-queue and its man page'
+	@echo 'make dist         the archive of a release'
 	@echo 'make clean        removes what was built'
 	@echo
 	@echo 'NGINX_SRC=$(NGINX_SRC)  the source of the nginx to build for'
@@ -332,6 +333,14 @@ install: $(MODULE) $(CLI)
 	install -m 0644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/
 	install -m 0755 $(CLI) $(DESTDIR)$(SBIN_PATH)/
 	install -m 0644 cli/klaviyo-queue.8 $(DESTDIR)$(MAN_PATH)/man8/
+
+# What is released: the tree of a commit, as it stands.
+
+dist:
+	@mkdir -p $(OBJS)
+	@git archive --prefix=ngx_http_klaviyo_module-$(VERSION)/ \
+	    -o $(OBJS)/ngx_http_klaviyo_module-$(VERSION).tar.gz HEAD
+	@echo 'made $(OBJS)/ngx_http_klaviyo_module-$(VERSION).tar.gz'
 
 clean:
 	rm -rf objs
