@@ -82,6 +82,9 @@ typedef struct {
     ngx_uint_t       missing;        /* NGX_HTTP_KLAVIYO_NO_*: `nginx -t`
                                         leaves it to a start to make it      */
 
+    ngx_pid_t        master;         /* of the nginx that runs with it       */
+                                     /* already, or 0                        */
+
     u_char          *conf_file;      /* where the block stands               */
     ngx_uint_t       conf_line;
 } ngx_http_klaviyo_account_t;

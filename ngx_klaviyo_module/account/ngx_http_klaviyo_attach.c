@@ -123,6 +123,10 @@ ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
 
     account = kmcf->accounts.elts;
 
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        account[i]->master = ngx_http_klaviyo_print_master(cycle);
+    }
+
     for (i = 0; kmcf->user.name && i < kmcf->accounts.nelts; i++) {
         if (ngx_http_klaviyo_attach_dirs(kmcf, account[i], log) != NGX_OK) {
             return NGX_ERROR;
@@ -513,6 +517,14 @@ static ngx_uint_t
 ngx_http_klaviyo_attach_conf(ngx_http_klaviyo_account_t *account,
     klaviyo_ring_conf_t *conf)
 {
+    ngx_memzero(conf, NGX_HTTP_KLAVIYO_RINGS * sizeof(klaviyo_ring_conf_t));
+
+    conf[0].print = ngx_http_klaviyo_print;
+    conf[0].print_data = account;
+    conf[0].master = (int64_t) account->master;
+
+    conf[1] = conf[0];
+
     conf[0].path = (const char *) account->queue.data;
     conf[0].size = account->queue_size;
     conf[0].drop_oldest = account->queue_full;

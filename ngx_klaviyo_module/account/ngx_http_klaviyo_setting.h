@@ -52,6 +52,16 @@ char *ngx_http_klaviyo_hold(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 
 
+/* klaviyo_ring_print_pt; `data` is the account */
+int ngx_http_klaviyo_print(const void *data, const uint8_t *uuid,
+    klaviyo_ring_print_t *print);
+
+/*
+ * In the master, or `nginx -t`: the master process of the nginx that runs with
+ * this configuration already, or 0.
+ */
+ngx_pid_t ngx_http_klaviyo_print_master(ngx_cycle_t *cycle);
+
 /*
  * An account is asked against itself, too.  NGX_ERROR, already logged: it has
  * a path that is the other's.

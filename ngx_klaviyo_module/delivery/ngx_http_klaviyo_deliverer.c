@@ -57,6 +57,7 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
     ngx_err_t                      err;
+    ngx_pid_t                      master;
     ngx_uint_t                     i;
     ngx_http_klaviyo_account_t   **account;
     ngx_http_klaviyo_deliverer_t  *deliverer;
@@ -90,6 +91,14 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
 
         deliverer->dummy.data = deliverer;
         deliverer->next_tick = ngx_current_msec;
+
+        master = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
+
+        klaviyo_ring_own(account[i]->ring, (int64_t) master);
+
+        if (account[i]->hold_ring) {
+            klaviyo_ring_own(account[i]->hold_ring, (int64_t) master);
+        }
 
         ngx_http_klaviyo_holder_init(&deliverer->holder, account[i],
                                      cycle->log);

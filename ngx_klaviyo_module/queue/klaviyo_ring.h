@@ -47,10 +47,34 @@ typedef enum {
 typedef struct klaviyo_ring_s  klaviyo_ring_t;
 
 
+/*
+ * Whose queue it is, as keyed hashes: what tells accounts apart, and nothing
+ * that gives a key back.  The caller makes them, keyed by the ring's uuid.
+ */
+
+#define KLAVIYO_RING_PRINT_LEN    16
+
+typedef struct {
+    uint8_t      key[KLAVIYO_RING_PRINT_LEN];
+    uint8_t      company[KLAVIYO_RING_PRINT_LEN];   /* zeroes: not known    */
+    uint8_t      endpoint[KLAVIYO_RING_PRINT_LEN];
+    uint32_t     dry_run;
+} klaviyo_ring_print_t;
+
+/* 0 or -1 */
+typedef int (*klaviyo_ring_print_pt)(const void *data, const uint8_t *uuid,
+    klaviyo_ring_print_t *print);
+
+
 typedef struct {
     const char  *path;           /* NUL-terminated, at most PATH_MAX - 64   */
     size_t       size;           /* bytes for records                       */
     unsigned     drop_oldest;    /* full: drop the oldest, not the newest   */
+
+    klaviyo_ring_print_pt  print;    /* NULL: anybody's                     */
+    const void            *print_data;
+    int64_t                master;   /* of the nginx whose configuration    */
+                                     /* this is, if it runs already; or 0   */
 } klaviyo_ring_conf_t;
 
 
@@ -151,6 +175,12 @@ klaviyo_ring_rc_e klaviyo_ring_attach(klaviyo_ring_t **ring,
  */
 klaviyo_ring_rc_e klaviyo_ring_probe(const klaviyo_ring_conf_t *conf,
     char *error);
+
+/*
+ * In each worker: the master process, by which its next configuration, and
+ * `nginx -t` beside it, know the ring for theirs.
+ */
+void klaviyo_ring_own(klaviyo_ring_t *ring, int64_t master);
 
 /*
  * Attached by one process, used by others: over a socket the first hands the

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -400,6 +401,32 @@ klaviyo_ring_open_lock(klaviyo_ring_t *ring, const char *name, int wait,
 }
 
 
+/* what attach would say of the ring that is there, if anything */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_probe_owner(klaviyo_ring_t *ring,
+    const klaviyo_ring_conf_t *conf, char *error)
+{
+    char  note[KLAVIYO_RING_ERROR_MAX];
+
+    ring->fd = openat(ring->dir_fd, ring->name,
+                      O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY);
+
+    if (ring->fd == -1 || klaviyo_ring_check(ring) != KLAVIYO_RING_GOOD) {
+        return KLAVIYO_RING_OK;
+    }
+
+    ring->alone = (klaviyo_file_locked(ring->fd, KLAVIYO_RING_LOCK_ATTACHED)
+                   == 0);
+
+    if (klaviyo_ring_map(ring, PROT_READ, error) != KLAVIYO_RING_OK) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    return klaviyo_ring_owner_check(ring, conf, error, note);
+}
+
+
 klaviyo_ring_rc_e
 klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
 {
@@ -445,6 +472,10 @@ klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
             {
                 rc = klaviyo_ring_error(error, "\"%s\" is not readable and "
                                         "writable (%d: %m)", r->path, errno);
+            }
+
+            if (rc == KLAVIYO_RING_OK && conf->print) {
+                rc = klaviyo_ring_probe_owner(r, conf, error);
             }
 
         } else if (fstatfs(r->dir_fd, &fs) == 0

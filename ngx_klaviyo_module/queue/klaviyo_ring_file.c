@@ -32,7 +32,8 @@
 
 
 static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
-    uint64_t capacity, char *error, char *note);
+    const klaviyo_ring_conf_t *conf, uint64_t capacity, char *error,
+    char *note);
 static klaviyo_ring_rc_e klaviyo_ring_create(klaviyo_ring_t *ring,
     uint64_t capacity, char *error);
 static void klaviyo_ring_close_file(klaviyo_ring_t *ring);
@@ -88,7 +89,7 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
     }
 
     if (rc == KLAVIYO_RING_OK) {
-        rc = klaviyo_ring_open_file(r, capacity, error, note);
+        rc = klaviyo_ring_open_file(r, conf, capacity, error, note);
     }
 
     if (rc != KLAVIYO_RING_OK) {
@@ -249,16 +250,41 @@ klaviyo_ring_aside(const klaviyo_ring_t *ring, const char *kind, char *to,
 }
 
 
+/* of a mapped ring; what it is told goes behind what the note says already */
+
+static klaviyo_ring_rc_e
+klaviyo_ring_try_owner(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
+    char *error, char *note)
+{
+    char               text[KLAVIYO_RING_ERROR_MAX];
+    size_t             len;
+    klaviyo_ring_rc_e  rc;
+
+    text[0] = '\0';
+
+    rc = klaviyo_ring_owner_check(ring, conf, error, text);
+
+    if (text[0]) {
+        len = strlen(note);
+        (void) snprintf(note + len, KLAVIYO_RING_ERROR_MAX - len, "%s%s",
+                        len ? "; " : "", text);
+    }
+
+    return rc;
+}
+
+
 /*
  * One look at the file at the path: OK attached, EMPTY when it is not there
  * (any more, and what is open has another name) and has to be created, ERROR.
  */
 
 static klaviyo_ring_rc_e
-klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
-    char *note)
+klaviyo_ring_try_file(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
+    uint64_t capacity, char *error, char *note)
 {
     char                  to[PATH_MAX];
+    size_t                len;
     klaviyo_ring_rc_e     rc;
     klaviyo_ring_slot_t   slot;
     klaviyo_ring_state_e  state;
@@ -297,16 +323,24 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
     }
 
     if (state == KLAVIYO_RING_GOOD && ring->fixed.capacity != capacity) {
-        rc = klaviyo_ring_aside(ring, "drain", to, error);
+        rc = klaviyo_ring_map(ring, PROT_READ|PROT_WRITE, error);
 
         if (rc == KLAVIYO_RING_OK) {
-            (void) klaviyo_ring_error(note, "\"%s\" has another size (%lluk, "
-                                      "now %lluk), moved to \"%s\"; its "
-                                      "events will be taken over",
-                                      ring->path, (unsigned long long)
-                                      ring->fixed.capacity / 1024,
-                                      (unsigned long long) capacity / 1024,
-                                      to);
+            rc = klaviyo_ring_try_owner(ring, conf, error, note);
+        }
+
+        if (rc == KLAVIYO_RING_OK) {
+            rc = klaviyo_ring_aside(ring, "drain", to, error);
+        }
+
+        if (rc == KLAVIYO_RING_OK) {
+            len = strlen(note);
+            (void) snprintf(note + len, KLAVIYO_RING_ERROR_MAX - len,
+                            "%s\"%s\" has another size (%lluk, now %lluk), "
+                            "moved to \"%s\"; its events will be taken over",
+                            len ? "; " : "", ring->path, (unsigned long long)
+                            ring->fixed.capacity / 1024,
+                            (unsigned long long) capacity / 1024, to);
             rc = KLAVIYO_RING_EMPTY;
         }
 
@@ -334,7 +368,7 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
         }
 
         if (rc == KLAVIYO_RING_OK) {
-            return rc;
+            return klaviyo_ring_try_owner(ring, conf, error, note);
         }
     }
 
@@ -354,17 +388,21 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
 
 
 static klaviyo_ring_rc_e
-klaviyo_ring_open_file(klaviyo_ring_t *ring, uint64_t capacity, char *error,
-    char *note)
+klaviyo_ring_open_file(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
+    uint64_t capacity, char *error, char *note)
 {
     int                rc;
     klaviyo_ring_rc_e  opened;
 
-    opened = klaviyo_ring_try_file(ring, capacity, error, note);
+    opened = klaviyo_ring_try_file(ring, conf, capacity, error, note);
 
     if (opened == KLAVIYO_RING_EMPTY) {
         klaviyo_ring_close_file(ring);
         opened = klaviyo_ring_create(ring, capacity, error);
+    }
+
+    if (opened == KLAVIYO_RING_OK) {
+        opened = klaviyo_ring_owner_set(ring, conf, error);
     }
 
     if (opened != KLAVIYO_RING_OK) {

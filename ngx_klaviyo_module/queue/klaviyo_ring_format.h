@@ -3,6 +3,7 @@
  * in the machine's own order; a file never leaves the machine it was made on.
  *
  *     page 0   fixed       written once: version, sizes, uuid, crc
+ *              owner       whose events these are: keyed hashes
  *     page 1   shared      mutex, boot_id, write position, tails, lease
  *     page 2   ack slot 0  \ written in turn; the generation says
  *     page 3   ack slot 1  / which one stands
@@ -105,6 +106,14 @@ typedef struct {
 } klaviyo_ring_fixed_t;
 
 
+/* behind `fixed`: whose the events are; written under the lock file's lock */
+
+typedef struct {
+    klaviyo_ring_print_t  print;
+    uint32_t              crc;       /* of all before                       */
+} klaviyo_ring_owner_t;
+
+
 typedef struct {
     uint64_t         end;            /* position behind the record          */
     uint64_t         seq;            /* of the record that ends there       */
@@ -121,6 +130,7 @@ typedef struct {
     uint64_t             recovered;  /* 0, or the end that was found after  */
                                      /* a reboot: the spool may have others */
                                      /* from there on                       */
+    int64_t              master;     /* process, of those who have it       */
     int64_t              waits_until[KLAVIYO_WAIT_N];  /* as lease_deadline */
 
     uint64_t             write_pos;
@@ -172,7 +182,7 @@ typedef struct {
 
 _Static_assert(sizeof(pthread_mutex_t) <= 128, "the mutex has no room");
 _Static_assert(sizeof(klaviyo_ring_fixed_t) == 64, "fixed has holes");
-_Static_assert(sizeof(klaviyo_ring_shared_t) == 272, "shared has holes");
+_Static_assert(sizeof(klaviyo_ring_shared_t) == 280, "shared has holes");
 _Static_assert(sizeof(klaviyo_ring_slot_t) <= KLAVIYO_RING_PAGE,
                "a slot has no room");
 _Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");

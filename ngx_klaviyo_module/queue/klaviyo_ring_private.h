@@ -245,6 +245,20 @@ int klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity);
 klaviyo_ring_rc_e klaviyo_ring_recover(klaviyo_ring_t *ring, char *note);
 
 
+/* klaviyo_ring_owner.c */
+
+/*
+ * Of a mapped ring: OK, and a text in `note` if somebody else's events become
+ * the caller's; or ERROR with the text: they must not.
+ */
+klaviyo_ring_rc_e klaviyo_ring_owner_check(klaviyo_ring_t *ring,
+    const klaviyo_ring_conf_t *conf, char *error, char *note);
+
+/* from now on the events are the caller's; OK or ERROR with the text */
+klaviyo_ring_rc_e klaviyo_ring_owner_set(klaviyo_ring_t *ring,
+    const klaviyo_ring_conf_t *conf, char *error);
+
+
 /* klaviyo_ring_guard.c: between mmap() and munmap(); twice does no harm */
 
 void klaviyo_ring_guard_add(klaviyo_ring_t *ring);

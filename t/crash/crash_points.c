@@ -179,6 +179,7 @@ recover(void)
 
     if (ring == NULL) {
         memset(&conf, 0, sizeof(conf));
+        memset(&conf, 0, sizeof(conf));
         conf.path = ring_path;
         conf.size = RING_SIZE;
 

@@ -122,6 +122,7 @@ fuzz_ring(void)
     unlink(path);
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = KLAVIYO_RING_MIN_SIZE;
 

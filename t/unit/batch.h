@@ -50,6 +50,7 @@ test_ring_open_sized(size_t size, unsigned drop_oldest)
     klaviyo_ring_conf_t  conf;
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = size;
     conf.drop_oldest = drop_oldest;

@@ -196,6 +196,7 @@ recover(void)
     klaviyo_spool_state_t   state;
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = ring_path;
     conf.size = RING_SIZE;
 

@@ -87,6 +87,7 @@ ring_open(size_t size, unsigned drop_oldest)
     klaviyo_ring_conf_t   conf;
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = ring_path;
     conf.size = size;
     conf.drop_oldest = drop_oldest;

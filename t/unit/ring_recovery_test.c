@@ -305,6 +305,7 @@ test_version(void)
     klaviyo_ring_conf_t   conf;
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = ring_path;
     conf.size = RING_SIZE;
 

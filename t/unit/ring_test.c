@@ -490,6 +490,7 @@ refused(const char *path, const char *why, const char *what)
     klaviyo_ring_conf_t   conf;
 
     memset(&conf, 0, sizeof(conf));
+    memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = RING_SIZE;
 
@@ -521,6 +522,7 @@ test_open_folder(void)
 
     ok(chmod(dir, 01777) == 0, "one where files are their owner's");
 
+    memset(&conf, 0, sizeof(conf));
     memset(&conf, 0, sizeof(conf));
     conf.path = path;
     conf.size = RING_SIZE;
@@ -580,6 +582,7 @@ test_paths(void)
     snprintf(other, sizeof(other), "%s/other/x.ring", ring_dir);
     refused(other, "Not a directory", "a file for a folder");
 
+    memset(&conf, 0, sizeof(conf));
     memset(&conf, 0, sizeof(conf));
     conf.path = ring_path;
     conf.size = RING_SIZE - 1;
