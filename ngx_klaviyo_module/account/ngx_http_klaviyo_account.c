@@ -120,7 +120,7 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path = { 0, NULL };
-     *     account->owner, group = 0;
+     *     account->missing = 0;
      *     account->ring, hold_ring, limits_zone, hold_zone = NULL;
      */
 
