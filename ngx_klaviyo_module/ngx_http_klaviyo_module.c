@@ -19,6 +19,7 @@
 #include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
+#include "delivery/ngx_http_klaviyo_transport.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
 #include "status/ngx_http_klaviyo_status.h"
 #include "webhook/ngx_http_klaviyo_webhook.h"
@@ -270,6 +271,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
     ngx_http_klaviyo_kx_cookie_init(kmcf);
 
     ngx_http_klaviyo_enrich_init(kmcf);
+
+    ngx_http_klaviyo_transport_init(cf, kmcf);
 
     if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
         || ngx_http_klaviyo_location_init(cf) != NGX_OK

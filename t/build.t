@@ -17,7 +17,8 @@ for my $missing (
     ['-lcurl', qr/requires libcurl.*OpenSSL.*libcurl4-openssl-dev/s],
     ['-ljansson', qr/requires the jansson library.*libjansson-dev/s],
     ['-lidn2', qr/requires the libidn2 library.*libidn2-dev/s],
-    ['-lcrypto', qr/requires OpenSSL's headers.*libssl-dev/s],
+    ['-lssl', qr/requires OpenSSL 1.1.1 or newer.*libssl-dev/s],
+    ['-lcrypto', qr/requires OpenSSL 1.1.1 or newer.*libssl-dev/s],
 ) {
     my ($library, $message) = @$missing;
     my $tmp = tempdir(CLEANUP => 1);
@@ -36,6 +37,29 @@ END
 
     isnt $?, 0, "without $library: stops";
     like $output, $message, "without $library: says what to install";
+}
+
+# libcurl 8.20.0 keeps a processor busy
+
+{
+    my $tmp = tempdir(CLEANUP => 1);
+
+    mkdir "$tmp/curl" or die $!;
+
+    open my $out, '>', "$tmp/curl/curl.h" or die $!;
+    print $out <<'END';
+#include_next <curl/curl.h>
+#undef LIBCURL_VERSION_NUM
+#define LIBCURL_VERSION_NUM 0x081400
+END
+    close $out;
+
+    my $output = `cd $src && ./configure --builddir=$tmp/objs \\
+        --with-cc-opt=-I$tmp --with-compat --add-dynamic-module=$root 2>&1`;
+
+    isnt $?, 0, 'with libcurl 8.20.0: stops';
+    like $output, qr/requires libcurl 7.87 or newer,\nbut not 8\.20\.0/,
+        'with libcurl 8.20.0: says what is needed';
 }
 
 # the dynamic module is what every other test runs

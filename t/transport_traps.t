@@ -5,7 +5,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(run write_file temp_folder);
+use Klaviyo::Test::Process qw(run read_file write_file temp_folder);
 use Klaviyo::Test::Certificates;
 use IO::Socket::INET;
 use IO::Socket::SSL ();
@@ -13,13 +13,15 @@ use Socket          qw(SOCK_STREAM INADDR_LOOPBACK pack_sockaddr_in);
 use Time::HiRes     qw(sleep time);
 
 
-# Names that take their time, and a pause after a library was unloaded.
+# Names that take their time, a pause after a library was unloaded, and
+# another libcurl's version.
 # nginx clears the environment of its workers: "env SHIM_UNLOAD_MS;".
 
 my $shim = temp_folder() . '/shim.so';
 
 write_file("$shim.c", <<'END');
 #define _GNU_SOURCE
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -53,6 +55,25 @@ dlclose(void *handle)
     }
 
     return rc;
+}
+
+curl_version_info_data *
+curl_version_info(CURLversion now)
+{
+    const char  *version = getenv("SHIM_CURL");
+
+    curl_version_info_data  *(*real)(CURLversion) =
+        dlsym(RTLD_NEXT, "curl_version_info");
+
+    static curl_version_info_data  info;
+
+    info = *real(now);
+
+    if (version) {
+        info.version_num = strtoul(version, NULL, 16);
+    }
+
+    return &info;
 }
 END
 
@@ -276,6 +297,49 @@ subtest 'the store of certificates is read once' => sub {
 
     is scalar keys %connections, 2, 'it was another connection';
     $t->stop;
+};
+
+
+subtest 'a reload reads the certificates again' => sub {
+    my $t = new(front => {http2 => 0},
+        account => 'ssl_trusted_certificate %%DIR%%/trusted.crt;'
+            . 'retry min=20ms max=100ms;');
+    my $other   = Klaviyo::Test::Certificates->new($t->dir . '/other');
+    my $trusted = $t->file('trusted.crt', read_file($other->file));
+
+    $t->start;
+
+    hit($t, 1);
+    ok wait_for(10, sub { $t->account->{replies}{none} > 2 }), 'not trusted';
+    is scalar @{ $t->sandbox->requests }, 0, 'nothing was sent';
+
+    write_file($trusted, "-----BEGIN CERTIFICATE-----\nAAAA\n"
+        . "-----END CERTIFICATE-----\n", 0644);
+
+    ok $t->reload(gone => 10), 'what is no certificate';
+    like $t->log, qr/trusted certificates in "\Q$trusted\E" could not be read/,
+        'is said';
+    is scalar @{ $t->sandbox->requests }, 0, 'and trusted by nobody';
+
+    write_file($trusted, read_file($t->{ca}->file), 0644);
+
+    ok $t->reload(gone => 10), 'the right one, by a reload';
+    ok $t->wait_events(1), 'delivered';
+    $t->stop;
+};
+
+
+# an eventfd of its resolver is never read: the loop turns without a rest
+
+subtest 'libcurl 8.20.0' => sub {
+    for (['081300', 0], ['081400', 1], ['081500', 0]) {
+        my ($version, $said) = @$_;
+        my $t = new(sandbox => 0, env => {SHIM_CURL => $version})->start;
+
+        is scalar(() = $t->log =~ /\[warn\].*libcurl 8\.20\.0 keeps/g), $said,
+            "$version: " . ($said ? 'said once' : 'nothing to say');
+        $t->stop;
+    }
 };
 
 

@@ -68,7 +68,10 @@ typedef struct {
     ngx_msec_t       connect_timeout;
     ngx_msec_t       total_timeout;
 
-    ngx_str_t        ssl_trusted_certificate;  /* empty: the system's store  */
+    ngx_str_t        ssl_trusted_certificate;  /* empty: libcurl's default   */
+    struct x509_store_st
+                    *ssl_store;      /* in workers, what stands in that file;
+                                        NULL: libcurl reads it               */
     ngx_str_t        proxy;          /* empty: none                          */
     ngx_flag_t       ssl_verify;
     ngx_flag_t       dry_run;

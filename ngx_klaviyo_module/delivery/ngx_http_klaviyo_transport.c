@@ -7,6 +7,7 @@
  *     _transport_event.c     sockets and timer on nginx's loop
  *     _transport_answer.c    a post, whose answer is kept
  *     _transport_process.c   libcurl's global state and memory
+ *     _transport_trust.c     the certificates that are trusted
  *
  * The key stands where the account keeps it and, while a request is sent, in
  * libcurl's memory, which is wiped when it is freed.
@@ -49,10 +50,8 @@ ngx_http_klaviyo_transport_create(ngx_http_klaviyo_account_t *account,
 
     ngx_queue_init(&transport->exchanges);
 
-    if (ngx_http_klaviyo_transport_prepare(transport) != NGX_OK) {
-        goto failed;
-    }
-
+    transport->proxy = ngx_http_klaviyo_transport_string(pool, "",
+                                                         &account->proxy);
     transport->headers[0] = ngx_http_klaviyo_transport_string(pool,
                                            "revision: ", &account->revision);
     transport->headers[1] = (char *) "Content-Type: application/vnd.api+json";
@@ -64,7 +63,7 @@ ngx_http_klaviyo_transport_create(ngx_http_klaviyo_account_t *account,
         transport->nheaders = 4;
     }
 
-    if (transport->headers[0] == NULL) {
+    if (transport->proxy == NULL || transport->headers[0] == NULL) {
         goto failed;
     }
 

@@ -78,6 +78,10 @@ typedef struct {
 #define NGX_HTTP_KLAVIYO_HEADERS_MAX  16
 
 
+/* when the configuration is complete: warns of a libcurl that has a fault */
+void ngx_http_klaviyo_transport_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
 /* in the worker, once: libcurl's global state, never in the master */
 ngx_int_t ngx_http_klaviyo_transport_init_process(ngx_cycle_t *cycle);
 

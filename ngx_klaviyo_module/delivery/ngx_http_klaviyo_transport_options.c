@@ -1,5 +1,5 @@
 /*
- * The options of a transfer: where it goes, what it says, what it trusts.
+ * The options of a transfer: where it goes and what it says.
  *
  * For the transport only.  libcurl copies the strings, or they live as long
  * as the transport or the exchange.
@@ -15,16 +15,12 @@ typedef struct {
 } ngx_http_klaviyo_transport_option_t;
 
 
-static char *ngx_http_klaviyo_transport_cainfo(
-    ngx_http_klaviyo_transport_t *transport);
 static ngx_int_t ngx_http_klaviyo_transport_url(
     ngx_http_klaviyo_exchange_t *exchange, ngx_http_klaviyo_call_t *call);
 static ngx_int_t ngx_http_klaviyo_transport_method(
     ngx_http_klaviyo_exchange_t *exchange, ngx_http_klaviyo_call_t *call);
 static void ngx_http_klaviyo_transport_headers(
     ngx_http_klaviyo_exchange_t *exchange, ngx_http_klaviyo_call_t *call);
-static ngx_int_t ngx_http_klaviyo_transport_trust(
-    ngx_http_klaviyo_exchange_t *exchange);
 
 
 /* what is the same for every transfer of every account */
@@ -40,10 +36,7 @@ static ngx_http_klaviyo_transport_option_t
      */
     { CURLOPT_QUICK_EXIT, 1 },
 
-    /*
-     * the store of trusted certificates is read once, as nginx reads its own;
-     * each time it takes tens of milliseconds of the loop
-     */
+    /* what libcurl itself reads of trusted certificates it reads once */
     { CURLOPT_CA_CACHE_TIMEOUT, -1 },
 
     /* the path is as it was checked */
@@ -59,67 +52,6 @@ static ngx_http_klaviyo_transport_option_t
     { CURLOPT_HEADEROPT, CURLHEADER_SEPARATE },
     { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 }
 };
-
-
-ngx_int_t
-ngx_http_klaviyo_transport_prepare(ngx_http_klaviyo_transport_t *transport)
-{
-    ngx_http_klaviyo_account_t  *account;
-
-    account = transport->account;
-
-    if (account->ssl_verify) {
-        transport->cainfo = ngx_http_klaviyo_transport_cainfo(transport);
-    }
-
-    transport->proxy = ngx_http_klaviyo_transport_string(transport->pool, "",
-                                                         &account->proxy);
-
-    return transport->proxy ? NGX_OK : NGX_ERROR;
-}
-
-
-/*
- * libcurl keeps the store of trusted certificates for later connections only
- * when it comes from one file.  NULL: there is none, libcurl's own way stays.
- */
-
-static char *
-ngx_http_klaviyo_transport_cainfo(ngx_http_klaviyo_transport_t *transport)
-{
-    ngx_str_t               *file;
-    ngx_uint_t               i;
-    curl_version_info_data  *info;
-
-    static const char  *bundles[] = {
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/ssl/cert.pem"
-    };
-
-    file = &transport->account->ssl_trusted_certificate;
-
-    if (file->len) {
-        return ngx_http_klaviyo_transport_string(transport->pool, "", file);
-    }
-
-    info = curl_version_info(CURLVERSION_NOW);
-
-    if (info->age >= CURLVERSION_SEVENTH && info->cainfo
-        && access(info->cainfo, R_OK) == 0)
-    {
-        return (char *) info->cainfo;
-    }
-
-    for (i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++) {
-        if (access(bundles[i], R_OK) == 0) {
-            return (char *) bundles[i];
-        }
-    }
-
-    return NULL;
-}
 
 
 char *
@@ -312,47 +244,4 @@ ngx_http_klaviyo_transport_headers(ngx_http_klaviyo_exchange_t *exchange,
     for (i = 0; i < call->nheaders + 1; i++) {
         headers[i].next = &headers[i + 1];
     }
-}
-
-
-static ngx_int_t
-ngx_http_klaviyo_transport_trust(ngx_http_klaviyo_exchange_t *exchange)
-{
-    char        *cainfo;
-    CURL        *easy;
-    ngx_flag_t   verify;
-
-    easy = exchange->easy;
-    cainfo = exchange->transport->cainfo;
-    verify = exchange->transport->account->ssl_verify;
-
-    if (curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L)
-           != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L)
-           != CURLE_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /*
-     * CAPATH's default is a directory, with which the store is read again for
-     * each connection.  Without verification nothing needs to be read.
-     */
-
-    if ((cainfo || !verify)
-        && (curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK
-            || curl_easy_setopt(easy, CURLOPT_CAINFO, cainfo) != CURLE_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    if (cainfo
-        && (curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK
-            || curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, cainfo)
-               != CURLE_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }

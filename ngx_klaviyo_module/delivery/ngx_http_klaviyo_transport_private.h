@@ -18,6 +18,13 @@
 #error "ngx_http_klaviyo_module requires libcurl 7.87.0 or newer"
 #endif
 
+/* its resolver's eventfd is never drained: the loop turns without a rest */
+#define NGX_HTTP_KLAVIYO_LIBCURL_BUSY  0x081400
+
+#if (LIBCURL_VERSION_NUM == NGX_HTTP_KLAVIYO_LIBCURL_BUSY)
+#error "libcurl 8.20.0 keeps a processor busy: use an older or a newer one"
+#endif
+
 
 struct ngx_http_klaviyo_transport_s {
     ngx_http_klaviyo_transport_event_t   event;
@@ -25,7 +32,6 @@ struct ngx_http_klaviyo_transport_s {
     ngx_pool_t                          *pool;
     ngx_queue_t                          exchanges;
 
-    char                                *cainfo;   /* NULL: not asked for   */
     char                                *proxy;    /* "": none              */
 
     /* of a post */
@@ -58,10 +64,6 @@ struct ngx_http_klaviyo_exchange_s {
 extern ngx_uint_t  ngx_http_klaviyo_transport_ready;
 
 
-/* cainfo and proxy of the account, in the transport's pool */
-ngx_int_t ngx_http_klaviyo_transport_prepare(
-    ngx_http_klaviyo_transport_t *transport);
-
 /* NUL-terminated; NULL: no memory */
 char *ngx_http_klaviyo_transport_string(ngx_pool_t *pool, const char *prefix,
     ngx_str_t *value);
@@ -72,6 +74,14 @@ ngx_int_t ngx_http_klaviyo_transport_setup(
 
 /* sets the options that lead to the handlers */
 ngx_int_t ngx_http_klaviyo_transport_callbacks(
+    ngx_http_klaviyo_exchange_t *exchange);
+
+/* in a worker, before its loop begins: reads what the accounts trust */
+void ngx_http_klaviyo_transport_trust_init(ngx_cycle_t *cycle);
+void ngx_http_klaviyo_transport_trust_exit(ngx_cycle_t *cycle);
+
+/* sets the options that say what is trusted */
+ngx_int_t ngx_http_klaviyo_transport_trust(
     ngx_http_klaviyo_exchange_t *exchange);
 
 /* why it ended: NULL, or text that is the exchange's */

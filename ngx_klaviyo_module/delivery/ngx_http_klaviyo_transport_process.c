@@ -1,7 +1,8 @@
 /*
  * libcurl in a process: its global state, its memory.
  *
- * A part of the transport.  Workers only, the master never sees libcurl.
+ * A part of the transport.  Workers only: of libcurl the master asks nothing
+ * but its version.
  */
 
 
@@ -23,6 +24,21 @@ static void *ngx_http_klaviyo_transport_calloc(size_t n, size_t size);
 
 
 ngx_uint_t  ngx_http_klaviyo_transport_ready;
+
+
+void
+ngx_http_klaviyo_transport_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    if (kmcf->accounts.nelts
+        && curl_version_info(CURLVERSION_NOW)->version_num
+           == NGX_HTTP_KLAVIYO_LIBCURL_BUSY)
+    {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "klaviyo: libcurl 8.20.0 keeps a processor busy while "
+                      "an answer is awaited, install an older or a newer one");
+    }
+}
 
 
 ngx_int_t
@@ -47,6 +63,8 @@ ngx_http_klaviyo_transport_init_process(ngx_cycle_t *cycle)
 
     ngx_http_klaviyo_transport_ready = 1;
 
+    ngx_http_klaviyo_transport_trust_init(cycle);
+
 #if (NGX_HAVE_DLOPEN)
 
     /*
@@ -68,10 +86,9 @@ ngx_http_klaviyo_transport_init_process(ngx_cycle_t *cycle)
 void
 ngx_http_klaviyo_transport_exit_process(ngx_cycle_t *cycle)
 {
-    (void) cycle;
-
     if (ngx_http_klaviyo_transport_ready) {
         ngx_http_klaviyo_transport_ready = 0;
+        ngx_http_klaviyo_transport_trust_exit(cycle);
         curl_global_cleanup();
     }
 }

@@ -8,6 +8,8 @@ package Klaviyo::Test::Shim;
 #   $shim->error("ENOSPC");     # nothing can be made below SHIM_DIR (see env),
 #                               # nor grow there; undef: it can again
 #   $shim->dns($port);          # the only name server; undef: the system's
+#   $shim->longest              # ms of the processor that one turn of a
+#                               # worker's event loop took at most
 #
 # and name servers that are as good as they are told to be:
 #
@@ -22,7 +24,7 @@ use warnings;
 use Errno          ();
 use File::Basename qw(dirname);
 
-use Klaviyo::Test::Process qw(run temp_folder);
+use Klaviyo::Test::Process qw(run read_file temp_folder);
 
 
 sub new {
@@ -40,6 +42,12 @@ sub new {
     open $self->{control}, '+>', "$folder/control"
         or die "open $folder/control failed: $!\n";
 
+    # the workers write there
+
+    chmod 0755, $folder;
+    mkdir "$folder/loop";
+    chmod 0777, "$folder/loop";
+
     $self->_write;
 
     return $self;
@@ -56,6 +64,7 @@ sub env {
         LD_PRELOAD   => join(':', $ENV{LD_PRELOAD} // (),
                              "$self->{folder}/shim.so"),
         SHIM_CONTROL => "$self->{folder}/control",
+        SHIM_LOOP    => "$self->{folder}/loop",
         %more,
     };
 }
@@ -76,6 +85,17 @@ sub dns {
     $self->{dns} = $port // 0;
 
     return $self->_write;
+}
+
+
+# of those that have run so far; undef: none has
+sub longest {
+    my ($self) = @_;
+
+    my ($longest) = sort { $b <=> $a }
+        map { read_file($_) + 0 } glob "$self->{folder}/loop/*";
+
+    return $longest;
 }
 
 
@@ -108,8 +128,8 @@ sub DESTROY {
 
     return if $self->{owner} != $$;
 
-    unlink glob "$self->{folder}/*";
-    rmdir $self->{folder};
+    unlink glob "$self->{folder}/loop/* $self->{folder}/*";
+    rmdir $_ for "$self->{folder}/loop", $self->{folder};
 
     return;
 }
