@@ -22,6 +22,15 @@ static char *ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
+static void ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *conf);
+static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
+static ngx_uint_t ngx_http_klaviyo_capture_among(ngx_array_t *statuses,
+    ngx_uint_t status);
+static ngx_uint_t ngx_http_klaviyo_capture_view(ngx_http_request_t *r);
+static ngx_http_klaviyo_rule_t *ngx_http_klaviyo_capture_choose(
+    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_rule_t *own);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx);
 static void ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
@@ -111,6 +120,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     }
 
     if (conf->account.data == NULL) {
+        conf->choice = prev->choice;
         conf->account_file = prev->account_file;
         conf->account_line = prev->account_line;
     }
@@ -182,6 +192,8 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_klaviyo_capture_unreachable(cf, conf);
+
     return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -223,7 +235,17 @@ ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    klcf->account = value[1];
+    if (ngx_http_script_variables_count(&value[1])) {
+        ngx_str_set(&klcf->account, "");
+
+        if (ngx_http_klaviyo_complex(cf, &value[1], &klcf->choice) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+    } else {
+        klcf->account = value[1];
+    }
+
     klcf->account_file = cf->conf_file->file.name.data;
     klcf->account_line = cf->conf_file->line;
 
@@ -271,6 +293,11 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule)
 {
     rule->track = track;
+    rule->choice = track->choice;
+
+    if (rule->choice == NULL && track->account.len == 0) {
+        rule->choice = conf->choice;
+    }
 
     rule->account = ngx_http_klaviyo_capture_account(cf, kmcf, conf, track);
     if (rule->account == NULL) {
@@ -304,6 +331,12 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
         return NULL;
     }
 
+    account = kmcf->accounts.elts;
+
+    if (track->choice || (track->account.len == 0 && conf->choice)) {
+        return account[0];
+    }
+
     name = track->account.len ? &track->account : &conf->account;
 
     if (name->len) {
@@ -320,8 +353,6 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
         return found;
     }
 
-    account = kmcf->accounts.elts;
-
     if (kmcf->accounts.nelts > 1) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no account chosen for %V \"%V\" in %s:%ui, and there "
@@ -336,6 +367,159 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
     }
 
     return account[0];
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_complex(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_http_complex_value_t **value)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    *value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*value == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = text;
+    ccv.complex_value = *value;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
+
+
+/* warns of rules whose location always answers with a status that is none */
+
+static void
+ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_uint_t                  i, status;
+    ngx_http_err_page_t        *page;
+    ngx_http_klaviyo_track_t   *track;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->tracks == NULL || !conf->own_tracks || clcf->noname) {
+        return;
+    }
+
+    status = ngx_http_klaviyo_capture_answer(cf);
+
+    if (status == 0) {
+        return;
+    }
+
+    if (clcf->error_pages) {
+        page = clcf->error_pages->elts;
+
+        for (i = 0; i < clcf->error_pages->nelts; i++) {
+            if (page[i].status == (ngx_int_t) status && page[i].overwrite >= 0)
+            {
+                return;
+            }
+        }
+    }
+
+    track = conf->tracks->elts;
+
+    for (i = 0; i < conf->tracks->nelts; i++) {
+
+        if (track[i].statuses) {
+
+            if (!ngx_http_klaviyo_capture_among(track[i].statuses, status)) {
+                ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                              "%V \"%V\" in %s:%ui can never fire: its "
+                              "location answers each request with status %ui, "
+                              "which its \"status=\" leaves out",
+                              &track[i].directive, &track[i].metric.value,
+                              track[i].conf_file, track[i].conf_line, status);
+            }
+
+        } else if (status < 200 || status >= 400) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "%V \"%V\" in %s:%ui can never fire: its location "
+                          "answers each request with status %ui, and it has "
+                          "no \"status=%ui\"",
+                          &track[i].directive, &track[i].metric.value,
+                          track[i].conf_file, track[i].conf_line, status,
+                          status);
+
+        } else if (status >= 300 && status != NGX_HTTP_NOT_MODIFIED) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "%V \"%V\" in %s:%ui can never fire for GET: its "
+                          "location answers each request with status %ui, and "
+                          "it has no \"status=%ui\"",
+                          &track[i].directive, &track[i].metric.value,
+                          track[i].conf_file, track[i].conf_line, status,
+                          status);
+        }
+    }
+}
+
+
+/*
+ * The status of a `return` that each request of this location comes to; 0:
+ * there is none.  The rewrite module's configuration begins with its codes.
+ */
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_answer(ngx_conf_t *cf)
+{
+    u_char                     *p, *last;
+    ngx_uint_t                  i;
+    ngx_array_t                *codes;
+    ngx_module_t              **modules;
+    ngx_http_conf_ctx_t        *ctx;
+    ngx_http_script_code_pt     code;
+
+    ctx = cf->ctx;
+    codes = NULL;
+    modules = cf->cycle->modules;
+
+    for (i = 0; modules[i]; i++) {
+
+        if (modules[i]->type == NGX_HTTP_MODULE
+            && ngx_strcmp(modules[i]->name, "ngx_http_rewrite_module") == 0)
+        {
+            codes = *(ngx_array_t **) ctx->loc_conf[modules[i]->ctx_index];
+            break;
+        }
+    }
+
+    if (codes == NULL) {
+        return 0;
+    }
+
+    p = codes->elts;
+    last = p + codes->nelts;
+
+    while ((size_t) (last - p) >= sizeof(ngx_http_script_return_code_t)) {
+
+        code = *(ngx_http_script_code_pt *) p;
+
+        if (code == ngx_http_script_return_code) {
+            return ((ngx_http_script_return_code_t *) p)->status;
+        }
+
+        /* `set` with a constant goes before it */
+
+        if (code == ngx_http_script_value_code) {
+            p += sizeof(ngx_http_script_value_code_t);
+
+        } else if (code == ngx_http_script_set_var_code) {
+            p += sizeof(ngx_http_script_var_code_t);
+
+        } else {
+            break;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -460,7 +644,7 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
 {
     ngx_uint_t                    i, n, captured;
     const char                   *reason;
-    ngx_http_klaviyo_rule_t      *rule;
+    ngx_http_klaviyo_rule_t      *rule, *chosen, own;
     ngx_http_klaviyo_captures_t   saved;
 
     n = set->rules ? set->rules->nelts : 0;
@@ -481,7 +665,13 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
 
     for (i = 0; i < n; i++) {
 
-        reason = ngx_http_klaviyo_capture_enriched(r, ctx, &rule[i]);
+        chosen = ngx_http_klaviyo_capture_choose(r, ctx, &rule[i], &own);
+
+        if (chosen == NULL) {
+            continue;
+        }
+
+        reason = ngx_http_klaviyo_capture_enriched(r, ctx, chosen);
 
         if (ctx->reason == NULL) {
             ctx->reason = reason;
@@ -489,7 +679,11 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     }
 
     if (set->named && ctx->named) {
-        ngx_http_klaviyo_capture_named(r, ctx, set->named);
+        chosen = ngx_http_klaviyo_capture_choose(r, ctx, set->named, &own);
+
+        if (chosen) {
+            ngx_http_klaviyo_capture_named(r, ctx, chosen);
+        }
 
     } else if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
         ngx_http_klaviyo_capture_skip(ctx, set->named,
@@ -505,6 +699,51 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
 done:
 
     ctx->conf = NULL;
+}
+
+
+/* the rule with the account that its variable names; NULL: with none */
+
+static ngx_http_klaviyo_rule_t *
+ngx_http_klaviyo_capture_choose(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    ngx_http_klaviyo_rule_t *own)
+{
+    if (rule->choice == NULL) {
+        return rule;
+    }
+
+    *own = *rule;
+    own->account = ngx_http_klaviyo_rule_account(r, rule);
+
+    if (own->account == NULL) {
+        ngx_http_klaviyo_capture_skip(ctx, rule,
+                                      KLAVIYO_COUNT_SKIPPED_ACCOUNT);
+        return NULL;
+    }
+
+    return own;
+}
+
+
+ngx_http_klaviyo_account_t *
+ngx_http_klaviyo_rule_account(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_str_t                      name;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    if (rule->choice == NULL) {
+        return rule->account;
+    }
+
+    if (ngx_http_complex_value(r, rule->choice, &name) != NGX_OK) {
+        return NULL;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+    return ngx_http_klaviyo_account_find(kmcf, &name);
 }
 
 
@@ -669,6 +908,11 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    if (rule->track->view && !ngx_http_klaviyo_capture_view(r)) {
+        *reason = KLAVIYO_COUNT_SKIPPED_CONDITION;
+        return NGX_DECLINED;
+    }
+
     if (rule->track->filter) {
 
         if (ngx_http_complex_value(r, rule->track->filter, &value) != NGX_OK) {
@@ -689,7 +933,7 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
 ngx_uint_t
 ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
 {
-    ngx_uint_t  i, status, *wanted;
+    ngx_uint_t  status;
 
     status = r->err_status ? r->err_status : r->headers_out.status;
 
@@ -699,6 +943,15 @@ ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
                || (status >= 300 && status < 400
                    && !ngx_http_klaviyo_capture_reads(r));
     }
+
+    return ngx_http_klaviyo_capture_among(statuses, status);
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_among(ngx_array_t *statuses, ngx_uint_t status)
+{
+    ngx_uint_t  i, *wanted;
 
     wanted = statuses->elts;
 
@@ -710,6 +963,35 @@ ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
     }
 
     return 0;
+}
+
+
+/* a GET whose answer is HTML; a 304 was HTML when it was 200 */
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_view(ngx_http_request_t *r)
+{
+    ngx_str_t  *type;
+
+    if (!ngx_http_klaviyo_capture_reads(r)
+        || r->main->method == NGX_HTTP_HEAD
+        || ngx_http_klaviyo_skip_part(r))
+    {
+        return 0;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_NOT_MODIFIED) {
+        return 1;
+    }
+
+    type = &r->headers_out.content_type;
+
+    return (type->len >= 9
+            && ngx_strncasecmp(type->data, (u_char *) "text/html", 9) == 0)
+           || (type->len >= 21
+               && ngx_strncasecmp(type->data,
+                                  (u_char *) "application/xhtml+xml", 21)
+                  == 0);
 }
 
 

@@ -36,6 +36,8 @@ typedef struct {
     ngx_http_complex_value_t  *filter;     /* if=                            */
     ngx_array_t               *statuses;   /* NULL: the default              */
     ngx_str_t                  account;    /* account=, empty: the default   */
+    ngx_http_complex_value_t  *choice;     /* account= with a variable       */
+    ngx_uint_t                 view;       /* 1: a page view, GET and HTML   */
 
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
@@ -75,7 +77,9 @@ typedef struct {
 
 typedef struct {
     ngx_http_klaviyo_track_t     *track;
-    ngx_http_klaviyo_account_t   *account;
+    ngx_http_klaviyo_account_t   *account; /* with a choice: that where what
+                                              names no account is counted    */
+    ngx_http_complex_value_t     *choice;  /* the account's name, or NULL    */
     ngx_http_klaviyo_template_t  *template;
 } ngx_http_klaviyo_rule_t;
 
@@ -89,6 +93,7 @@ typedef struct {
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
     ngx_str_t                  account;    /* klaviyo_account_default        */
+    ngx_http_complex_value_t  *choice;     /* that with a variable           */
     u_char                    *account_file;  /* where that stands           */
     ngx_uint_t                 account_line;
     ngx_flag_t                 defaults;
@@ -191,6 +196,10 @@ ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);
 /* the zones of accounts that hold events; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_wait_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* a value with variables, for the configuration */
+ngx_int_t ngx_http_klaviyo_complex(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_http_complex_value_t **value);
 
 /* the log-phase handler, first of its phase; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);

@@ -87,6 +87,10 @@ ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
     ngx_str_t *id, ngx_uint_t *bad);
 
+/* the account of a rule's events; NULL: its variable names none */
+ngx_http_klaviyo_account_t *ngx_http_klaviyo_rule_account(
+    ngx_http_request_t *r, ngx_http_klaviyo_rule_t *rule);
+
 /* captures the event of a rule: NULL, or why there is none, and counts it */
 const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);

@@ -395,7 +395,7 @@ ngx_http_klaviyo_identity_account(ngx_http_request_t *r)
 
     if (klcf->rules) {
         rule = klcf->rules->elts;
-        return rule->account;
+        return ngx_http_klaviyo_rule_account(r, rule);
     }
 
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);

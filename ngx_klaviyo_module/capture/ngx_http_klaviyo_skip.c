@@ -315,6 +315,15 @@ ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_klaviyo_skip_part(ngx_http_request_t *r)
+{
+    return ngx_http_klaviyo_skip_headers(r->main,
+                                         NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE)
+           != 0;
+}
+
+
 /* what of the wanted holds for this request */
 
 static ngx_uint_t

@@ -51,4 +51,8 @@ ngx_uint_t ngx_http_klaviyo_skipping(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_uint_t except);
 
 
+/* 1: the browser asks for a part of a page, not for one */
+ngx_uint_t ngx_http_klaviyo_skip_part(ngx_http_request_t *r);
+
+
 #endif /* NGX_HTTP_KLAVIYO_SKIP_H */

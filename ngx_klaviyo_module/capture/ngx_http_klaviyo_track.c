@@ -190,7 +190,31 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         track->account.len = word->len - 8;
         track->account.data = word->data + 8;
 
+        if (ngx_http_script_variables_count(&track->account)
+            && ngx_http_klaviyo_complex(cf, &track->account, &track->choice)
+               != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
         return NGX_CONF_OK;
+    }
+
+    if (word->len == 4 && ngx_strncmp(word->data, "view", 4) == 0) {
+
+        if (track->view) {
+            goto duplicate;
+        }
+
+        track->view = 1;
+
+        if (track->statuses) {
+            return "has both \"view\" and \"status=\"";
+        }
+
+        ngx_str_set(&s, "status=200,304");
+
+        return ngx_http_klaviyo_track_statuses(cf, track, &s);
     }
 
     if (word->len > 3 && ngx_strncmp(word->data, "if=", 3) == 0) {
@@ -208,6 +232,10 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
 
     if (word->len > 7 && ngx_strncmp(word->data, "status=", 7) == 0) {
 
+        if (track->view) {
+            return "has both \"view\" and \"status=\"";
+        }
+
         if (track->statuses) {
             goto duplicate;
         }
@@ -217,7 +245,7 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\": expected \"account=\", "
-                       "\"if=\" or \"status=\"", word);
+                       "\"if=\", \"status=\" or \"view\"", word);
 
     return NGX_CONF_ERROR;
 

@@ -30,6 +30,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_klaviyo_wait_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_int_t ngx_http_klaviyo_wait_check_rule(ngx_conf_t *cf,
+    ngx_http_klaviyo_rule_t *rule);
 static ngx_int_t ngx_http_klaviyo_wait_cookies(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, klaviyo_identity_text_t *cid,
     klaviyo_identity_text_t *kept);
@@ -136,9 +138,8 @@ ngx_http_klaviyo_wait_zone(ngx_shm_zone_t *zone, void *data)
 ngx_int_t
 ngx_http_klaviyo_wait_check(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf)
 {
-    ngx_uint_t                   i, n;
-    ngx_http_klaviyo_rule_t     *rule;
-    ngx_http_klaviyo_account_t  *account;
+    ngx_uint_t                i, n;
+    ngx_http_klaviyo_rule_t  *rule;
 
     if (!(conf->skip & NGX_HTTP_KLAVIYO_SKIP_SCANNER)) {
         return NGX_OK;
@@ -147,25 +148,41 @@ ngx_http_klaviyo_wait_check(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf)
     n = conf->rules ? conf->rules->nelts : 0;
     rule = n ? conf->rules->elts : NULL;
 
-    for (i = 0; i < n + 1; i++) {
-
-        if (i < n) {
-            account = rule[i].account;
-
-        } else if (conf->named) {
-            account = conf->named->account;
-
-        } else {
-            break;
+    for (i = 0; i < n; i++) {
+        if (ngx_http_klaviyo_wait_check_rule(cf, &rule[i]) != NGX_OK) {
+            return NGX_ERROR;
         }
+    }
 
-        if (account->hold == 0) {
+    return conf->named ? ngx_http_klaviyo_wait_check_rule(cf, conf->named)
+                       : NGX_OK;
+}
+
+
+/* a variable may name any account */
+
+static ngx_int_t
+ngx_http_klaviyo_wait_check_rule(ngx_conf_t *cf,
+    ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_uint_t                      i, n;
+    ngx_http_klaviyo_account_t    **account;
+    ngx_http_klaviyo_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
+
+    account = rule->choice ? kmcf->accounts.elts : &rule->account;
+    n = rule->choice ? kmcf->accounts.nelts : 1;
+
+    for (i = 0; i < n; i++) {
+
+        if (account[i]->hold == 0) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"klaviyo_skip scanner\" needs a \"hold\" in "
                           "klaviyo_account \"%V\" in %s:%ui, as in \"hold "
                           "30m;\": the events have to wait somewhere",
-                          &account->name, account->conf_file,
-                          account->conf_line);
+                          &account[i]->name, account[i]->conf_file,
+                          account[i]->conf_line);
             return NGX_ERROR;
         }
     }
