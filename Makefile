@@ -11,7 +11,7 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libidn2-dev libssl-dev ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
-                libnginx-mod-http-js libnginx-mod-http-lua \
+                libnginx-mod-http-js libnginx-mod-http-lua php-fpm \
                 $(if $(shell command -v npm),,nodejs npm)
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
 BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson

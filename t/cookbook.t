@@ -5,19 +5,21 @@
 #
 # What a recipe shows is what is used: the parts of its ```nginx block, the
 # headers of its ```http block as the application's answer, the ```json block
-# as the body of its request.  Only what belongs to a machine is put in: the
-# folders of the key files and of the cache, the port of the application, and
-# in an account's block where the sandbox is.
+# as the body of its request.  Only what belongs to a machine is put in, see
+# Klaviyo/Test/Recipe.pm.  Those of whole shops are t/shops/*.conf, which
+# t/shops.t runs.
 
 use lib 't/lib';
 use Klaviyo::Test;
 
 use Cwd            qw(abs_path);
 use Digest::SHA    qw(hmac_sha256_hex);
-use File::Basename qw(dirname);
+use File::Basename qw(basename dirname);
 use MIME::Base64   qw(encode_base64);
 use Mojo::JSON     qw(decode_json encode_json);
 use POSIX          ();
+
+use Klaviyo::Test::Recipe qw(recipe_parts);
 
 my $root = dirname(abs_path(__FILE__)) . '/..';
 my $text = text("$root/docs/cookbook.md");
@@ -68,30 +70,6 @@ sub text {
 }
 
 
-# the two parts of a block
-
-sub parts {
-    my ($block) = @_;
-
-    my %part = (http => '', server => '');
-    my $name;
-
-    for my $line (split /^/, $block) {
-        if ($line =~ /^# in (http|server) \{ \}$/) {
-            $name = $1;
-
-        } elsif (defined $name) {
-            $part{$name} .= $line;
-
-        } else {
-            die "a line belongs nowhere: $line";
-        }
-    }
-
-    return %part;
-}
-
-
 # an ```http block: a line that begins with a space goes on
 
 sub headers {
@@ -118,19 +96,9 @@ sub recipe {
         ok defined $block, 'is in the cookbook' or return;
         is scalar @{ $blocks->{nginx} }, 1, 'has one configuration';
 
-        my %part = parts($block);
+        my %part = recipe_parts($block);
         my $own  = $part{http} =~ /^klaviyo_account \w+ \{/m;
 
-        $part{http} =~ s{^klaviyo_account (\w+) \{\n\K}
-            {    endpoint %%ENDPOINT%%;
-    queue %%QUEUE_DIR%%/$1.ring size=8m;
-    spool %%DIR%%/$1;
-    batch linger=20ms;
-    retry min=50ms max=1s;
-}gm;
-        s{/etc/nginx/klaviyo/}{%%DIR%%/klaviyo/}g for values %part;
-        $part{http} =~ s{/var/cache/nginx/}{%%DIR%%/}g;
-        $part{http} =~ s{127\.0\.0\.1:8080}{127.0.0.1:%%PORT_APP%%}g;
         $part{http} .= "upstream app { server 127.0.0.1:%%PORT_APP%%; }\n"
             if $part{http} !~ /^upstream app /m;
 
@@ -1020,6 +988,18 @@ recipe 'Mail scanners' => sub {
     my $answer = $t->get("/sale?_kx=$kx", Host => 'shop.com');
     like $answer->header('Set-Cookie'), qr/^shop_kx=\Q$kx\E;/, 'kept';
 };
+
+
+# the whole shops are those that t/shops.t runs
+
+for my $path (sort glob "$root/t/shops/*.conf") {
+    my $name = basename($path);
+    my ($heading) = grep { ($recipe{$_}{nginx}[0] // '') eq text($path) }
+        keys %recipe;
+
+    ok defined $heading, "the cookbook shows t/shops/$name as it stands";
+    $run{$heading}++ if defined $heading;
+}
 
 
 # nothing of the cookbook is left out, and its links lead somewhere
