@@ -14,6 +14,8 @@ TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 libnginx-mod-http-js libnginx-mod-http-lua php-fpm \
                 $(if $(shell command -v npm),,nodejs npm)
 DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
+SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
+                mariadb-server
 BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson
 
 # Ours alone: nginx's own flags come from its configure.
@@ -133,7 +135,7 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
-        soak demo bench install dist clean
+        test-shops soak demo bench install dist clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -150,6 +152,7 @@ help:
 	@echo 'make test-asan    runs them under ASan and UBSan'
 	@echo 'make test-valgrind  runs them in valgrind'
 	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
+	@echo 'make test-shops   Chromium shops in a real WordPress'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
@@ -289,6 +292,20 @@ test-valgrind: deps
 	@$(MAKE) --no-print-directory OBJS=objs/valgrind \
 	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash
 	@$(call prove,$(ENV_VALGRIND),$(filter-out $(TESTS_PLAIN),$(TESTS)))
+
+# A WordPress behind the module, and a visitor in Chromium.
+
+SHOPS_DIR     = $(OBJS)/shops
+SHOPS_NPM     = playwright-core@1.65.1
+
+test-shops:
+	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(SHOPS_DEPS)'
+	@$(MAKE) --no-print-directory all
+	@test -d $(SHOPS_DIR)/node_modules/playwright-core \
+	    || npm install --silent --no-audit --no-fund \
+	           --prefix $(SHOPS_DIR) $(SHOPS_NPM)
+	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
+	    $(PROVE) --timer $(if $(T),$(T),$(wildcard t/shops/*.t))
 
 # Tests with a long form ask for KLAVIYO_SOAK.
 

@@ -1,0 +1,133 @@
+#!/usr/bin/perl
+
+# A real WordPress behind the cookbook's configuration for WooCommerce, with
+# MariaDB and php-fpm, and a visitor in Chromium: what a marketer expects
+# arrives, once, and nothing else.  Run by make test-shops.
+
+use lib 't/lib';
+use Klaviyo::Test;
+
+use Cwd            qw(abs_path);
+use File::Basename qw(dirname);
+
+use Klaviyo::Test::Browser qw(browse told_events);
+use Klaviyo::Test::Php;
+use Klaviyo::Test::Process qw(
+    run spawn temp_folder wait_for end_process write_file read_file worker_user
+);
+use Klaviyo::Test::Recipe  qw(recipe_parts fastcgi_params);
+
+my $shops  = dirname(abs_path(__FILE__));
+my $source = '/usr/share/wordpress';
+my $themes = '/var/lib/wordpress/wp-content/themes';
+
+die "no WordPress: run make test-shops\n" if !-d $source || !-d $themes;
+
+my %part = recipe_parts(read_file("$shops/woocommerce.conf"));
+
+my $t = Klaviyo::Test->new(
+    name    => 'WordPress',
+    account => undef,
+    http    => "include /etc/nginx/mime.types;\n$part{http}",
+    server  => $part{server},
+);
+my $root = $t->dir . '/www';
+my $data = temp_folder();
+my ($user) = worker_user();
+
+
+# the database
+
+my $as = $> == 0 ? ['--user=mysql'] : [];
+
+chown +(getpwnam 'mysql')[2, 3], $data if $> == 0;
+done('mysql_install_db', @$as, "--datadir=$data/db", '--skip-test-db',
+    '--auth-root-authentication-method=normal');
+
+my $mariadb = spawn(
+    command => ['mariadbd', '--no-defaults', @$as, "--datadir=$data/db",
+                "--socket=$data/db.sock", "--pid-file=$data/db.pid",
+                '--skip-networking', '--innodb-flush-log-at-trx-commit=0'],
+    stderr  => "$data/db.log",
+);
+
+ok wait_for(30, sub {
+    (run('mariadb', '--no-defaults', "--socket=$data/db.sock", '-uroot',
+        '-e', 'CREATE DATABASE IF NOT EXISTS wordpress'))[0] == 0;
+}), 'MariaDB runs' or diag read_file("$data/db.log");
+
+
+# WordPress as Debian has it, with the shop in it
+
+done('cp', '-aL', "$source/.", $root) if mkdir $root;
+done('cp', '-aL', "$themes/.", "$root/wp-content/themes");
+mkdir "$root/wp-content/mu-plugins";
+done('cp', "$shops/wordpress-shop.php", "$root/wp-content/mu-plugins");
+write_file("$root/wp-config.php", <<"END");
+<?php
+define('DB_NAME', 'wordpress');
+define('DB_USER', 'root');
+define('DB_PASSWORD', '');
+define('DB_HOST', 'localhost:$data/db.sock');
+define('WP_HOME', '@{[ $t->url('') ]}');
+define('WP_SITEURL', '@{[ $t->url('') ]}');
+define('WP_DEFAULT_THEME', 'twentytwentyone');
+define('WP_HTTP_BLOCK_EXTERNAL', true);
+define('AUTOMATIC_UPDATER_DISABLED', true);
+\$table_prefix = 'wp_';
+require ABSPATH . 'wp-settings.php';
+END
+
+for my $step ('install', 'fill') {
+    done('sh', '-c', "cd $root && php $shops/wordpress-setup.php $step");
+}
+
+done('chown', '-R', $user, $root) if defined $user;
+
+my $php = Klaviyo::Test::Php->start($t->dir . '/php.sock', $data,
+    ini => 1, children => 4);
+
+$t->file('klaviyo/shop.key', $t->key, 0600);
+$t->file('fastcgi_params', fastcgi_params());
+$t->start;
+
+
+# what the visitor does, and what a marketer expects of it
+
+my ($code, $output) = browse($t->url(''), "$shops/wordpress.js");
+
+is $code, 0, 'the visitor came to the end' or diag $output;
+$t->get('/-', 'User-Agent' => 'a bot');
+$t->wait_events(11, 10);
+$t->wait_idle;
+
+is_deeply [told_events($t)], [
+    'Viewed Page / ',
+    'Viewed Collection /product-category/lighting/ Collection=lighting',
+    'Viewed Product /product/lamp/ ProductID=lamp',
+    'Added to Cart / ProductID=4',
+    'Added to Cart /product/lamp/ ProductID=lamp',
+    'Viewed Product /product/mug/ ProductID=mug',
+    'Searched Site / SearchTerm=lamp',
+    'Viewed Page /cart/ ',
+    'Started Checkout /checkout/ ',
+    'Placed Order /checkout/order-received/1001/ OrderId=1001',
+    'Viewed Page /my-account/ ',
+], 'what a marketer expects, each once'
+    or diag explain [told_events($t)];
+
+$t->stop;
+ok $php->stop, 'php-fpm went';
+ok end_process($mariadb, 'TERM', 20), 'MariaDB went';
+done('rm', '-rf', $data);
+
+done_testing;
+
+
+sub done {
+    my ($code, $output) = run(@_);
+
+    $code == 0 or die "@_: $output\n";
+
+    return;
+}
