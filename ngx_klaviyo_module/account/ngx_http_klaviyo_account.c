@@ -121,7 +121,7 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path = { 0, NULL };
      *     account->missing = 0;
-     *     account->ring, hold_ring, limits_zone, hold_zone = NULL;
+     *     account->ring, hold_ring, former, limits_zone, hold_zone = NULL;
      */
 
     account->queue_size = NGX_CONF_UNSET_SIZE;

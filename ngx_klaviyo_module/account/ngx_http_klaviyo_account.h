@@ -90,6 +90,9 @@ typedef struct {
 
     u_char          *conf_file;      /* where the block stands               */
     ngx_uint_t       conf_line;
+
+    ngx_array_t     *former;         /* of ngx_http_klaviyo_former_t: taken
+                                        over by the reload; NULL: none       */
 } ngx_http_klaviyo_account_t;
 
 

@@ -3,20 +3,31 @@
  * header.
  *
  * The child tells of errors in the log, as the master would.  It sends one
- * message for each ring, and a last one that says whether all is well.  To the
- * master, which is root, what comes from there are descriptors and bytes that
- * it keeps for the workers.
+ * message for each ring, one for each that a reload leaves behind, and a last
+ * one that says whether all is well.  To the master, which is root, what comes
+ * from there are descriptors and bytes that it keeps for the workers.
  */
 
 
 #include "ngx_http_klaviyo_attach.h"
+#include "ngx_http_klaviyo_former.h"
 #include "ngx_http_klaviyo_setting.h"
 
 #include "queue/klaviyo_trust.h"
 
+#include <ngx_event.h>
+
 
 #define NGX_HTTP_KLAVIYO_RINGS  2        /* of an account                    */
 #define NGX_HTTP_KLAVIYO_DIRS   3
+
+/*
+ * Descriptors of an account in the worker that delivers: the ring and its
+ * lease, the spool's directory, state and segments, dead letters, Klaviyo.
+ */
+
+#define NGX_HTTP_KLAVIYO_FDS       7
+#define NGX_HTTP_KLAVIYO_HOLD_FDS  2
 
 
 /* a directory that is wanted */
@@ -34,7 +45,8 @@ static ngx_int_t ngx_http_klaviyo_attach_dirs(
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_account_t *account,
     ngx_log_t *log);
 static ngx_int_t ngx_http_klaviyo_attach_child(
-    ngx_http_klaviyo_main_conf_t *kmcf, int socket, ngx_log_t *log);
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_array_t *former, int socket,
+    ngx_log_t *log);
 static ngx_int_t ngx_http_klaviyo_attach_check(
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_uint_t n, ngx_array_t *made,
     ngx_log_t *log);
@@ -47,8 +59,10 @@ static ngx_int_t ngx_http_klaviyo_attach_ring(
     ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf,
     int socket, ngx_log_t *log);
 static ngx_int_t ngx_http_klaviyo_attach_take(ngx_cycle_t *cycle,
-    ngx_http_klaviyo_main_conf_t *kmcf, int socket);
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_array_t *former, int socket);
 static void ngx_http_klaviyo_attach_detach(void *data);
+static void ngx_http_klaviyo_attach_descriptors(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 static ngx_uint_t ngx_http_klaviyo_attach_conf(
     ngx_http_klaviyo_account_t *account, klaviyo_ring_conf_t *conf);
 
@@ -87,6 +101,8 @@ ngx_http_klaviyo_attach_init_module(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
+    ngx_http_klaviyo_attach_descriptors(cycle, kmcf);
+
     if (kmcf->user_unknown) {
 
         if (ngx_http_klaviyo_user_init(cycle, cycle->log, &kmcf->user)
@@ -111,6 +127,56 @@ ngx_http_klaviyo_attach_init_module(ngx_cycle_t *cycle,
 }
 
 
+/* a few accounts more or less are as much as nginx itself leaves open */
+
+static void
+ngx_http_klaviyo_attach_descriptors(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    rlim_t                        limit, need;
+    ngx_uint_t                    i;
+    struct rlimit                 rlmt;
+    ngx_core_conf_t              *ccf;
+    ngx_event_conf_t             *ecf;
+    ngx_http_klaviyo_account_t  **account;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
+
+    if (ccf->rlimit_nofile != NGX_CONF_UNSET) {
+        limit = (rlim_t) ccf->rlimit_nofile;
+
+    } else if (getrlimit(RLIMIT_NOFILE, &rlmt) == 0) {
+        limit = rlmt.rlim_cur;
+
+    } else {
+        return;
+    }
+
+    account = kmcf->accounts.elts;
+    need = 0;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        need += NGX_HTTP_KLAVIYO_FDS;
+
+        if (account[i]->hold) {
+            need += NGX_HTTP_KLAVIYO_HOLD_FDS;
+        }
+    }
+
+    if (need <= limit / 4 || need + ecf->connections <= limit) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                  "klaviyo: a worker may need %uL descriptors for %ui "
+                  "accounts beside its %ui worker_connections, and has %uL: "
+                  "set \"worker_rlimit_nofile\" to %uL or more",
+                  (uint64_t) need, kmcf->accounts.nelts, ecf->connections,
+                  (uint64_t) limit, (uint64_t) need + ecf->connections);
+}
+
+
 static ngx_int_t
 ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_log_t *log)
@@ -119,7 +185,12 @@ ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
     ngx_int_t                     rc;
     ngx_pid_t                     pid;
     ngx_uint_t                    i;
+    ngx_array_t                   former;
     ngx_http_klaviyo_account_t  **account;
+
+    if (ngx_http_klaviyo_former_init(cycle, kmcf, &former) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     account = kmcf->accounts.elts;
 
@@ -142,7 +213,8 @@ ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
 
     if (pid == 0) {
         (void) close(s[0]);
-        _exit(ngx_http_klaviyo_attach_child(kmcf, s[1], log) != NGX_OK);
+        _exit(ngx_http_klaviyo_attach_child(kmcf, &former, s[1], log)
+              != NGX_OK);
     }
 
     (void) close(s[1]);
@@ -150,7 +222,7 @@ ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
     rc = NGX_ERROR;
 
     if (pid != NGX_INVALID_PID) {
-        rc = ngx_http_klaviyo_attach_take(cycle, kmcf, s[0]);
+        rc = ngx_http_klaviyo_attach_take(cycle, kmcf, &former, s[0]);
     }
 
     (void) close(s[0]);
@@ -254,8 +326,8 @@ ngx_http_klaviyo_attach_dirs(ngx_http_klaviyo_main_conf_t *kmcf,
 /* returns in the child; the last message is whether it is done */
 
 static ngx_int_t
-ngx_http_klaviyo_attach_child(ngx_http_klaviyo_main_conf_t *kmcf, int socket,
-    ngx_log_t *log)
+ngx_http_klaviyo_attach_child(ngx_http_klaviyo_main_conf_t *kmcf,
+    ngx_array_t *former, int socket, ngx_log_t *log)
 {
     u_char       done;
     ngx_int_t    rc;
@@ -277,6 +349,10 @@ ngx_http_klaviyo_attach_child(ngx_http_klaviyo_main_conf_t *kmcf, int socket,
 
     for (i = 0; rc == NGX_OK && i < kmcf->accounts.nelts; i++) {
         rc = ngx_http_klaviyo_attach_rings(kmcf, i, socket, log);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_klaviyo_former_look(kmcf, former, socket, log);
     }
 
     /* `nginx -t` leaves nothing behind */
@@ -454,11 +530,12 @@ ngx_http_klaviyo_attach_ring(ngx_http_klaviyo_account_t *account,
 
 static ngx_int_t
 ngx_http_klaviyo_attach_take(ngx_cycle_t *cycle,
-    ngx_http_klaviyo_main_conf_t *kmcf, int socket)
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_array_t *former, int socket)
 {
     int                           err;
     u_char                        done;
     ssize_t                       n;
+    ngx_int_t                     rc;
     ngx_uint_t                    i, k, rings;
     klaviyo_ring_t              **ring;
     ngx_pool_cleanup_t           *cln;
@@ -488,6 +565,12 @@ ngx_http_klaviyo_attach_take(ngx_cycle_t *cycle,
             cln->handler = ngx_http_klaviyo_attach_detach;
             cln->data = *ring;
         }
+    }
+
+    rc = ngx_http_klaviyo_former_take(former, socket);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     do {

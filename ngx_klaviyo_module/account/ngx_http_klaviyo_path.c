@@ -12,10 +12,6 @@ typedef struct {
 } ngx_http_klaviyo_path_t;
 
 
-static ngx_uint_t ngx_http_klaviyo_path_same(ngx_str_t *path,
-    ngx_str_t *other);
-
-
 /* what an account has of its own on a file system */
 
 static ngx_http_klaviyo_path_t  ngx_http_klaviyo_paths[] = {
@@ -73,7 +69,7 @@ ngx_http_klaviyo_path_distinct(ngx_log_t *log,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_klaviyo_path_same(ngx_str_t *path, ngx_str_t *other)
 {
     char         dir[PATH_MAX], *name, *other_name;

@@ -69,6 +69,9 @@ ngx_pid_t ngx_http_klaviyo_print_master(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_klaviyo_path_distinct(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_account_t *other);
 
+/* 1: the paths, if there are both, lead to the same file */
+ngx_uint_t ngx_http_klaviyo_path_same(ngx_str_t *path, ngx_str_t *other);
+
 
 /* 1: the argument begins with `name`, which ends in "="; the value behind it */
 ngx_uint_t ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name,

@@ -120,15 +120,19 @@ ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
         return;
     }
 
-    if (klaviyo_lease_renew(&lease) == KLAVIYO_RING_OK
-        && klaviyo_ring_span(account->ring, &span) == KLAVIYO_RING_OK
+    if (klaviyo_lease_renew(&lease) != KLAVIYO_RING_OK) {
+        klaviyo_lease_close(&lease);
+        return;
+    }
+
+    /* takes the leases of old rings: what is theirs is adopted first */
+
+    (void) klaviyo_ring_drain(account->ring, lease.epoch, 0);
+
+    if (klaviyo_ring_span(account->ring, &span) == KLAVIYO_RING_OK
         && (span.first.seq < span.end.seq
             || klaviyo_ring_drains(account->ring)))
     {
-        /* takes the leases of old rings: what is theirs is adopted first */
-
-        (void) klaviyo_ring_drain(account->ring, lease.epoch, 0);
-
         ngx_http_klaviyo_disk_conf(account, &conf);
 
         if (klaviyo_spool_open(&spool, &conf, error, note)

@@ -208,7 +208,7 @@ ngx_http_klaviyo_spooler_off(ngx_http_klaviyo_spooler_t *spooler)
 }
 
 
-/* what rings of another size have in a spool that is not this one */
+/* what former rings have in a spool that is not this one */
 
 static void
 ngx_http_klaviyo_spooler_old(ngx_http_klaviyo_spooler_t *spooler)
@@ -216,9 +216,9 @@ ngx_http_klaviyo_spooler_old(ngx_http_klaviyo_spooler_t *spooler)
     if (klaviyo_ring_drain_lose(spooler->account->ring)) {
         ngx_http_klaviyo_report(&spooler->report, NGX_LOG_ERR,
                                 NGX_HTTP_KLAVIYO_REPORT_SPOOL_LOST,
-                                "events of the queue's former size were in "
-                                "another spool and are given up: its files "
-                                "are left for \"klaviyo-queue\" to export");
+                                "events of a former queue were in another "
+                                "spool and are given up: its files are left "
+                                "for \"klaviyo-queue\" to export");
     }
 }
 

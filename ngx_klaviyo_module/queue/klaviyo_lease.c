@@ -28,9 +28,27 @@
 
 
 static int klaviyo_lease_epoch_valid(const klaviyo_lease_t *lease);
+static int klaviyo_lease_open_file(klaviyo_lease_t *lease);
 static klaviyo_ring_rc_e klaviyo_lease_extend(klaviyo_lease_t *lease);
 static klaviyo_ring_rc_e klaviyo_lease_take(klaviyo_lease_t *lease,
     int locked);
+
+
+int
+klaviyo_lease_open(klaviyo_lease_t *lease, klaviyo_ring_t *ring)
+{
+    int  err;
+
+    lease->ring = ring;
+    lease->epoch = 0;
+    lease->held = 0;
+
+    err = klaviyo_lease_open_file(lease);
+
+    lease->open = (err == 0);
+
+    return err;
+}
 
 
 /*
@@ -38,24 +56,22 @@ static klaviyo_ring_rc_e klaviyo_lease_take(klaviyo_lease_t *lease,
  * the path may be another ring's by now.
  */
 
-int
-klaviyo_lease_open(klaviyo_lease_t *lease, klaviyo_ring_t *ring)
+static int
+klaviyo_lease_open_file(klaviyo_lease_t *lease)
 {
-    int          err;
-    char         name[64];
-    struct stat  ours, found;
+    int              err;
+    char             name[64];
+    struct stat      ours, found;
+    klaviyo_ring_t  *ring;
 
-    lease->ring = ring;
-    lease->epoch = 0;
-    lease->held = 0;
+    ring = lease->ring;
 
     (void) snprintf(name, sizeof(name), "/proc/self/fd/%d", ring->fd);
 
     lease->fd = open(name, O_RDWR|O_CLOEXEC|O_NONBLOCK);
 
     if (lease->fd == -1 && errno == ENOENT) {
-        lease->fd = openat(ring->dir_fd, ring->name,
-                           O_RDWR|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK);
+        lease->fd = open(ring->path, O_RDWR|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK);
     }
 
     if (lease->fd == -1) {
@@ -90,7 +106,9 @@ klaviyo_lease_renew(klaviyo_lease_t *lease)
         return KLAVIYO_RING_DETACHED;
     }
 
-    if (lease->fd == -1) {
+    if (!lease->open
+        || (lease->fd == -1 && klaviyo_lease_open_file(lease) != 0))
+    {
         return KLAVIYO_RING_ERROR;
     }
 
@@ -124,13 +142,13 @@ klaviyo_lease_renew(klaviyo_lease_t *lease)
 
     taken = klaviyo_ring_rc(lease->ring, taken);
 
+    /* a lock ends with its description; who has no lease has none open */
+
     if (taken != KLAVIYO_RING_OK) {
         lease->held = 0;
 
-        if (rc == 0) {
-            (void) klaviyo_file_lock(lease->fd, F_UNLCK,
-                                     KLAVIYO_RING_LOCK_LEASE);
-        }
+        (void) close(lease->fd);
+        lease->fd = -1;
     }
 
     return taken;
@@ -194,6 +212,8 @@ void
 klaviyo_lease_close(klaviyo_lease_t *lease)
 {
     klaviyo_ring_shared_t  *shared;
+
+    lease->open = 0;
 
     if (lease->fd == -1) {
         return;

@@ -23,8 +23,9 @@
 typedef struct {
     klaviyo_ring_t  *ring;
     uint64_t         epoch;      /* ours while held                         */
-    int              fd;         /* this process's own, -1: not open        */
+    int              fd;         /* this process's own; -1 while not held   */
     unsigned         held:1;
+    unsigned         open:1;     /* and may be renewed                      */
 } klaviyo_lease_t;
 
 

@@ -330,6 +330,14 @@ void klaviyo_ring_wait(klaviyo_ring_t *ring, klaviyo_wait_e kind,
 unsigned klaviyo_ring_drain(klaviyo_ring_t *ring, uint64_t epoch,
     unsigned max);
 
+/*
+ * A ring of the same account at another path, to be taken over in the same
+ * manner by whoever calls klaviyo_ring_drain() from now on; only while it is
+ * the one with this uuid.  0, or -1: no memory.  Opens nothing.
+ */
+int klaviyo_ring_drain_also(klaviyo_ring_t *ring, const char *path,
+    const uint8_t *uuid);
+
 
 /*
  * A ring that is being drained and has events in the spool: OK and where it

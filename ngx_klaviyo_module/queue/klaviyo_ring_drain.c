@@ -1,5 +1,6 @@
 /*
- * The queue room: rings of another size beside the configured one.
+ * The queue room: rings of another size beside the configured one, and those
+ * that the account had at another path.
  *
  * An event is appended here first and acknowledged there afterwards, one by
  * one: a kill between the two leaves it twice, with the same unique id, and
@@ -16,7 +17,8 @@
  * Who delivers attaches them.  What could not be unlinked has given its blocks
  * back, and is unlinked by the next who can.
  *
- * Plain C.  Opens no ring but "<name>.drain-<digits>-<digits>".
+ * Plain C.  Opens no ring but "<name>.drain-<digits>-<digits>" and what
+ * klaviyo_ring_drain_also() has named, while it is that very ring.
  */
 
 
@@ -43,8 +45,21 @@ typedef struct {
 } klaviyo_ring_old_t;
 
 
+/* a ring at another path */
+
+typedef struct klaviyo_ring_also_s  klaviyo_ring_also_t;
+
+struct klaviyo_ring_also_s {
+    klaviyo_ring_also_t   *next;
+    unsigned               gone;     /* removed, or another one is there    */
+    uint8_t                uuid[KLAVIYO_RING_UUID_LEN];
+    char                   path[];
+};
+
+
 struct klaviyo_ring_drain_s {
     klaviyo_ring_old_t     old[KLAVIYO_RING_DRAIN_MAX];
+    klaviyo_ring_also_t   *also;
     uint8_t               *buf;
     size_t                 size;
     int64_t                look;     /* klaviyo_ring_now() of the next      */
@@ -70,6 +85,7 @@ void
 klaviyo_ring_drain_close(klaviyo_ring_t *ring)
 {
     int                    i;
+    klaviyo_ring_also_t   *also;
     klaviyo_ring_drain_t  *drain;
 
     drain = ring->drain;
@@ -82,6 +98,12 @@ klaviyo_ring_drain_close(klaviyo_ring_t *ring)
         if (drain->old[i].ring) {
             klaviyo_ring_drain_drop(&drain->old[i]);
         }
+    }
+
+    while (drain->also) {
+        also = drain->also;
+        drain->also = also->next;
+        free(also);
     }
 
     free(drain->buf);
@@ -224,15 +246,55 @@ klaviyo_ring_drains(const klaviyo_ring_t *ring)
 }
 
 
-void
-klaviyo_ring_drain_open(klaviyo_ring_t *ring)
+static klaviyo_ring_drain_t *
+klaviyo_ring_drain_get(klaviyo_ring_t *ring)
 {
     if (ring->drain == NULL) {
         ring->drain = calloc(1, sizeof(klaviyo_ring_drain_t));
+    }
 
-        if (ring->drain == NULL) {
-            return;
-        }
+    return ring->drain;
+}
+
+
+int
+klaviyo_ring_drain_also(klaviyo_ring_t *ring, const char *path,
+    const uint8_t *uuid)
+{
+    size_t                 len;
+    klaviyo_ring_also_t   *also;
+    klaviyo_ring_drain_t  *drain;
+
+    drain = klaviyo_ring_drain_get(ring);
+
+    if (drain == NULL) {
+        return -1;
+    }
+
+    len = strlen(path) + 1;
+
+    also = malloc(sizeof(klaviyo_ring_also_t) + len);
+
+    if (also == NULL) {
+        return -1;
+    }
+
+    also->gone = 0;
+    memcpy(also->uuid, uuid, KLAVIYO_RING_UUID_LEN);
+    memcpy(also->path, path, len);
+
+    also->next = drain->also;
+    drain->also = also;
+
+    return 0;
+}
+
+
+void
+klaviyo_ring_drain_open(klaviyo_ring_t *ring)
+{
+    if (klaviyo_ring_drain_get(ring) == NULL) {
+        return;
     }
 
     if (klaviyo_ring_now() >= ring->drain->look) {
@@ -305,6 +367,47 @@ klaviyo_ring_drain_name(const klaviyo_ring_t *ring, const char *name)
 }
 
 
+static klaviyo_ring_old_t *
+klaviyo_ring_drain_place(klaviyo_ring_drain_t *drain)
+{
+    int  i;
+
+    for (i = 0; i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        if (drain->old[i].ring == NULL) {
+            return &drain->old[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+klaviyo_ring_drain_keep(klaviyo_ring_t *ring, klaviyo_ring_old_t *place,
+    klaviyo_ring_t *r)
+{
+    /*
+     * Ours, renamed by a newer configuration: its deliverer's task.  Or one
+     * that is attached already.
+     */
+
+    if (memcmp(r->fixed.uuid, ring->fixed.uuid, KLAVIYO_RING_UUID_LEN) == 0
+        || klaviyo_ring_drain_find(ring, r->fixed.uuid))
+    {
+        klaviyo_ring_detach(r);
+        return;
+    }
+
+    place->ring = r;
+
+    /* opened when it is needed: after the fork */
+
+    memset(&place->lease, 0, sizeof(klaviyo_lease_t));
+    place->lease.ring = r;
+    place->lease.fd = -1;
+}
+
+
 static void
 klaviyo_ring_drain_add(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
     const char *name)
@@ -321,53 +424,73 @@ klaviyo_ring_drain_add(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
         return;
     }
 
-    place = NULL;
-
     for (i = 0; i < KLAVIYO_RING_DRAIN_MAX; i++) {
-
-        if (drain->old[i].ring == NULL) {
-            place = &drain->old[i];
-
-        } else if (strcmp(drain->old[i].ring->name, name) == 0) {
+        if (drain->old[i].ring
+            && strcmp(drain->old[i].ring->name, name) == 0)
+        {
             return;
         }
     }
 
+    place = klaviyo_ring_drain_place(drain);
+
+    if (place
+        && klaviyo_ring_attach_old(&r, ring->dir, strlen(ring->dir), name,
+                                   ring->name)
+           == KLAVIYO_RING_OK)
+    {
+        klaviyo_ring_drain_keep(ring, place, r);
+    }
+}
+
+
+/* what is not there as it was named will not come back */
+
+static void
+klaviyo_ring_drain_add_also(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
+    klaviyo_ring_also_t *also)
+{
+    const char          *name;
+    struct stat          st;
+    klaviyo_ring_t      *r;
+    klaviyo_ring_old_t  *place;
+
+    if (also->gone || klaviyo_ring_drain_find(ring, also->uuid)) {
+        return;
+    }
+
+    if (lstat(also->path, &st) == -1) {
+        also->gone = (errno == ENOENT);
+        return;
+    }
+
+    place = klaviyo_ring_drain_place(drain);
+    name = strrchr(also->path, '/') + 1;
+
     if (place == NULL
-        || klaviyo_ring_attach_beside(&r, ring, name) != KLAVIYO_RING_OK)
+        || klaviyo_ring_attach_old(&r, also->path, name - also->path, name,
+                                   name)
+           != KLAVIYO_RING_OK)
     {
         return;
     }
 
-    /* ours, renamed by a newer configuration: its deliverer's task */
-
-    if (memcmp(r->fixed.uuid, ring->fixed.uuid, KLAVIYO_RING_UUID_LEN) == 0) {
+    if (memcmp(r->fixed.uuid, also->uuid, KLAVIYO_RING_UUID_LEN) != 0) {
+        also->gone = 1;
         klaviyo_ring_detach(r);
         return;
     }
 
-    place->ring = r;
-
-    /* opened when it is needed: after the fork */
-
-    memset(&place->lease, 0, sizeof(klaviyo_lease_t));
-    place->lease.ring = r;
-    place->lease.fd = -1;
+    klaviyo_ring_drain_keep(ring, place, r);
 }
 
 
 static void
-klaviyo_ring_drain_look(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain)
+klaviyo_ring_drain_look_dir(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain)
 {
     int             fd;
     DIR            *dir;
     struct dirent  *entry;
-
-    if (ring->dir_fd == -1
-        && klaviyo_ring_open_dir(ring, NULL) != KLAVIYO_RING_OK)
-    {
-        return;
-    }
 
     /* a description of our own: the place in the list is part of it */
 
@@ -397,6 +520,33 @@ klaviyo_ring_drain_look(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain)
     }
 
     (void) closedir(dir);
+}
+
+
+static void
+klaviyo_ring_drain_look(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain)
+{
+    klaviyo_ring_also_t  *also;
+
+    for (also = drain->also; also; also = also->next) {
+        klaviyo_ring_drain_add_also(ring, drain, also);
+    }
+
+    if (ring->dir_fd != -1) {
+        klaviyo_ring_drain_look_dir(ring, drain);
+        return;
+    }
+
+    /* open for the look only: a process has many rings */
+
+    if (klaviyo_ring_open_dir(ring, NULL) == KLAVIYO_RING_OK) {
+        klaviyo_ring_drain_look_dir(ring, drain);
+    }
+
+    if (ring->dir_fd != -1) {
+        (void) close(ring->dir_fd);
+        ring->dir_fd = -1;
+    }
 }
 
 

@@ -109,20 +109,20 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
 
 
 klaviyo_ring_rc_e
-klaviyo_ring_attach_beside(klaviyo_ring_t **ring, const klaviyo_ring_t *of,
-    const char *name)
+klaviyo_ring_attach_old(klaviyo_ring_t **ring, const char *dir,
+    size_t dir_len, const char *name, const char *of)
 {
     char                lock[PATH_MAX];
     klaviyo_ring_t     *r;
     klaviyo_ring_rc_e   rc;
 
-    r = klaviyo_ring_new(of->dir, strlen(of->dir), name, NULL);
+    r = klaviyo_ring_new(dir, dir_len, name, NULL);
 
     if (r == NULL) {
         return KLAVIYO_RING_ERROR;
     }
 
-    (void) snprintf(lock, sizeof(lock), "%s.lock", of->name);
+    (void) snprintf(lock, sizeof(lock), "%s.lock", of);
 
     rc = klaviyo_ring_open_dir(r, NULL);
 

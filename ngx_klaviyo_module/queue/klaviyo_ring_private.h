@@ -192,11 +192,12 @@ klaviyo_ring_rc_e klaviyo_ring_aside(const klaviyo_ring_t *ring,
     const char *kind, char *to, char *error);
 
 /*
- * Attaches the ring `name` beside `of`, of any size, without waiting and
- * without moving anything aside; it has to exist.
+ * Attaches the ring `name` in the directory, of any size, without waiting and
+ * without moving anything aside; it has to exist.  The lock file is that of
+ * `of`, the name under which it was made.
  */
-klaviyo_ring_rc_e klaviyo_ring_attach_beside(klaviyo_ring_t **ring,
-    const klaviyo_ring_t *of, const char *name);
+klaviyo_ring_rc_e klaviyo_ring_attach_old(klaviyo_ring_t **ring,
+    const char *dir, size_t dir_len, const char *name, const char *of);
 
 
 /* klaviyo_ring_dir.c: OK, or ERROR with the text (which may be NULL) */

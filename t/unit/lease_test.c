@@ -157,6 +157,7 @@ main(void)
     other = ring_open(RING_SIZE, 0);
     is_int(klaviyo_lease_open(&lease, other), 0, "a second attachment");
     is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_BUSY, "is refused, too");
+    is_int(lease.fd, -1, "and has no descriptor more");
 
     is_int(child_ask(&a, 'c'), 0, "let go");
     is_int(child_ask(&b, 'r'), KLAVIYO_RING_OK, "the other has it at once");

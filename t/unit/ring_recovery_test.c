@@ -715,6 +715,57 @@ test_capacity_in_use(void)
 }
 
 
+/* the same of a ring at any other path, while it is the one that was named */
+
+static void
+test_also(void)
+{
+    char               path[2][PATH_MAX];
+    uint8_t            uuid[KLAVIYO_RING_UUID_LEN];
+    ring_taken_t       taken;
+    klaviyo_ring_t    *old, *ring;
+    klaviyo_lease_t    lease;
+
+    (void) snprintf(path[0], PATH_MAX, "%s/former", ring_dir);
+    (void) snprintf(path[1], PATH_MAX, "%s/stranger", ring_dir);
+
+    old = ring_open(RING_SIZE, 0);
+    ring_fill(old, 0, 10, 300);
+    memcpy(uuid, old->fixed.uuid, KLAVIYO_RING_UUID_LEN);
+    klaviyo_ring_detach(old);
+    ok(rename(ring_path, path[0]) == 0, "a ring at another path");
+
+    old = ring_open(RING_SIZE, 0);
+    ring_fill(old, 0, 5, 300);
+    klaviyo_ring_detach(old);
+    ok(rename(ring_path, path[1]) == 0, "and one more");
+
+    ring = ring_open(2 * RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    /* the second path has another uuid than the one that is told */
+
+    klaviyo_ring_drain_close(ring);
+    is_int(klaviyo_ring_drain_also(ring, path[0], uuid), 0, "named");
+    is_int(klaviyo_ring_drain_also(ring, path[1], lease.ring->fixed.uuid), 0,
+           "named, and another one by now");
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 100), 10, "it is drained");
+    klaviyo_ring_drain(ring, lease.epoch, 100);
+    ok(access(path[0], F_OK) == -1, "and removed");
+    ok(access(path[1], F_OK) == 0, "the stranger is not");
+
+    ring_take(ring, lease.epoch, 1, &taken);
+    is_int(taken.events, 10, "all events are here");
+    is_int(ring_captured(ring), 10, "once");
+    ring_equation(ring, "with what was taken over");
+
+    (void) unlink(path[1]);
+    klaviyo_lease_close(&lease);
+    klaviyo_ring_detach(ring);
+}
+
+
 int
 main(void)
 {
@@ -730,6 +781,7 @@ main(void)
     ring_in_folder(test_wild_page);
     ring_in_folder(test_capacity);
     ring_in_folder(test_capacity_in_use);
+    ring_in_folder(test_also);
 
     return done_testing();
 }
