@@ -20,6 +20,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Chaos;
+use Klaviyo::Test::Relay;
 use Time::HiRes qw(sleep time);
 
 use constant SLACK => slow(0.15);
@@ -283,6 +284,49 @@ subtest 'two accounts with one key' => sub {
 
     cmp_ok scalar @bulk, '<=', 3 + 12 * 150 / 61, 'share its windows';
     cmp_ok scalar @bulk, '>=', 15 / slow(1), 'and use them';
+    $t->stop;
+};
+
+# The sandbox refuses here, requests are up to 400 ms late, and both processors
+# have other things to do.
+
+$ENV{KLAVIYO_SOAK} && subtest 'a drain of 300 requests' => sub {
+    my $t = chaos(
+        workers => 2,
+        account => 'queue %%QUEUE%% size=64m; batch events=10 linger=10ms;',
+        sandbox => {keep => 2_000_000},
+    );
+
+    my $relay = Klaviyo::Test::Relay->start(to => $t->sandbox->port);
+
+    $relay->mode('late 400');
+    $t->set(account => $t->{account} . 'endpoint http://127.0.0.1:'
+                       . $relay->port . ';');
+    $t->start;
+
+    my $load = requests($t, clients => 4, pause => 0.001);
+
+    # 3 go at once, the rest one in 407 ms
+
+    sleep 125;
+
+    my @times = sort { $a <=> $b } map { $_->{time} }
+        grep { ($_->{endpoint} // '') eq 'bulk' }
+        @{ $t->sandbox->requests };
+    my $replies = $t->account->{replies};
+
+    $load->stop;
+
+    is $replies->{throttled}, 0, 'no 429' or diag explain $replies;
+    cmp_ok scalar @times, '>=', 300, 'at least 300 requests';
+
+    my $minute = grep { $_ >= $times[0] && $_ < $times[0] + 60 } @times;
+    my $second = grep { $_ >= $times[0] + 60 && $_ < $times[0] + 120 } @times;
+
+    note "$minute and $second";
+    cmp_ok $minute, '>=', 147, 'the first minute is used';
+    cmp_ok $second, '>=', 147, 'the second, too';
+
     $t->stop;
 };
 

@@ -13,6 +13,7 @@ package Klaviyo::Test::Relay;
 #   $relay->mode('silent');     # reads, never says anything
 #   $relay->mode('cut');        # the other port for so many bytes of answer,
 #   $relay->mode('cut 300');    # then RST to both
+#   $relay->mode('late 400');   # the other port, up to so many ms later
 #   $relay->connections         # how many came
 #
 # A mode holds for connections that begin after it was set.
@@ -106,6 +107,8 @@ sub _serve {
     my ($how, $bytes) = split / /, $mode;
 
     return _reset($client)                       if $how eq 'refuse';
+    return _relay($client, $to, undef, $parent, $bytes / 1000)
+        if $how eq 'late';
     return _relay($client, $to, $bytes, $parent) if $how =~ /^(?:pass|cut)$/;
 
     sysread $client, my $hello, 65_536;
@@ -146,7 +149,7 @@ sub _reset {
 
 
 sub _relay {
-    my ($client, $to, $left, $parent) = @_;
+    my ($client, $to, $left, $parent, $late) = @_;
 
     my $server = IO::Socket::INET->new(Proto => 'tcp',
         PeerAddr => '127.0.0.1', PeerPort => $to) or return _reset($client);
@@ -157,6 +160,8 @@ sub _relay {
             my $other = $from == $client ? $server : $client;
 
             sysread $from, my $bytes, 65_536 or return;
+
+            sleep rand $late if $late && $from == $client;
 
             if (defined $left && $from == $server) {
                 $bytes = substr $bytes, 0, $left;
