@@ -5,7 +5,7 @@
  * With the default `retry min=1s max=5m` that is after eight and a half
  * minutes.
  *
- *                fails,                          alone: accepted
+ *                fails twice,                    alone: accepted
  *                nothing named                   +--------------> delivered
  *     request ------------------> doubted        |
  *        ^                        |  |           |

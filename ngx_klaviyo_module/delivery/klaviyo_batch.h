@@ -54,7 +54,7 @@ struct klaviyo_request_s {
     unsigned            single:1;    /* /api/events                         */
     unsigned            unsure:1;    /* sent before, the answer was lost    */
     unsigned            slow:1;      /* its failure took long               */
-    unsigned            throttled:1; /* the last answer was a 429           */
+    unsigned            again:1;     /* doubted at its next failure         */
 };
 
 
@@ -121,7 +121,7 @@ void klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request);
 
 /*
  * Takes one event of a request that waits, any, as a request of its own; the
- * others stay together.  NULL: no memory.
+ * others stay together.  One that goes again is taken whole.  NULL: no memory.
  */
 klaviyo_request_t *klaviyo_batch_probe(klaviyo_batch_t *batch,
     klaviyo_request_t *request);

@@ -77,7 +77,9 @@ klaviyo_batch_probe(klaviyo_batch_t *batch, klaviyo_request_t *request)
     uint64_t             any;
     klaviyo_request_t   *probe, **last;
 
-    if (request->single) {
+    if (request->single
+        || (request->again && request->state == KLAVIYO_REQUEST_FRESH))
+    {
         klaviyo_batch_take(batch, request);
         return request;
     }
@@ -95,6 +97,7 @@ klaviyo_batch_probe(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
     probe->unsure = request->unsure;
     probe->sent = request->sent;
+    probe->again = 1;
 
     memmove(&request->index[i], &request->index[i + 1],
             (request->n - i - 1) * sizeof(uint32_t));
@@ -130,6 +133,7 @@ klaviyo_batch_regroup(klaviyo_batch_t *batch)
         }
 
         request->state = KLAVIYO_REQUEST_FRESH;
+        request->again = 0;
         unsure |= request->unsure;
         n++;
     }

@@ -163,7 +163,7 @@ int
 klaviyo_batch_split(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
     uint8_t             fate[KLAVIYO_BATCH_EVENTS_MAX];
-    klaviyo_request_t  *list;
+    klaviyo_request_t  *r, *list;
 
     if (request->slow) {
         memset(fate, KLAVIYO_FATE_ALONE, request->n);
@@ -175,6 +175,10 @@ klaviyo_batch_split(klaviyo_batch_t *batch, klaviyo_request_t *request)
     if (klaviyo_fate_requests(batch, request, fate, &list) != 0) {
         klaviyo_request_put_back(batch, request);
         return -1;
+    }
+
+    for (r = list; r != NULL; r = r->next) {
+        r->again = 1;
     }
 
     klaviyo_request_put(batch, list);

@@ -220,13 +220,15 @@ ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
         sender->bytes = ngx_max(request->body_len / 2, NGX_HTTP_KLAVIYO_SMALL);
     }
 
-    /* of a 429 the second one in a row: the pause was kept */
+    /* whatever it was may pass; but there is no time for another long one */
 
-    if (verdict != KLAVIYO_REPLY_THROTTLED || request->throttled) {
+    if (request->again
+        || (request->slow && verdict != KLAVIYO_REPLY_THROTTLED))
+    {
         request->state = KLAVIYO_REQUEST_DOUBTED;
     }
 
-    request->throttled = (verdict == KLAVIYO_REPLY_THROTTLED);
+    request->again = 1;
 
     unsure = (verdict == KLAVIYO_REPLY_PASSING
               || verdict == KLAVIYO_REPLY_NONE);
@@ -407,7 +409,11 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
 
     if (now < sender->retry_at) {
 
-        /* one outage, several transfers */
+        /* several transfers at a time, and one outage if none is accepted */
+
+        if (sender->failures <= NGX_HTTP_KLAVIYO_TELLS) {
+            sender->failures++;
+        }
 
         return;
     }
