@@ -50,6 +50,7 @@ struct klaviyo_request_s {
     unsigned            tries;       /* answers waited for in vain          */
     uint64_t            sent;        /* number of its last sending, the     */
                                      /* sender's                            */
+    uint64_t            failed;      /* the first that failed, 0: none      */
     klaviyo_request_state_e  state;
     unsigned            single:1;    /* /api/events                         */
     unsigned            unsure:1;    /* sent before, the answer was lost    */
@@ -115,6 +116,13 @@ klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
  */
 klaviyo_request_t *klaviyo_batch_waits(const klaviyo_batch_t *batch,
     klaviyo_request_state_e state);
+
+/*
+ * A request that is DOUBTED, and suspect: another was accepted, up to number
+ * `accepted`, since it failed for the first time.  Not taken; NULL: none.
+ */
+klaviyo_request_t *klaviyo_batch_suspect(const klaviyo_batch_t *batch,
+    uint64_t accepted);
 
 /* takes a request that waits */
 void klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request);

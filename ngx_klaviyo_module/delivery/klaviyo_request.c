@@ -60,6 +60,23 @@ klaviyo_batch_waits(const klaviyo_batch_t *batch,
 }
 
 
+klaviyo_request_t *
+klaviyo_batch_suspect(const klaviyo_batch_t *batch, uint64_t accepted)
+{
+    klaviyo_request_t  *request;
+
+    for (request = batch->waiting; request != NULL; request = request->next) {
+        if (request->state == KLAVIYO_REQUEST_DOUBTED
+            && request->failed <= accepted)
+        {
+            break;
+        }
+    }
+
+    return request;
+}
+
+
 void
 klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
@@ -97,6 +114,7 @@ klaviyo_batch_probe(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
     probe->unsure = request->unsure;
     probe->sent = request->sent;
+    probe->failed = request->failed;
     probe->again = 1;
 
     memmove(&request->index[i], &request->index[i + 1],
@@ -116,10 +134,12 @@ klaviyo_batch_regroup(klaviyo_batch_t *batch)
 {
     uint8_t              member[KLAVIYO_BATCH_EVENTS_MAX];
     uint32_t             i, n, unsure;
+    uint64_t             failed;
     klaviyo_request_t   *request, *next, *list, **last;
 
     memset(member, 0, batch->n);
     n = 0;
+    failed = 0;
     unsure = 0;
 
     for (request = batch->waiting; request != NULL; request = request->next) {
@@ -133,8 +153,11 @@ klaviyo_batch_regroup(klaviyo_batch_t *batch)
         }
 
         request->state = KLAVIYO_REQUEST_FRESH;
-        request->again = 0;
         unsure |= request->unsure;
+
+        if (request->failed > failed) {
+            failed = request->failed;
+        }
         n++;
     }
 
@@ -148,6 +171,8 @@ klaviyo_batch_regroup(klaviyo_batch_t *batch)
 
     for (request = list; request != NULL; request = request->next) {
         request->unsure |= unsure;
+        request->failed = failed;
+        request->again = 1;
         request->tries = 1;
     }
 

@@ -388,6 +388,7 @@ klaviyo_fate_doubted(klaviyo_batch_t *batch, klaviyo_request_t *request,
         if (r->single && dead[r->index[0]]) {
             r->state = KLAVIYO_REQUEST_DOUBTED;
             r->sent = request->sent;
+            r->failed = request->sent;
         }
     }
 

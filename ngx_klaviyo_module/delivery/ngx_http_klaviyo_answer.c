@@ -210,8 +210,12 @@ ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
 {
     ngx_uint_t  unsure;
 
+    if (request->failed == 0) {
+        request->failed = request->sent;
+    }
+
     if (verdict == KLAVIYO_REPLY_THROTTLED
-        || sender->accepted < request->sent)
+        || sender->accepted < request->failed)
     {
         ngx_http_klaviyo_answer_later(sender, verdict, answer);
     }
@@ -239,7 +243,7 @@ ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
 }
 
 
-/* what failed though another was accepted since it was sent */
+/* what failed though another was accepted since it failed first */
 
 static void
 ngx_http_klaviyo_answer_suspects(ngx_http_klaviyo_sender_t *sender)
@@ -259,10 +263,8 @@ ngx_http_klaviyo_answer_suspects(ngx_http_klaviyo_sender_t *sender)
         load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
 
         for ( ;; ) {
-            request = klaviyo_batch_waits(load->batch,
-                                          KLAVIYO_REQUEST_DOUBTED);
-
-            if (request == NULL || request->sent > sender->accepted) {
+            request = klaviyo_batch_suspect(load->batch, sender->accepted);
+            if (request == NULL) {
                 break;
             }
 
