@@ -8,7 +8,8 @@ MAN_PATH     ?= /usr/share/man
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
-                libjansson-dev libidn2-dev libssl-dev ca-certificates
+                libjansson-dev libidn2-dev libssl-dev zlib1g-dev \
+                ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
                 libnginx-mod-http-js libnginx-mod-http-lua php-fpm \

@@ -14,7 +14,7 @@
 #include <jansson.h>
 
 #include "json/klaviyo_value.h"
-#include "json/klaviyo_walk.h"
+#include "json/klaviyo_scan.h"
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
 
@@ -63,7 +63,7 @@ static void klaviyo_cli_members(const klaviyo_slice_t *object,
 static klaviyo_slice_t klaviyo_cli_member(const klaviyo_slice_t *object,
     const char *name);
 static int klaviyo_cli_is(const klaviyo_slice_t *slice,
-    klaviyo_walk_type_e type);
+    klaviyo_scan_type_e type);
 static int klaviyo_cli_says(const klaviyo_slice_t *slice, const char *text);
 static int klaviyo_cli_good_time(const klaviyo_slice_t *time);
 
@@ -181,7 +181,7 @@ klaviyo_cli_line_parse(klaviyo_cli_pieces_t *pieces, const uint8_t *p,
     attributes = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "attributes");
 
     if (!klaviyo_cli_says(&type, "event")
-        || !klaviyo_cli_is(&attributes, KLAVIYO_WALK_OBJECT))
+        || !klaviyo_cli_is(&attributes, KLAVIYO_SCAN_OBJECT))
     {
         return "there is no \"event\" with its type and attributes";
     }
@@ -197,24 +197,22 @@ klaviyo_cli_parse_event(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *line,
 {
     unsigned         n;
     const char      *error;
-    klaviyo_walk_t   walk;
+    klaviyo_scan_t   scan;
     klaviyo_slice_t  name, *id;
     klaviyo_slice_t  member[KLAVIYO_CLI_ATTRIBUTES_N + 1];
 
     klaviyo_cli_members(attributes, klaviyo_cli_attributes_names, member);
 
     if (!klaviyo_cli_is(&member[KLAVIYO_CLI_PROPERTIES],
-                        KLAVIYO_WALK_OBJECT))
+                        KLAVIYO_SCAN_OBJECT))
     {
         return "the event has no properties";
     }
 
     n = 0;
-    klaviyo_walk_enter(&walk, member[KLAVIYO_CLI_PROPERTIES].data,
-                       member[KLAVIYO_CLI_PROPERTIES].data
-                       + member[KLAVIYO_CLI_PROPERTIES].len);
+    klaviyo_scan_enter(&scan, &member[KLAVIYO_CLI_PROPERTIES]);
 
-    while (klaviyo_walk_next(&walk, &name)) {
+    while (klaviyo_scan_next(&scan, &name)) {
         n++;
     }
 
@@ -223,8 +221,8 @@ klaviyo_cli_parse_event(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *line,
     }
 
     if (member[KLAVIYO_CLI_VALUE].len
-        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_WALK_NUMBER)
-        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_WALK_NULL))
+        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_SCAN_NUMBER)
+        && !klaviyo_cli_is(&member[KLAVIYO_CLI_VALUE], KLAVIYO_SCAN_NULL))
     {
         return "the value is not a number";
     }
@@ -268,7 +266,7 @@ klaviyo_cli_parse_metric(const klaviyo_slice_t *metric)
     attributes = klaviyo_cli_member(&data, "attributes");
     name = klaviyo_cli_member(&attributes, "name");
 
-    if (!klaviyo_cli_is(&name, KLAVIYO_WALK_STRING)) {
+    if (!klaviyo_cli_is(&name, KLAVIYO_SCAN_STRING)) {
         return "the event has no metric";
     }
 
@@ -278,7 +276,7 @@ klaviyo_cli_parse_metric(const klaviyo_slice_t *metric)
         return "there is no memory for it";
     }
 
-    good = klaviyo_value_is_metric(buf, klaviyo_walk_string(&name, buf));
+    good = klaviyo_value_is_metric(buf, klaviyo_scan_string(&name, buf));
 
     free(buf);
 
@@ -311,14 +309,14 @@ klaviyo_cli_parse_profile(const klaviyo_slice_t *profile,
 
     member = klaviyo_cli_member(&data, "id");
 
-    if (klaviyo_cli_is(&member, KLAVIYO_WALK_STRING) && member.len > 2) {
+    if (klaviyo_cli_is(&member, KLAVIYO_SCAN_STRING) && member.len > 2) {
         return NULL;
     }
 
     for (i = 0; klaviyo_cli_identifiers[i]; i++) {
         member = klaviyo_cli_member(&attributes, klaviyo_cli_identifiers[i]);
 
-        if (klaviyo_cli_is(&member, KLAVIYO_WALK_STRING) && member.len > 2) {
+        if (klaviyo_cli_is(&member, KLAVIYO_SCAN_STRING) && member.len > 2) {
             return NULL;
         }
     }
@@ -340,7 +338,7 @@ klaviyo_cli_parse_id(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *id,
         *id = *other;
     }
 
-    if (!klaviyo_cli_is(id, KLAVIYO_WALK_STRING)) {
+    if (!klaviyo_cli_is(id, KLAVIYO_SCAN_STRING)) {
         return "there is no unique_id";
     }
 
@@ -348,15 +346,15 @@ klaviyo_cli_parse_id(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *id,
         return "the unique_id is too long";
     }
 
-    len = klaviyo_walk_string(id, buf);
+    len = klaviyo_scan_string(id, buf);
 
     if (len == 0 || len > KLAVIYO_UNIQUE_ID_MAX) {
         return len ? "the unique_id is too long" : "the unique_id is empty";
     }
 
     if (other->len
-        && (!klaviyo_cli_is(other, KLAVIYO_WALK_STRING)
-            || !klaviyo_walk_is(other, buf, len)))
+        && (!klaviyo_cli_is(other, KLAVIYO_SCAN_STRING)
+            || !klaviyo_scan_is(other, buf, len)))
     {
         return "the unique_id of the line is not that of the event";
     }
@@ -402,7 +400,7 @@ klaviyo_cli_good_time(const klaviyo_slice_t *text)
 
     bare = *text;
 
-    if (klaviyo_cli_is(text, KLAVIYO_WALK_STRING)) {
+    if (klaviyo_cli_is(text, KLAVIYO_SCAN_STRING)) {
         bare.data++;
         bare.len -= 2;
     }
@@ -426,7 +424,7 @@ klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
     size_t                  size;
     uint8_t                *p;
     klaviyo_json_t          json;
-    klaviyo_walk_t          walk;
+    klaviyo_scan_t          scan;
     klaviyo_slice_t         name, value;
     const klaviyo_slice_t  *id, *time;
 
@@ -460,11 +458,10 @@ klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
         klaviyo_json_literal(&json, ",\"backfill\":true");
     }
 
-    klaviyo_walk_enter(&walk, attributes->data,
-                       attributes->data + attributes->len);
+    klaviyo_scan_enter(&scan, attributes);
 
-    while (klaviyo_walk_next(&walk, &name)) {
-        klaviyo_walk_value(&walk, &value);
+    while (klaviyo_scan_next(&scan, &name)) {
+        klaviyo_scan_value(&scan, &value);
 
         if (klaviyo_cli_says(&name, "profile")
             || klaviyo_cli_says(&name, "unique_id")
@@ -498,7 +495,7 @@ klaviyo_cli_members(const klaviyo_slice_t *object, const char *const *name,
     klaviyo_slice_t *member)
 {
     unsigned         i;
-    klaviyo_walk_t   walk;
+    klaviyo_scan_t   scan;
     klaviyo_slice_t  found, value;
 
     for (i = 0; name[i]; i++) {
@@ -506,14 +503,14 @@ klaviyo_cli_members(const klaviyo_slice_t *object, const char *const *name,
         member[i].len = 0;
     }
 
-    if (!klaviyo_cli_is(object, KLAVIYO_WALK_OBJECT)) {
+    if (!klaviyo_cli_is(object, KLAVIYO_SCAN_OBJECT)) {
         return;
     }
 
-    klaviyo_walk_enter(&walk, object->data, object->data + object->len);
+    klaviyo_scan_enter(&scan, object);
 
-    while (klaviyo_walk_next(&walk, &found)) {
-        klaviyo_walk_value(&walk, &value);
+    while (klaviyo_scan_next(&scan, &found)) {
+        klaviyo_scan_value(&scan, &value);
 
         for (i = 0; name[i]; i++) {
             if (klaviyo_cli_says(&found, name[i])) {
@@ -540,15 +537,15 @@ klaviyo_cli_member(const klaviyo_slice_t *object, const char *name)
 
 
 static int
-klaviyo_cli_is(const klaviyo_slice_t *slice, klaviyo_walk_type_e type)
+klaviyo_cli_is(const klaviyo_slice_t *slice, klaviyo_scan_type_e type)
 {
-    return slice->len != 0 && klaviyo_walk_type(slice->data) == type;
+    return slice->len != 0 && klaviyo_scan_type(slice->data) == type;
 }
 
 
 static int
 klaviyo_cli_says(const klaviyo_slice_t *slice, const char *text)
 {
-    return klaviyo_cli_is(slice, KLAVIYO_WALK_STRING)
-           && klaviyo_walk_is(slice, text, strlen(text));
+    return klaviyo_cli_is(slice, KLAVIYO_SCAN_STRING)
+           && klaviyo_scan_is(slice, text, strlen(text));
 }

@@ -158,16 +158,30 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       NULL },
 
     { ngx_string("klaviyo_json"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
       ngx_http_klaviyo_part,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("klaviyo_form"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3|NGX_CONF_TAKE4,
       ngx_http_klaviyo_part,
       NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_cookie"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_http_klaviyo_part,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_track_json"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_1MORE,
+      ngx_http_klaviyo_track_json,
+      NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 

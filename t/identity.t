@@ -503,7 +503,7 @@ my %expected = map { $_ => 1 } qw(_kx email phone_number external_id id
     anonymous_id);
 
 my @texts = ('"', '\\', "\x00", "\x7f", "\xff", "\xc3\xa9", '"}', '",id:"x',
-    '","email":"victim@shop.com', "\xed\xa0\x80", "\xf4\x90\x80\x80", "\r",
+    '","e_mail":"victim@shop.com', "\xed\xa0\x80", "\xf4\x90\x80\x80", "\r",
     '\u0000', '\ud800', '{', '[1]', '<script>', 'x' x 600, '$email', '%zz');
 
 my $sent = 0;

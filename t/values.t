@@ -242,9 +242,9 @@ sub left_out { return $t->account('shop')->{reasons}{left_out} }
 my $count = left_out();
 
 for my $case (
-    ['X-N', 'number', qw(1e999 0x10 1. NaN 12abc +1), '1,5'],
+    ['X-N', 'number', qw(0x10 1. NaN 12abc +1), '1,5'],
     ['X-B', 'bool', qw(maybe 2 tru)],
-    ['X-J', 'json', '{', '{"a":1,"a":2}', '[1,]', 'x', '"\ud800"'],
+    ['X-J', 'json', '{', '[1,]', 'x', '"\x"', '[' x 10 . ']' x 10],
     ['X-Email', 'email', 'v', 'v@', 'v@localhost', 'a b@shop.com',
         'v%40', 'a%20b%40shop.com', 'a%40b%40shop.com', 'a%00b%40shop.com',
         'x' x 92 . '@shop.com'],

@@ -648,13 +648,13 @@ for my $bad ('', ' ', '{', '[]', '"x"', '{}', '{"meta":{}}', 'null',
     '{"data":[],"meta":{"klaviyo_webhook_id":1}}',
     '{"data":{},"meta":{"klaviyo_webhook_id":"01HOOK"}}',
     '{"meta":{"klaviyo_webhook_id":"01HOOK"}}',
-    '{"data":[],"meta":{"klaviyo_webhook_id":"x"},'
-        . '"meta":{"klaviyo_webhook_id":"01HOOK"}}',
+    '{"data":[],"meta":{"klaviyo_webhook_id":"01HOOK"},'
+        . '"meta":{"klaviyo_webhook":"01HOOK"}}',
     '{"data":[],"meta":{"klaviyo_webhook_id":"01HOOK"}}x',
     '{"data":[],"meta":{"klaviyo_webhook_id":"01HOOK"}}' . "\0",
     "{\"data\":[\xff],\"meta\":{\"klaviyo_webhook_id\":\"01HOOK\"}}",
     '[' x 100_000, '{"a":' x 100_000, '[' . '1,' x 300_000 . '1]',
-    '"' . '\\' x 10_001, ('{"data":' . '[' x 65 . ']' x 65
+    '"' . '\\' x 10_001, ('{"data":' . '[' x 1024 . ']' x 1024
         . ',"meta":{"klaviyo_webhook_id":"01HOOK"}}'))
 {
     refused 'signed: ' . substr($bad, 0, 40), 'bad_body', '/hook', $bad,

@@ -10,28 +10,6 @@
 #include "klaviyo_decode.h"
 
 
-#if !__has_include("json/klaviyo_scan.h")
-
-/* the scanner by the names that it is getting */
-
-#define klaviyo_scan_t       klaviyo_walk_t
-#define klaviyo_scan_seen_t  int
-#define klaviyo_scan_next    klaviyo_walk_next
-#define klaviyo_scan_value   klaviyo_walk_value
-#define klaviyo_scan_is      klaviyo_walk_is
-#define klaviyo_scan_type    klaviyo_walk_type
-#define KLAVIYO_SCAN_OBJECT  KLAVIYO_WALK_OBJECT
-#define KLAVIYO_SCAN_STRING  KLAVIYO_WALK_STRING
-
-#define klaviyo_scan_enter(scan, value)                                      \
-    klaviyo_walk_enter(scan, (value)->data, (value)->data + (value)->len)
-
-#define klaviyo_scan_check(text, seen)                                       \
-    (*(seen) = klaviyo_walk_check(text))
-
-#endif
-
-
 #define KLAVIYO_CONSENT_DEPTH  8         /* levels of Usercentrics' JSON    */
 
 

@@ -9,15 +9,18 @@
 #include "klaviyo_decode.h"
 #include "klaviyo_identity.h"
 #include "json/klaviyo_hex.h"
-#include "json/klaviyo_reader.h"
+#include "json/klaviyo_utf8.h"
 #include "json/klaviyo_value.h"
 
 
 #define KLAVIYO_IDENTITY_CID_LEN   48        /* base64 of a UUID             */
 #define KLAVIYO_IDENTITY_UUID_LEN  36
 
-#define KLAVIYO_IDENTITY_COMPANY   (KLAVIYO_IDENTITY_N + 0)
-#define KLAVIYO_IDENTITY_CID       (KLAVIYO_IDENTITY_N + 1)
+/* members that have a place of their own, or none */
+
+#define KLAVIYO_IDENTITY_COMPANY   (KLAVIYO_IDENTITY_ALL + 0)
+#define KLAVIYO_IDENTITY_CID       (KLAVIYO_IDENTITY_ALL + 1)
+#define KLAVIYO_IDENTITY_IGNORED   (KLAVIYO_IDENTITY_ALL + 2)
 
 
 typedef struct {
@@ -33,8 +36,11 @@ static klaviyo_identity_rc_e klaviyo_identity_decode(
 static klaviyo_identity_rc_e klaviyo_identity_object(
     klaviyo_identity_t *identity, uint8_t *p, size_t len,
     const klaviyo_identity_member_t *members);
+static int klaviyo_identity_check(uint8_t *p, size_t len,
+    klaviyo_slice_t *text);
 static void klaviyo_identity_member(klaviyo_identity_t *identity,
-    unsigned field, klaviyo_reader_value_t *value);
+    unsigned field, klaviyo_slice_t *value);
+static size_t klaviyo_identity_string(klaviyo_slice_t *string);
 static klaviyo_identity_rc_e klaviyo_identity_text(
     klaviyo_identity_t *identity, unsigned field, const uint8_t *p,
     size_t len, uint8_t *buf);
@@ -84,6 +90,14 @@ static const klaviyo_identity_member_t  klaviyo_identity_cookie_members[] = {
     klaviyo_identity_name("$kid", ID),
     klaviyo_identity_name("$phone_number", PHONE),
     klaviyo_identity_name("$anonymous", ANONYMOUS_ID),
+    klaviyo_identity_name("email", EMAIL),
+    klaviyo_identity_name("phone_number", PHONE),
+    klaviyo_identity_name("first_name", FIRST_NAME),
+    klaviyo_identity_name("last_name", LAST_NAME),
+    klaviyo_identity_name("$first_name", FIRST_NAME),
+    klaviyo_identity_name("$last_name", LAST_NAME),
+    klaviyo_identity_name("$referrer", IGNORED),
+    klaviyo_identity_name("$last_referrer", IGNORED),
     { NULL, 0, 0 }
 };
 
@@ -265,41 +279,33 @@ static klaviyo_identity_rc_e
 klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
     const klaviyo_identity_member_t *members)
 {
-    int                               rc;
-    unsigned                          seen;
-    klaviyo_reader_t                  reader;
-    klaviyo_reader_value_t            name, value;
+    size_t                            n;
+    unsigned                          known, seen;
+    klaviyo_scan_t                    scan;
+    klaviyo_slice_t                   text, name, value;
     const klaviyo_identity_member_t  *member;
 
     if (klaviyo_identity_is_absent(p, len)) {
         return KLAVIYO_IDENTITY_OK;
     }
 
-    if (!klaviyo_reader_init(&reader, p, len)
-        && (!klaviyo_reader_text(p, len, &value)
-            || !klaviyo_reader_init(&reader, value.data, value.len)))
-    {
+    if (!klaviyo_identity_check(p, len, &text)) {
         return KLAVIYO_IDENTITY_MALFORMED;
     }
 
+    n = 0;
+    known = 0;
     seen = 0;
 
-    for ( ;; ) {
-        rc = klaviyo_reader_next(&reader, &name, &value);
+    klaviyo_scan_enter(&scan, &text);
 
-        if (rc == 0) {
-            return KLAVIYO_IDENTITY_OK;
-        }
+    for ( /* void */ ; klaviyo_scan_next(&scan, &name); n++) {
 
-        if (rc < 0) {
-            break;
-        }
+        klaviyo_scan_value(&scan, &value);
 
         for (member = members; member->name; member++) {
 
-            if (member->len == name.len
-                && memcmp(member->name, name.data, name.len) == 0)
-            {
+            if (klaviyo_scan_is(&name, member->name, member->len)) {
                 break;
             }
         }
@@ -308,10 +314,17 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
             continue;
         }
 
-        /* two of a name are two stories */
+        known = 1;
+
+        if (member->field == KLAVIYO_IDENTITY_IGNORED) {
+            continue;
+        }
+
+        /* whoever wrote one into the other's text wants to be somebody else */
 
         if (seen & 1U << member->field) {
-            break;
+            memset(identity, 0, sizeof(klaviyo_identity_t));
+            return KLAVIYO_IDENTITY_MALFORMED;
         }
 
         seen |= 1U << member->field;
@@ -319,47 +332,84 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
         klaviyo_identity_member(identity, member->field, &value);
     }
 
-    memset(identity, 0, sizeof(klaviyo_identity_t));
+    return n && !known ? KLAVIYO_IDENTITY_MALFORMED : KLAVIYO_IDENTITY_OK;
+}
 
-    return KLAVIYO_IDENTITY_MALFORMED;
+
+/* 1, and the object in `text`; or 0 */
+
+static int
+klaviyo_identity_check(uint8_t *p, size_t len, klaviyo_slice_t *text)
+{
+    klaviyo_scan_seen_t  seen;
+
+    text->data = p;
+    text->len = len;
+
+    if (!klaviyo_scan_check(text, &seen)) {
+        return 0;
+    }
+
+    if (klaviyo_scan_type(text->data) == KLAVIYO_SCAN_STRING) {
+        text->len = klaviyo_identity_string(text);
+
+        if (!klaviyo_scan_check(text, &seen)) {
+            return 0;
+        }
+    }
+
+    return klaviyo_scan_type(text->data) == KLAVIYO_SCAN_OBJECT;
 }
 
 
 static void
 klaviyo_identity_member(klaviyo_identity_t *identity, unsigned field,
-    klaviyo_reader_value_t *value)
+    klaviyo_slice_t *value)
 {
-    klaviyo_reader_value_t  text;
+    klaviyo_scan_seen_t  seen;
 
-    switch (value->type) {
+    switch (klaviyo_scan_type(value->data)) {
 
-    case KLAVIYO_READER_LITERAL:
-        break;
+    case KLAVIYO_SCAN_BOOL:
+    case KLAVIYO_SCAN_NULL:
+        return;
 
-    case KLAVIYO_READER_NESTED:
+    case KLAVIYO_SCAN_OBJECT:
+    case KLAVIYO_SCAN_ARRAY:
         klaviyo_identity_refuse(identity, field);
-        break;
+        return;
 
-    case KLAVIYO_READER_NUMBER:
-        klaviyo_identity_set(identity, field, value->data, value->len);
+    case KLAVIYO_SCAN_NUMBER:
         break;
 
     default:
+        value->len = klaviyo_identity_string(value);
 
         /* a string in a string; what is none is no longer what it was */
 
         if (value->len && value->data[0] == '"') {
 
-            if (!klaviyo_reader_text(value->data, value->len, &text)) {
+            if (!klaviyo_scan_check(value, &seen)
+                || klaviyo_scan_type(value->data) != KLAVIYO_SCAN_STRING)
+            {
                 klaviyo_identity_refuse(identity, field);
-                break;
+                return;
             }
 
-            *value = text;
+            value->len = klaviyo_identity_string(value);
         }
-
-        klaviyo_identity_set(identity, field, value->data, value->len);
     }
+
+    klaviyo_identity_set(identity, field, value->data, value->len);
+}
+
+
+/* reads a string where it stands, in the caller's buffer */
+
+static size_t
+klaviyo_identity_string(klaviyo_slice_t *string)
+{
+    return klaviyo_scan_string(string, (uint8_t *) string->data);
 }
 
 
@@ -505,20 +555,28 @@ klaviyo_identity_is_cid(const uint8_t *p, size_t len)
 }
 
 
-/* the reader made sure of UTF-8; JSON as an identifier is somebody's bug */
+/*
+ * Valid UTF-8 without control characters.  What had to be repaired names
+ * somebody else, and JSON as an identifier is somebody's bug.
+ */
 
 static int
 klaviyo_identity_is_plain(const uint8_t *p, size_t len)
 {
-    size_t  i;
+    int             n;
+    const uint8_t  *last;
 
     if (p[0] == '{' || p[0] == '[') {
         return 0;
     }
 
-    for (i = 0; i < len; i++) {
+    for (last = p + len; p < last; p += n) {
 
-        if (p[i] < 0x20 || p[i] == 0x7f) {
+        n = klaviyo_utf8_length(p, last);
+
+        if (n < 0 || *p < 0x20 || *p == 0x7f
+            || (n == 3 && memcmp(p, KLAVIYO_UTF8_REPLACEMENT, 3) == 0))
+        {
             return 0;
         }
     }

@@ -7,7 +7,9 @@
  *
  *     percent-encoding ( base64 ( {"cid":"ZjBk...","$exchange_id":"..."} ) )
  *
- * up to 3,000 characters, with members of old that may be nested.
+ * up to 3,000 characters, with members of old that may be nested.  Klaviyo's
+ * plugin for WooCommerce writes {"email":"...","first_name":"..."} instead.
+ * A cookie that has members, but none of these, is malformed.
  *
  * Plain C, no allocation: a function that takes `buf` needs `len` bytes of
  * it, KLAVIYO_IDENTITY_TEXT_MAX at most, and what it finds points in there.
@@ -26,16 +28,22 @@
 #define KLAVIYO_IDENTITY_MAX       512      /* bytes of one identifier      */
 
 
-/* identifiers of a profile, in the order in which they are written */
+/*
+ * Identifiers of a profile, in the order in which they are written; behind
+ * them, what a cookie says beside them.
+ */
 
 typedef enum {
     KLAVIYO_IDENTITY_ID = 0,                /* __kla_id: $kid               */
     KLAVIYO_IDENTITY_KX,                    /* $exchange_id                 */
-    KLAVIYO_IDENTITY_EMAIL,                 /* $email                       */
-    KLAVIYO_IDENTITY_PHONE,                 /* $phone_number                */
+    KLAVIYO_IDENTITY_EMAIL,                 /* $email, email                */
+    KLAVIYO_IDENTITY_PHONE,                 /* $phone_number, phone_number  */
     KLAVIYO_IDENTITY_EXTERNAL_ID,           /* $id                          */
     KLAVIYO_IDENTITY_ANONYMOUS_ID,          /* $anonymous                   */
-    KLAVIYO_IDENTITY_N
+    KLAVIYO_IDENTITY_N,
+    KLAVIYO_IDENTITY_FIRST_NAME = KLAVIYO_IDENTITY_N,
+    KLAVIYO_IDENTITY_LAST_NAME,
+    KLAVIYO_IDENTITY_ALL
 } klaviyo_identity_e;
 
 
@@ -53,7 +61,7 @@ typedef struct {
 
 
 typedef struct {
-    klaviyo_identity_text_t  value[KLAVIYO_IDENTITY_N];
+    klaviyo_identity_text_t  value[KLAVIYO_IDENTITY_ALL];
     klaviyo_identity_text_t  cid;           /* unlike all else not checked:
                                                klaviyo_identity_cid()       */
     klaviyo_identity_text_t  company;       /* the account it belongs to    */

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_warn.h"
 
 
 static ngx_int_t ngx_http_klaviyo_body_handler(ngx_http_request_t *r);
@@ -137,9 +138,55 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
         return 0;
     }
 
-    if (r->request_body) {
-        return r->request_body->temp_file || r->request_body_no_buffering;
+    if (r->request_body
+        && (r->request_body->temp_file || r->request_body_no_buffering))
+    {
+        return 1;
     }
 
-    return ctx->large;
+    return ctx->large || ctx->deflated;
+}
+
+
+void
+ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, klaviyo_ring_t *ring)
+{
+    static ngx_str_t  size = ngx_string("client_body_buffer_size");
+    static ngx_str_t  buffering = ngx_string("proxy_request_buffering");
+    static ngx_str_t  encoding = ngx_string("Content-Encoding");
+
+    if (ctx->unread_told) {
+        return;
+    }
+
+    if (ngx_http_klaviyo_body_missing(r, ctx)) {
+        ctx->unread_told = 1;
+        klaviyo_ring_count(ring, KLAVIYO_COUNT_VALUE_BODY, 1);
+
+        if (ctx->deflated) {
+            ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &encoding,
+                                  "of a request body could not be undone: "
+                                  "it is damaged, or more than "
+                                  "client_body_buffer_size holds, raise that");
+
+        } else if (r->request_body && r->request_body_no_buffering) {
+            ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &buffering,
+                                  "is off, and a request body was not read "
+                                  "for klaviyo_request_body: set it on");
+
+        } else {
+            ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &size,
+                                  "is too small, and a request body was not "
+                                  "read for klaviyo_request_body: raise it");
+        }
+
+    } else if (ctx->unread) {
+        ctx->unread_told = 1;
+        klaviyo_ring_count(ring, KLAVIYO_COUNT_VALUE_SOURCE, 1);
+
+        ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_SOURCE, ctx->unread,
+                              "holds no JSON that klaviyo_json can read: the "
+                              "variables made of it are empty");
+    }
 }

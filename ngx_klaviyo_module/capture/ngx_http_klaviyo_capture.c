@@ -12,10 +12,15 @@
 #include "ngx_http_klaviyo_wait.h"
 
 
+typedef void (*ngx_http_klaviyo_capture_pt)(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+
+
 static void ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf);
 static char *ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf);
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
+    ngx_array_t *tracks, ngx_array_t **rules);
 static char *ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
     ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule);
@@ -42,7 +47,10 @@ static ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_capture_enrichment(
 static const char *ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 static void ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    ngx_http_klaviyo_capture_pt capture);
+static klaviyo_counter_e ngx_http_klaviyo_capture_cause(
+    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason);
@@ -73,6 +81,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->defaults = NGX_CONF_UNSET;
     conf->phone_country = NGX_CONF_UNSET;
     conf->header = NGX_CONF_UNSET_PTR;
+    conf->json_tracks = NGX_CONF_UNSET_PTR;
     conf->enrich = NGX_CONF_UNSET_PTR;
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
@@ -101,6 +110,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->defaults == NGX_CONF_UNSET
             && conf->phone_country == NGX_CONF_UNSET
             && conf->header == NGX_CONF_UNSET_PTR
+            && conf->json_tracks == NGX_CONF_UNSET_PTR
             && conf->enrich == NGX_CONF_UNSET_PTR);
 
     ngx_http_klaviyo_capture_own(cf, prev, conf);
@@ -129,6 +139,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_value(conf->defaults, prev->defaults, 1);
     ngx_conf_merge_value(conf->phone_country, prev->phone_country, 0);
     ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
+    ngx_conf_merge_ptr_value(conf->json_tracks, prev->json_tracks, NULL);
     ngx_conf_merge_ptr_value(conf->enrich, prev->enrich, NULL);
     ngx_conf_merge_value(conf->request_body, prev->request_body, 0);
     ngx_conf_merge_bitmask_value(conf->identity, prev->identity,
@@ -154,6 +165,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     if (same) {
         conf->rules = prev->rules;
         conf->named = prev->named;
+        conf->json = prev->json;
 
         return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
                ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -186,8 +198,14 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         }
     }
 
-    if (conf->tracks
-        && ngx_http_klaviyo_capture_rules(cf, kmcf, conf) != NGX_CONF_OK)
+    if ((conf->tracks
+         && ngx_http_klaviyo_capture_rules(cf, kmcf, conf, conf->tracks,
+                                           &conf->rules)
+            != NGX_CONF_OK)
+        || (conf->json_tracks
+            && ngx_http_klaviyo_capture_rules(cf, kmcf, conf,
+                                              conf->json_tracks, &conf->json)
+               != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
     }
@@ -216,6 +234,10 @@ ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
     conf->own_header = (conf->header == NGX_CONF_UNSET_PTR)
                        ? clcf->noname && prev->own_header
                        : conf->header != NULL;
+
+    conf->own_json = (conf->json_tracks == NGX_CONF_UNSET_PTR)
+                     ? clcf->noname && prev->own_json
+                     : conf->json_tracks != NULL;
 }
 
 
@@ -255,23 +277,24 @@ ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static char *
 ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf)
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
+    ngx_array_t *tracks, ngx_array_t **rules)
 {
     ngx_uint_t                 i;
     ngx_http_klaviyo_rule_t   *rule;
     ngx_http_klaviyo_track_t  *track;
 
-    conf->rules = ngx_array_create(cf->pool, conf->tracks->nelts,
-                                   sizeof(ngx_http_klaviyo_rule_t));
-    if (conf->rules == NULL) {
+    *rules = ngx_array_create(cf->pool, tracks->nelts,
+                              sizeof(ngx_http_klaviyo_rule_t));
+    if (*rules == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    track = conf->tracks->elts;
+    track = tracks->elts;
 
-    for (i = 0; i < conf->tracks->nelts; i++) {
+    for (i = 0; i < tracks->nelts; i++) {
 
-        rule = ngx_array_push(conf->rules);
+        rule = ngx_array_push(*rules);
         if (rule == NULL) {
             return NGX_CONF_ERROR;
         }
@@ -596,6 +619,10 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 
     if (ctx->enrichment) {
         ngx_http_klaviyo_enrich_read(ctx->enrichment, rule->account->ring);
+
+        if (ctx->enrichment->repair) {
+            ctx->repair = 1;
+        }
     }
 
     for (i = 0; i < n; i++) {
@@ -642,15 +669,14 @@ static void
 ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
 {
-    ngx_uint_t                    i, n, captured;
+    ngx_uint_t                    i, n;
     const char                   *reason;
-    ngx_http_klaviyo_rule_t      *rule, *chosen, own;
+    ngx_http_klaviyo_rule_t      *rule, *chosen, *json, own;
     ngx_http_klaviyo_captures_t   saved;
 
     n = set->rules ? set->rules->nelts : 0;
     rule = ngx_http_klaviyo_rule_set_first(set);
 
-    captured = ctx->captured;
     saved.values = NULL;
 
     ctx->conf = set->conf;
@@ -682,7 +708,8 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
         chosen = ngx_http_klaviyo_capture_choose(r, ctx, set->named, &own);
 
         if (chosen) {
-            ngx_http_klaviyo_capture_named(r, ctx, chosen);
+            ngx_http_klaviyo_capture_named(r, ctx, chosen,
+                                           ngx_http_klaviyo_header_capture);
         }
 
     } else if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
@@ -690,9 +717,18 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
                                       KLAVIYO_COUNT_SKIPPED_NO_HEADER);
     }
 
-    if (ctx->captured != captured && ngx_http_klaviyo_body_missing(r, ctx)) {
-        klaviyo_ring_count(rule->account->ring, KLAVIYO_COUNT_VALUE_BODY, 1);
+    json = set->json ? set->json->elts : NULL;
+
+    for (i = 0; json && i < set->json->nelts; i++) {
+        chosen = ngx_http_klaviyo_capture_choose(r, ctx, &json[i], &own);
+
+        if (chosen) {
+            ngx_http_klaviyo_capture_named(r, ctx, chosen,
+                                           ngx_http_klaviyo_header_variable);
+        }
     }
+
+    ngx_http_klaviyo_body_unread(r, ctx, rule->account->ring);
 
     ngx_http_klaviyo_captures_restore(r, ctx, &saved);
 
@@ -790,7 +826,8 @@ ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
 
 static void
 ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    ngx_http_klaviyo_capture_pt capture)
 {
     ngx_http_klaviyo_rule_t         own;
     ngx_http_klaviyo_enrichment_t  *enrichment;
@@ -798,7 +835,7 @@ ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
     enrichment = ngx_http_klaviyo_capture_enrichment(ctx);
 
     if (enrichment == NULL) {
-        ngx_http_klaviyo_header_capture(r, ctx, rule);
+        capture(r, ctx, rule);
         return;
     }
 
@@ -810,7 +847,7 @@ ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
         return;
     }
 
-    ngx_http_klaviyo_header_capture(r, ctx, &own);
+    capture(r, ctx, &own);
 }
 
 
@@ -829,6 +866,11 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
         == NGX_DECLINED)
     {
         klaviyo_ring_count(rule->account->ring, reason, 1);
+
+        if (reason == KLAVIYO_COUNT_SKIPPED_ANONYMOUS) {
+            reason = ngx_http_klaviyo_capture_cause(r, ctx);
+        }
+
         return klaviyo_counter_names[reason].name;
     }
 
@@ -855,6 +897,31 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     }
 
     return NULL;
+}
+
+
+/* why nobody knows who it was: what might have said it could not be read */
+
+static klaviyo_counter_e
+ngx_http_klaviyo_capture_cause(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx)
+{
+    if (ngx_http_klaviyo_body_missing(r, ctx)) {
+        return KLAVIYO_COUNT_VALUE_BODY;
+    }
+
+    if (ctx->unread) {
+        return KLAVIYO_COUNT_VALUE_SOURCE;
+    }
+
+    if (ctx->enrichment
+        && !ctx->enrichment->merge
+        && ctx->enrichment->outcome != KLAVIYO_COUNT_ENRICH_EMPTY)
+    {
+        return ctx->enrichment->outcome;
+    }
+
+    return ctx->claim ? ctx->claim : KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
 }
 
 
@@ -920,7 +987,7 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
             return NGX_DECLINED;
         }
 
-        if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+        if (klaviyo_value_is_no(value.data, value.len)) {
             *reason = KLAVIYO_COUNT_SKIPPED_CONDITION;
             return NGX_DECLINED;
         }

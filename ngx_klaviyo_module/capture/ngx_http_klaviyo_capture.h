@@ -52,6 +52,8 @@ typedef struct {
 
     u_char                    *conf_file;  /* where it stands, for messages  */
     ngx_uint_t                 conf_line;
+
+    unsigned                   named:1;    /* the application names events   */
 } ngx_http_klaviyo_track_t;
 
 
@@ -106,6 +108,9 @@ typedef struct {
     ngx_http_klaviyo_track_t  *header;     /* klaviyo_response_header, whose
                                               name stands as the metric;
                                               UNSET_PTR: inherit, NULL: off  */
+    ngx_array_t               *json_tracks;   /* klaviyo_track_json, whose
+                                              variable stands as the metric;
+                                              UNSET_PTR: inherit, NULL: off  */
     ngx_http_klaviyo_enrich_t *enrich;     /* UNSET_PTR: inherit, NULL: off  */
     ngx_flag_t                 request_body;
 
@@ -117,11 +122,13 @@ typedef struct {
                                               merging; NULL: nothing to do   */
     ngx_http_klaviyo_rule_t   *named;      /* of the header's events, made by
                                               merging; NULL: there is none   */
+    ngx_array_t               *json;       /* the same of json_tracks        */
 
     unsigned                   own_tracks:1; /* the tracks stand in this
                                                 location, or in that of this
                                                 `if`                         */
     unsigned                   own_header:1; /* so does the header           */
+    unsigned                   own_json:1; /* so do the json_tracks          */
 } ngx_http_klaviyo_loc_conf_t;
 
 
@@ -166,6 +173,10 @@ char *ngx_http_klaviyo_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_klaviyo_bots_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
+/* directive: klaviyo_track_json */
+char *ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* directives: klaviyo_response_header, klaviyo_request_body */
 char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -178,7 +189,7 @@ char *ngx_http_klaviyo_enrich(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* its filters, if there is one; in postconfiguration */
 void ngx_http_klaviyo_enrich_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
-/* directives: klaviyo_json, klaviyo_form */
+/* directives: klaviyo_json, klaviyo_form, klaviyo_cookie */
 char *ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* the header filter; in postconfiguration */

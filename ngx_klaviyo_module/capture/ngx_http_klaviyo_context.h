@@ -53,6 +53,14 @@ typedef struct {
     struct ngx_http_klaviyo_url_s
                         *url;        /* the client's, see _url.h; or NULL    */
 
+    ngx_str_t            deflate;    /* compressed text, and                 */
+    ngx_str_t            inflate;    /* what became of it                    */
+
+    ngx_str_t           *unread;     /* a source that klaviyo_json could not
+                                        read, in the configuration; or NULL  */
+    klaviyo_counter_e    claim;      /* why a source of identity could not be
+                                        read; 0: none                        */
+
     void                *judge;      /* the location that set `skip`         */
     ngx_uint_t           skip;       /* why no event may be captured         */
 
@@ -69,6 +77,9 @@ typedef struct {
     unsigned             asking:1;   /* unique_id is being evaluated         */
     unsigned             logged:1;   /* the rules have been gone through     */
     unsigned             large:1;    /* klaviyo_request_body left it unread  */
+    unsigned             repair:1;   /* JSON that was read is repaired       */
+    unsigned             deflated:1; /* a body that could not be inflated    */
+    unsigned             unread_told:1;  /* and counted                      */
 } ngx_http_klaviyo_ctx_t;
 
 
@@ -112,6 +123,10 @@ ngx_uint_t ngx_http_klaviyo_capture_reads(ngx_http_request_t *r);
 /* 1: klaviyo_request_body is on here, and the body is not in memory */
 ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx);
+
+/* counts, and says once a minute, what of the request could not be read */
+void ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, klaviyo_ring_t *ring);
 
 /*
  * Writes the event of a rule: NGX_OK, or NGX_DECLINED with the reason.  What

@@ -31,6 +31,7 @@ struct ngx_http_klaviyo_enrichment_s {
     unsigned             ended:1;    /* the subrequest has given its
                                         reference back                       */
     unsigned             merge:1;    /* there is something to merge          */
+    unsigned             repair:1;   /* of it, see klaviyo_scan_seen_t       */
 };
 
 

@@ -144,6 +144,7 @@ ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment,
         } else {
             (void) klaviyo_named_next(&list, &enrichment->named);
             enrichment->merge = 1;
+            enrichment->repair = list.repair;
         }
     }
 

@@ -15,6 +15,8 @@ static void ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_op_t *op, ngx_str_t *value);
 static ngx_int_t ngx_http_klaviyo_evaluate_identity(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
+static ngx_uint_t ngx_http_klaviyo_evaluate_has(
+    ngx_http_klaviyo_template_t *template, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_evaluate_rest(
     ngx_http_klaviyo_values_t *values, ngx_http_klaviyo_ctx_t *ctx);
 static ngx_int_t ngx_http_klaviyo_evaluate_backfill(
@@ -94,7 +96,7 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
 
         for (i = 0; i < values->nutm; i++) {
             values->size += values->utm[i].name.len + sizeof(",\"\":") - 1
-                            + ngx_http_klaviyo_value_size(
+                            + klaviyo_value_size(
                                                     KLAVIYO_VALUE_STRING,
                                                     values->utm[i].value.len);
         }
@@ -133,7 +135,7 @@ ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
             ngx_http_klaviyo_check(values, op, value);
         }
 
-        values->size += ngx_http_klaviyo_value_size(op->type, value->len);
+        values->size += klaviyo_value_size(op->type, value->len);
     }
 
     return NGX_OK;
@@ -213,12 +215,51 @@ ngx_http_klaviyo_evaluate_identity(ngx_http_klaviyo_values_t *values,
 
     values->identified |= NGX_HTTP_KLAVIYO_IS_KNOWN;
 
-    for (i = 0; i < KLAVIYO_IDENTITY_N; i++) {
+    for (i = KLAVIYO_IDENTITY_FIRST_NAME; i < KLAVIYO_IDENTITY_ALL; i++) {
+
+        if (value[i].len
+            && ngx_http_klaviyo_evaluate_has(values->template,
+                                         &ngx_http_klaviyo_identity_names[i]))
+        {
+            value[i].len = 0;
+        }
+    }
+
+    for (i = 0; i < KLAVIYO_IDENTITY_ALL; i++) {
         values->size += sizeof(",\"anonymous_id\":") - 1
                         + klaviyo_json_string_size(value[i].len);
     }
 
     return NGX_OK;
+}
+
+
+/* 1: an attribute of the profile has this `"name":` */
+
+static ngx_uint_t
+ngx_http_klaviyo_evaluate_has(ngx_http_klaviyo_template_t *template,
+    ngx_str_t *name)
+{
+    ngx_str_t   *text;
+    ngx_uint_t   i;
+
+    for (i = template->end[NGX_HTTP_KLAVIYO_ID];
+         i < template->end[NGX_HTTP_KLAVIYO_ATTRIBUTES];
+         i++)
+    {
+        /* constant neighbours are one operation */
+
+        text = &template->ops[i].text;
+
+        if (text->len >= name->len
+            && ngx_strlcasestrn(text->data, text->data + text->len,
+                                name->data, name->len - 1))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

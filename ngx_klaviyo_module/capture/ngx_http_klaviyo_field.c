@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_check.h"
+#include "json/klaviyo_utf8.h"
 
 
 static char *ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name);
@@ -170,7 +171,7 @@ ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name)
             return NGX_CONF_ERROR;
         }
 
-        n = klaviyo_json_utf8(p, last);
+        n = klaviyo_utf8_length(p, last);
 
         if (n < 0 || *p < 0x20 || *p == 0x7f) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -272,7 +273,7 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
 
     cut = 0;
     value = &field->value.value;
-    size = ngx_http_klaviyo_value_size(field->type, value->len);
+    size = klaviyo_value_size(field->type, value->len);
 
     buf = ngx_palloc(cf->temp_pool, size);
     if (buf == NULL) {
@@ -433,4 +434,41 @@ ngx_http_klaviyo_field_known(ngx_str_t *name)
     }
 
     return NULL;
+}
+
+
+ngx_http_klaviyo_known_t *
+ngx_http_klaviyo_field_legacy(ngx_str_t *name)
+{
+    size_t     i;
+    ngx_str_t  now;
+
+    static const struct {
+        ngx_str_t  old;
+        ngx_str_t  now;
+    } renamed[] = {
+        { ngx_string("$id"), ngx_string("external_id") },
+        { ngx_string("$kid"), ngx_string("id") },
+        { ngx_string("$exchange_id"), ngx_string("_kx") },
+        { ngx_string("$anonymous"), ngx_string("anonymous_id") }
+    };
+
+    if (name->len < 2 || name->data[0] != '$') {
+        return NULL;
+    }
+
+    now.len = name->len - 1;
+    now.data = name->data + 1;
+
+    for (i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++) {
+
+        if (renamed[i].old.len == name->len
+            && ngx_memcmp(renamed[i].old.data, name->data, name->len) == 0)
+        {
+            now = renamed[i].now;
+            break;
+        }
+    }
+
+    return ngx_http_klaviyo_field_known(&now);
 }

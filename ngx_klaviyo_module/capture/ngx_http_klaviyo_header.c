@@ -1,13 +1,16 @@
 /*
  * klaviyo_response_header: takes the header out of each answer before it
- * leaves, whatever its status, and makes events of it in the log phase.
+ * leaves, whatever its status, and makes events of it in the log phase; and
+ * klaviyo_track_json, which makes them of a variable.
  *
  * The filter stands right behind that of add_header, see `config`.
  */
 
 
 #include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_inflate.h"
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_warn.h"
 
 
 static ngx_int_t ngx_http_klaviyo_header_filter(ngx_http_request_t *r);
@@ -18,6 +21,9 @@ static ngx_uint_t ngx_http_klaviyo_header_take(ngx_http_request_t *r,
 static void ngx_http_klaviyo_header_remember(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_header_cached(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_header_events(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    ngx_str_t *text, ngx_uint_t *n, klaviyo_counter_e bad);
 static void ngx_http_klaviyo_header_skip(ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason, ngx_uint_t n);
 
@@ -70,6 +76,7 @@ ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     track->directive = cmd->name;
+    track->named = 1;
     track->metric.value = value[1];
     track->conf_file = cf->conf_file->file.name.data;
     track->conf_line = cf->conf_file->line;
@@ -270,14 +277,9 @@ void
 ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
-    size_t                    size;
-    ngx_str_t                *header;
-    ngx_uint_t                i, n;
-    const char               *reason;
-    klaviyo_named_t           named;
-    klaviyo_value_rc_e        rc;
-    klaviyo_named_list_t      list;
-    ngx_http_klaviyo_rule_t   own;
+    size_t       size;
+    ngx_str_t   *header;
+    ngx_uint_t   i, n;
 
     if (ctx->named == NULL) {
         return;
@@ -298,39 +300,101 @@ ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
 
         size += header[i].len;
 
-        if (size > KLAVIYO_NAMED_TEXT_MAX
-            || !klaviyo_named_open(&list, header[i].data, header[i].len))
-        {
+        if (size > KLAVIYO_NAMED_TEXT_MAX) {
             ngx_http_klaviyo_header_skip(ctx, rule,
                                          KLAVIYO_COUNT_SKIPPED_HEADER, 1);
             continue;
         }
 
-        for ( ;; ) {
+        if (ngx_http_klaviyo_header_events(r, ctx, rule, &header[i], &n,
+                                           KLAVIYO_COUNT_SKIPPED_HEADER)
+            != NGX_OK)
+        {
+            return;
+        }
+    }
+}
 
-            rc = klaviyo_named_next(&list, &named);
 
-            if (rc == KLAVIYO_VALUE_EMPTY) {
-                break;
-            }
+void
+ngx_http_klaviyo_header_variable(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_str_t   text;
+    ngx_uint_t  n;
 
-            if (rc == KLAVIYO_VALUE_BAD || n++ >= NGX_HTTP_KLAVIYO_NAMED_MAX) {
-                ngx_http_klaviyo_header_skip(ctx, rule,
-                                             KLAVIYO_COUNT_SKIPPED_HEADER, 1);
-                continue;
-            }
+    if (ngx_http_complex_value(r, &rule->track->metric, &text) != NGX_OK
+        || ngx_http_klaviyo_inflate(r, ctx, &text) == NGX_ERROR)
+    {
+        ngx_http_klaviyo_header_skip(ctx, rule, KLAVIYO_COUNT_SKIPPED_MEMORY,
+                                     1);
+        return;
+    }
 
-            if (ngx_http_klaviyo_named_rule(r, rule, &named, &own) != NGX_OK) {
-                ngx_http_klaviyo_header_skip(ctx, rule,
-                                             KLAVIYO_COUNT_SKIPPED_MEMORY, 1);
-                return;
-            }
+    if (text.len == 0) {
+        return;
+    }
 
-            reason = ngx_http_klaviyo_capture_rule(r, ctx, &own);
+    n = 0;
 
-            if (ctx->reason == NULL) {
-                ctx->reason = reason;
-            }
+    (void) ngx_http_klaviyo_header_events(r, ctx, rule, &text, &n,
+                                          KLAVIYO_COUNT_SKIPPED_JSON);
+}
+
+
+/*
+ * The events of one text, of which *n were there before; NGX_ERROR: no memory.
+ * What is none is counted as `bad`.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_header_events(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    ngx_str_t *text, ngx_uint_t *n, klaviyo_counter_e bad)
+{
+    const char               *reason;
+    klaviyo_named_t           named;
+    klaviyo_value_rc_e        rc;
+    klaviyo_named_list_t      list;
+    ngx_http_klaviyo_rule_t   own;
+
+    if (!klaviyo_named_open(&list, text->data, text->len)) {
+        ngx_http_klaviyo_header_skip(ctx, rule, bad, 1);
+
+        ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_EVENTS,
+                              &rule->track->directive,
+                              "got a text that is neither an event in JSON nor "
+                              "an array of them");
+        return NGX_OK;
+    }
+
+    if (list.repair) {
+        ctx->repair = 1;
+    }
+
+    for ( ;; ) {
+
+        rc = klaviyo_named_next(&list, &named);
+
+        if (rc == KLAVIYO_VALUE_EMPTY) {
+            return NGX_OK;
+        }
+
+        if (rc == KLAVIYO_VALUE_BAD || (*n)++ >= NGX_HTTP_KLAVIYO_NAMED_MAX) {
+            ngx_http_klaviyo_header_skip(ctx, rule, bad, 1);
+            continue;
+        }
+
+        if (ngx_http_klaviyo_named_rule(r, rule, &named, &own) != NGX_OK) {
+            ngx_http_klaviyo_header_skip(ctx, rule,
+                                         KLAVIYO_COUNT_SKIPPED_MEMORY, 1);
+            return NGX_ERROR;
+        }
+
+        reason = ngx_http_klaviyo_capture_rule(r, ctx, &own);
+
+        if (ctx->reason == NULL) {
+            ctx->reason = reason;
         }
     }
 }

@@ -19,6 +19,10 @@
 void ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 
+/* the same for klaviyo_track_json: the events of the rule's variable */
+void ngx_http_klaviyo_header_variable(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
+
 /*
  * The rule of one named event: that of the location, where what the
  * application names takes the place of what has its name.  In r->pool.

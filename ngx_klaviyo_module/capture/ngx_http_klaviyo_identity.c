@@ -30,7 +30,7 @@ static ngx_int_t ngx_http_klaviyo_claim_text(ngx_http_request_t *r,
     ngx_http_klaviyo_claims_t *claims, ngx_http_klaviyo_claim_e n,
     ngx_str_t *text);
 static void ngx_http_klaviyo_claim_count(klaviyo_ring_t *ring,
-    ngx_http_klaviyo_claims_t *claims, ngx_http_klaviyo_claim_e n);
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_claim_e n);
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_identity_account(
     ngx_http_request_t *r);
 static void ngx_http_klaviyo_identity_variable(ngx_http_variable_value_t *v,
@@ -152,7 +152,7 @@ ngx_http_klaviyo_identify(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
         }
 
         if (ring) {
-            ngx_http_klaviyo_claim_count(ring, ctx->claims, i);
+            ngx_http_klaviyo_claim_count(ring, ctx, i);
         }
 
         if (!klaviyo_identity_any(claim)) {
@@ -292,18 +292,19 @@ ngx_http_klaviyo_claim_text(ngx_http_request_t *r,
 
 static void
 ngx_http_klaviyo_claim_count(klaviyo_ring_t *ring,
-    ngx_http_klaviyo_claims_t *claims, ngx_http_klaviyo_claim_e n)
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_claim_e n)
 {
     ngx_uint_t  i, bad;
 
-    if (claims->rc[n] == KLAVIYO_IDENTITY_TOO_LONG) {
-        klaviyo_ring_count(ring, ngx_http_klaviyo_claim_kinds[n].too_long, 1);
+    if (ctx->claims->rc[n] != KLAVIYO_IDENTITY_OK) {
+        ctx->claim = ctx->claims->rc[n] == KLAVIYO_IDENTITY_TOO_LONG
+                     ? ngx_http_klaviyo_claim_kinds[n].too_long
+                     : ngx_http_klaviyo_claim_kinds[n].malformed;
 
-    } else if (claims->rc[n] == KLAVIYO_IDENTITY_MALFORMED) {
-        klaviyo_ring_count(ring, ngx_http_klaviyo_claim_kinds[n].malformed, 1);
+        klaviyo_ring_count(ring, ctx->claim, 1);
     }
 
-    bad = claims->claim[n].bad;
+    bad = ctx->claims->claim[n].bad;
 
     for (i = 0; bad; i++, bad >>= 1) {
 

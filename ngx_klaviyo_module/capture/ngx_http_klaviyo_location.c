@@ -73,7 +73,7 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
-    if (klcf->rules == NULL && klcf->named == NULL) {
+    if (klcf->rules == NULL && klcf->named == NULL && klcf->json == NULL) {
         return rc;
     }
 
@@ -152,8 +152,9 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
         sets[0].conf = last;
         sets[0].rules = last->rules;
         sets[0].named = last->named;
+        sets[0].json = last->json;
 
-        return (last->rules || last->named);
+        return (last->rules || last->named || last->json);
     }
 
     n = 0;
@@ -163,6 +164,7 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
     if (first) {
         sets[n].conf = first;
         sets[n].rules = first->rules;
+        sets[n].json = first->json;
         sets[n++].named = first->named;
     }
 
@@ -173,6 +175,7 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
     sets[n].conf = last;
     sets[n].rules = NULL;
     sets[n].named = NULL;
+    sets[n].json = NULL;
 
     if (last->own_tracks && (first == NULL || first->tracks != last->tracks)) {
         sets[n].rules = last->rules;
@@ -182,14 +185,24 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
         sets[n].named = last->named;
     }
 
-    return n + (sets[n].rules || sets[n].named);
+    if (last->own_json
+        && (first == NULL || first->json_tracks != last->json_tracks))
+    {
+        sets[n].json = last->json;
+    }
+
+    return n + (sets[n].rules || sets[n].named || sets[n].json);
 }
 
 
 ngx_http_klaviyo_rule_t *
 ngx_http_klaviyo_rule_set_first(ngx_http_klaviyo_rule_set_t *set)
 {
-    return set->rules ? set->rules->elts : set->named;
+    if (set->rules) {
+        return set->rules->elts;
+    }
+
+    return set->named ? set->named : set->json->elts;
 }
 
 

@@ -29,6 +29,7 @@ typedef struct {
     ngx_http_klaviyo_loc_conf_t  *conf;
     ngx_array_t                  *rules;   /* or NULL                        */
     ngx_http_klaviyo_rule_t      *named;   /* or NULL                        */
+    ngx_array_t                  *json;    /* or NULL                        */
 } ngx_http_klaviyo_rule_set_t;
 
 

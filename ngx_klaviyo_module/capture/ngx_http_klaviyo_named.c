@@ -18,6 +18,10 @@ static ngx_int_t ngx_http_klaviyo_named_template(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *result, klaviyo_counter_e left_out);
 static ngx_int_t ngx_http_klaviyo_named_fields(ngx_http_request_t *r,
     klaviyo_named_t *named, ngx_array_t *fields);
+static ngx_int_t ngx_http_klaviyo_named_property(ngx_http_request_t *r,
+    ngx_array_t *fields, klaviyo_slice_t *name, klaviyo_slice_t *value);
+static ngx_int_t ngx_http_klaviyo_named_attribute(ngx_http_request_t *r,
+    ngx_array_t *fields, klaviyo_slice_t *name, klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields, klaviyo_counter_e left_out);
@@ -112,16 +116,20 @@ ngx_http_klaviyo_named_template(ngx_http_request_t *r,
 }
 
 
-/* the members of both objects, each with the place that it will have */
+/*
+ * The members of both objects, each with the place that it will have.  Of two
+ * with one name the last holds, and Klaviyo's own name before the one of old.
+ */
 
 static ngx_int_t
 ngx_http_klaviyo_named_fields(ngx_http_request_t *r, klaviyo_named_t *named,
     ngx_array_t *fields)
 {
-    ngx_uint_t                 i;
-    klaviyo_walk_t             walk;
-    klaviyo_slice_t           *object, name;
-    ngx_http_klaviyo_named_t  *field;
+    size_t            names;
+    ngx_int_t         rc;
+    ngx_uint_t        i;
+    klaviyo_scan_t    scan;
+    klaviyo_slice_t  *object, name, value;
 
     for (i = KLAVIYO_NAMED_PROFILE; i <= KLAVIYO_NAMED_PROPERTIES; i++) {
 
@@ -131,40 +139,135 @@ ngx_http_klaviyo_named_fields(ngx_http_request_t *r, klaviyo_named_t *named,
             continue;
         }
 
-        klaviyo_walk_enter(&walk, object->data, object->data + object->len);
+        /* a member has five bytes at least, with its comma */
 
-        while (klaviyo_walk_next(&walk, &name)) {
+        names = ngx_min(named->names, object->len / 5 + 1);
+
+        if (klaviyo_scan_names(object, names) == -1) {
+            named->left_out++;
+            object->len = 0;
+            continue;
+        }
+
+        klaviyo_scan_enter(&scan, object);
+
+        while (klaviyo_scan_next(&scan, &name)) {
+
+            klaviyo_scan_value(&scan, &value);
+
+            if (!klaviyo_scan_is_last(object->data, &name)) {
+                continue;
+            }
 
             if (name.len == sizeof("\"\"") - 1) {
                 named->left_out++;
                 continue;
             }
 
-            field = ngx_array_push(fields);
-            if (field == NULL) {
+            rc = i == KLAVIYO_NAMED_PROFILE
+                 ? ngx_http_klaviyo_named_attribute(r, fields, &name, &value)
+                 : ngx_http_klaviyo_named_property(r, fields, &name, &value);
+
+            if (rc != NGX_OK) {
                 return NGX_ERROR;
             }
-
-            field->json = name;
-            klaviyo_walk_value(&walk, &field->value);
-
-            if (ngx_http_klaviyo_named_text(r, &name, &field->name) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            field->known = NULL;
-            field->section = NGX_HTTP_KLAVIYO_PROPERTIES;
-
-            if (i == KLAVIYO_NAMED_PROPERTIES) {
-                continue;
-            }
-
-            field->known = ngx_http_klaviyo_field_known(&field->name);
-            field->section = field->known ? field->known->section
-                                          : NGX_HTTP_KLAVIYO_CUSTOM;
         }
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_named_property(ngx_http_request_t *r, ngx_array_t *fields,
+    klaviyo_slice_t *name, klaviyo_slice_t *value)
+{
+    ngx_http_klaviyo_named_t  *field;
+
+    if (klaviyo_named_legacy(name) != KLAVIYO_NAMED_N) {
+        return NGX_OK;
+    }
+
+    field = ngx_array_push(fields);
+    if (field == NULL) {
+        return NGX_ERROR;
+    }
+
+    field->json = *name;
+    field->value = *value;
+    field->known = NULL;
+    field->section = NGX_HTTP_KLAVIYO_PROPERTIES;
+    field->legacy = 0;
+
+    return ngx_http_klaviyo_named_text(r, name, &field->name);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_named_attribute(ngx_http_request_t *r, ngx_array_t *fields,
+    klaviyo_slice_t *name, klaviyo_slice_t *value)
+{
+    u_char                    *p;
+    ngx_str_t                  text;
+    ngx_uint_t                 i, legacy;
+    ngx_http_klaviyo_known_t  *known;
+    ngx_http_klaviyo_named_t  *field;
+
+    if (ngx_http_klaviyo_named_text(r, name, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    legacy = 0;
+    known = ngx_http_klaviyo_field_known(&text);
+
+    if (known == NULL) {
+        known = ngx_http_klaviyo_field_legacy(&text);
+        legacy = (known != NULL);
+    }
+
+    field = fields->elts;
+
+    for (i = 0; known && i < fields->nelts; i++) {
+
+        if (field[i].known != known) {
+            continue;
+        }
+
+        if (legacy && !field[i].legacy) {
+            return NGX_OK;
+        }
+
+        break;
+    }
+
+    field = (known && i < fields->nelts) ? &field[i] : ngx_array_push(fields);
+    if (field == NULL) {
+        return NGX_ERROR;
+    }
+
+    field->name = text;
+    field->json = *name;
+    field->value = *value;
+    field->known = known;
+    field->section = known ? known->section : NGX_HTTP_KLAVIYO_CUSTOM;
+    field->legacy = legacy;
+
+    if (!legacy) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, known->name.len + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    field->name = known->name;
+    field->json.data = p;
+    field->json.len = known->name.len + 2;
+
+    *p++ = '"';
+    p = ngx_cpymem(p, known->name.data, known->name.len);
+    *p = '"';
 
     return NGX_OK;
 }
@@ -262,7 +365,7 @@ ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
     ngx_str_t                  text;
     ngx_uint_t                 i;
     const uint8_t             *p;
-    klaviyo_walk_type_e        type;
+    klaviyo_scan_type_e        type;
     ngx_http_klaviyo_named_t  *field;
 
     field = fields->elts;
@@ -275,12 +378,12 @@ ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
             continue;
         }
 
-        type = klaviyo_walk_type(field[i].value.data);
+        type = klaviyo_scan_type(field[i].value.data);
 
         text.len = field[i].value.len;
         text.data = (u_char *) field[i].value.data;
 
-        if (type == KLAVIYO_WALK_STRING) {
+        if (type == KLAVIYO_SCAN_STRING) {
 
             if (ngx_http_klaviyo_named_text(r, &field[i].value, &text)
                 != NGX_OK)
@@ -288,7 +391,7 @@ ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
                 return NGX_ERROR;
             }
 
-        } else if (type != KLAVIYO_WALK_NUMBER) {
+        } else if (type != KLAVIYO_SCAN_NUMBER) {
             continue;
         }
 
@@ -340,23 +443,23 @@ ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
 {
     u_char                    *p;
     ngx_uint_t                 type;
-    klaviyo_walk_type_e        json;
+    klaviyo_scan_type_e        json;
     ngx_http_klaviyo_known_t  *known;
 
     known = field->known;
-    json = klaviyo_walk_type(field->value.data);
+    json = klaviyo_scan_type(field->value.data);
 
     type = KLAVIYO_VALUE_JSON;
 
-    if (known && json != KLAVIYO_WALK_NULL) {
+    if (known && json != KLAVIYO_SCAN_NULL) {
 
-        if (json != KLAVIYO_WALK_STRING && json != KLAVIYO_WALK_NUMBER) {
+        if (json != KLAVIYO_SCAN_STRING && json != KLAVIYO_SCAN_NUMBER) {
             return NGX_DECLINED;
         }
 
         type = KLAVIYO_VALUE_STRING;
 
-        if (known->number && json == KLAVIYO_WALK_NUMBER) {
+        if (known->number && json == KLAVIYO_SCAN_NUMBER) {
             type = KLAVIYO_VALUE_NUMBER;
         }
     }
@@ -373,7 +476,7 @@ ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
 
     op->name = field->name;
 
-    if (known && json != KLAVIYO_WALK_NULL) {
+    if (known && json != KLAVIYO_SCAN_NULL) {
         op->check = known->check;
         op->identifier = known->identifier;
     }
@@ -512,7 +615,7 @@ ngx_http_klaviyo_named_op(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
 
     if (type != KLAVIYO_VALUE_JSON
         && value->len
-        && klaviyo_walk_type(value->data) == KLAVIYO_WALK_STRING)
+        && klaviyo_scan_type(value->data) == KLAVIYO_SCAN_STRING)
     {
         return ngx_http_klaviyo_named_text(r, value, &op->value->value);
     }
@@ -530,7 +633,7 @@ static ngx_int_t
 ngx_http_klaviyo_named_text(ngx_http_request_t *r, klaviyo_slice_t *json,
     ngx_str_t *text)
 {
-    if (klaviyo_walk_is_plain(json)) {
+    if (klaviyo_scan_is_plain(json)) {
         text->len = json->len - 2;
         text->data = (u_char *) json->data + 1;
         return NGX_OK;
@@ -541,7 +644,7 @@ ngx_http_klaviyo_named_text(ngx_http_request_t *r, klaviyo_slice_t *json,
         return NGX_ERROR;
     }
 
-    text->len = klaviyo_walk_string(json, text->data);
+    text->len = klaviyo_scan_string(json, text->data);
 
     return NGX_OK;
 }

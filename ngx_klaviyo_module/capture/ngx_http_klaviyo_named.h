@@ -19,6 +19,7 @@ typedef struct {
     klaviyo_slice_t              value;
     ngx_http_klaviyo_known_t    *known;
     ngx_http_klaviyo_section_e   section;     /* _SECTIONS: left out        */
+    unsigned                     legacy:1;    /* by a name of old           */
 } ngx_http_klaviyo_named_t;
 
 

@@ -38,7 +38,9 @@ ngx_str_t  ngx_http_klaviyo_identity_names[] = {
     ngx_string("\"email\":"),
     ngx_string("\"phone_number\":"),
     ngx_string("\"external_id\":"),
-    ngx_string("\"anonymous_id\":")
+    ngx_string("\"anonymous_id\":"),
+    ngx_string("\"first_name\":"),
+    ngx_string("\"last_name\":")
 };
 
 
@@ -115,12 +117,16 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     tp = ngx_timeofday();
     event->time = (int64_t) tp->sec * 1000 + tp->msec;
 
-    if (json.repaired) {
+    if (json.repaired || ctx->repair) {
         klaviyo_ring_count(values.ring, KLAVIYO_COUNT_REPAIRED_UTF8, 1);
     }
 
     if (json.cut) {
         klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CUT_STRING, 1);
+    }
+
+    if (json.number) {
+        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CHANGED_NUMBER, 1);
     }
 
     if (values.list_cut) {
@@ -160,7 +166,7 @@ ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
 
     ngx_http_klaviyo_write_section(values, json, NGX_HTTP_KLAVIYO_ATTRIBUTES);
     ngx_http_klaviyo_write_identity(values, json, KLAVIYO_IDENTITY_KX,
-                                    KLAVIYO_IDENTITY_N);
+                                    KLAVIYO_IDENTITY_ALL);
 
     ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_LOCATION,
                                  "\"location\":{",
@@ -397,6 +403,7 @@ ngx_http_klaviyo_write_member(ngx_http_klaviyo_values_t *values,
 {
     int                 cut;
     u_char             *start;
+    ngx_uint_t          number;
     klaviyo_counter_e   counter;
     klaviyo_value_rc_e  rc;
 
@@ -406,6 +413,7 @@ ngx_http_klaviyo_write_member(ngx_http_klaviyo_values_t *values,
 
     cut = 0;
     start = json->pos;
+    number = json->number;
 
     ngx_http_klaviyo_write_text(json, name);
 
@@ -413,6 +421,16 @@ ngx_http_klaviyo_write_member(ngx_http_klaviyo_values_t *values,
 
     if (cut) {
         values->list_cut = 1;
+    }
+
+    /* an amount as text would be none */
+
+    if (rc == KLAVIYO_VALUE_OK
+        && name == &values->template->value.text
+        && json->number && !number)
+    {
+        json->number = 0;
+        rc = KLAVIYO_VALUE_BAD;
     }
 
     if (rc == KLAVIYO_VALUE_OK) {

@@ -534,7 +534,13 @@ ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
         return NGX_HTTP_KLAVIYO_SKIP_MEMORY;
     }
 
-    if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+    /* "denied" is what a consent manager says for no */
+
+    if (klaviyo_value_is_no(value.data, value.len)
+        || (value.len == sizeof("denied") - 1
+            && ngx_strncasecmp(value.data, (u_char *) "denied", value.len)
+               == 0))
+    {
         return NGX_HTTP_KLAVIYO_SKIP_CONSENT;
     }
 

@@ -1,13 +1,17 @@
 /*
- * Variables that are a part of another value: klaviyo_json, the value at a
- * JSON pointer, and klaviyo_form, a field of a form.
+ * Variables that are a part of another value: klaviyo_json, the value at the
+ * first JSON pointer that has one; klaviyo_form, a field of a form;
+ * klaviyo_cookie, a cookie, percent-decoded.
  *
- * A source is checked once for a request and remembered by its length and
- * checksum: equal texts of the configuration are one source.
+ * A source of JSON is checked once for a request and remembered by its length
+ * and checksum: equal texts of the configuration are one source.
  */
 
 
 #include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_cookie.h"
+#include "ngx_http_klaviyo_inflate.h"
+#include "klaviyo_decode.h"
 #include "json/klaviyo_form.h"
 #include "json/klaviyo_pointer.h"
 #include "queue/klaviyo_crc32c.h"
@@ -21,8 +25,11 @@ typedef struct {
 
 
 typedef struct {
-    ngx_http_klaviyo_source_t  *source;
-    ngx_str_t                   path;       /* a pointer, a field's name    */
+    ngx_http_klaviyo_source_t  *source;     /* NULL: the cookies            */
+    ngx_str_t                  *paths;      /* pointers, or one name of a
+                                               field or a cookie            */
+    ngx_uint_t                  npaths;
+    unsigned                    list:1;     /* all fields of the name       */
 } ngx_http_klaviyo_part_t;
 
 
@@ -31,13 +38,26 @@ typedef struct {
 struct ngx_http_klaviyo_source_state_s {
     size_t                      len;        /* 0: not looked at yet         */
     uint32_t                    crc;
-    ngx_uint_t                  json;
+    size_t                      start;      /* of the JSON in it            */
+    size_t                      size;
+    unsigned                    json:1;
+    unsigned                    repair:1;
 };
 
 
+static char *ngx_http_klaviyo_part_paths(ngx_conf_t *cf,
+    ngx_http_klaviyo_part_t *part);
 static ngx_int_t ngx_http_klaviyo_json_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_klaviyo_json_all(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, klaviyo_slice_t *text, ngx_str_t *path);
+static ngx_int_t ngx_http_klaviyo_json_one(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, klaviyo_slice_t *text, ngx_str_t *path);
 static ngx_int_t ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_klaviyo_form_list(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_str_t *name);
+static ngx_int_t ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_http_klaviyo_source_t *ngx_http_klaviyo_source(ngx_conf_t *cf,
     ngx_str_t *text);
@@ -45,12 +65,17 @@ static ngx_int_t ngx_http_klaviyo_source_json(ngx_http_request_t *r,
     ngx_http_klaviyo_source_t *source, klaviyo_slice_t *text);
 
 
-/* klaviyo_json $variable source pointer, klaviyo_form $variable source field */
+/*
+ * klaviyo_json $variable source pointer ...
+ * klaviyo_form $variable source field [list]
+ * klaviyo_cookie $variable name
+ */
 
 char *
 ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t                   *value;
+    char                        *rv;
+    ngx_str_t                   *value, *paths;
     ngx_http_variable_t         *var;
     ngx_http_klaviyo_part_t     *part;
     ngx_http_get_variable_pt     handler;
@@ -68,36 +93,68 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value[1].len--;
     value[1].data++;
 
-    handler = ngx_http_klaviyo_form_variable;
-
-    if (cmd->name.len == sizeof("klaviyo_json") - 1
-        && ngx_strncmp(cmd->name.data, "klaviyo_json", cmd->name.len) == 0)
-    {
-        handler = ngx_http_klaviyo_json_variable;
-
-        if (!klaviyo_pointer_valid(value[3].data, value[3].len)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid pointer \"%V\": write \"/\" before "
-                               "each name, as in /order/items/0, and \"~0\" "
-                               "for \"~\", \"~1\" for \"/\" in a name",
-                               &value[3]);
-            return NGX_CONF_ERROR;
-        }
-
-    } else if (value[3].len == 0) {
-        return "has an empty name of a field";
-    }
-
-    part = ngx_palloc(cf->pool, sizeof(ngx_http_klaviyo_part_t));
+    part = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_part_t));
     if (part == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    part->path = value[3];
+    part->npaths = 1;
 
-    part->source = ngx_http_klaviyo_source(cf, &value[2]);
-    if (part->source == NULL) {
-        return NGX_CONF_ERROR;
+    if (ngx_strcmp(cmd->name.data, "klaviyo_json") == 0) {
+        handler = ngx_http_klaviyo_json_variable;
+
+        if (cf->args->nelts < 4) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in "
+                               "\"klaviyo_json\": write "
+                               "\"klaviyo_json $variable source pointer\"");
+            return NGX_CONF_ERROR;
+        }
+
+        part->paths = &value[3];
+        part->npaths = cf->args->nelts - 3;
+
+        rv = ngx_http_klaviyo_part_paths(cf, part);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+    } else if (ngx_strcmp(cmd->name.data, "klaviyo_form") == 0) {
+        handler = ngx_http_klaviyo_form_variable;
+
+        part->paths = &value[3];
+
+        if (value[3].len == 0) {
+            return "has an empty name of a field";
+        }
+
+        if (cf->args->nelts == 5) {
+
+            if (ngx_strcmp(value[4].data, "list") != 0) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid parameter \"%V\": write \"list\" "
+                                   "for all fields of the name", &value[4]);
+                return NGX_CONF_ERROR;
+            }
+
+            part->list = 1;
+        }
+
+    } else {
+        handler = ngx_http_klaviyo_cookie_variable;
+
+        part->paths = &value[2];
+
+        if (value[2].len == 0) {
+            return "has an empty name of a cookie";
+        }
+    }
+
+    if (handler != ngx_http_klaviyo_cookie_variable) {
+        part->source = ngx_http_klaviyo_source(cf, &value[2]);
+        if (part->source == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     var = ngx_http_add_variable(cf, &value[1], NGX_HTTP_VAR_CHANGEABLE
@@ -113,8 +170,52 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    /* the words of a directive are gone with the next one */
+
+    paths = ngx_palloc(cf->pool, part->npaths * sizeof(ngx_str_t));
+    if (paths == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(paths, part->paths, part->npaths * sizeof(ngx_str_t));
+
+    part->paths = paths;
+
     var->get_handler = handler;
     var->data = (uintptr_t) part;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_part_paths(ngx_conf_t *cf, ngx_http_klaviyo_part_t *part)
+{
+    ngx_str_t   *path;
+    ngx_uint_t   i;
+
+    for (i = 0; i < part->npaths; i++) {
+
+        path = &part->paths[i];
+
+        if (!klaviyo_pointer_valid(path->data, path->len)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid pointer \"%V\": write \"/\" before "
+                               "each name, as in /order/items/0, and \"~0\" "
+                               "for \"~\", \"~1\" for \"/\" in a name",
+                               path);
+            return NGX_CONF_ERROR;
+        }
+
+        if (klaviyo_pointer_all(path->data, path->len)
+            > KLAVIYO_POINTER_ALL_MAX)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid pointer \"%V\": more than %d tokens "
+                               "\"*\"", path, KLAVIYO_POINTER_ALL_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }
@@ -175,52 +276,106 @@ ngx_http_klaviyo_source(ngx_conf_t *cf, ngx_str_t *text)
 }
 
 
+/* JSON's null and an empty string are no value */
+
 static ngx_int_t
 ngx_http_klaviyo_json_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_klaviyo_part_t *part = (ngx_http_klaviyo_part_t *) data;
 
-    ngx_int_t        rc;
-    klaviyo_slice_t  text, value;
+    ngx_int_t         rc;
+    ngx_str_t        *path;
+    ngx_uint_t        i;
+    klaviyo_slice_t   text;
 
     v->not_found = 1;
 
     rc = ngx_http_klaviyo_source_json(r, part->source, &text);
 
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
+    for (i = 0; rc == NGX_OK && i < part->npaths; i++) {
 
-    if (rc == NGX_DECLINED
-        || !klaviyo_pointer_find(&text, part->path.data, part->path.len,
-                                 &value))
-    {
-        return NGX_OK;
-    }
+        path = &part->paths[i];
 
-    v->len = value.len;
-    v->data = (u_char *) value.data;
+        rc = klaviyo_pointer_all(path->data, path->len)
+             ? ngx_http_klaviyo_json_all(r, v, &text, path)
+             : ngx_http_klaviyo_json_one(r, v, &text, path);
 
-    if (klaviyo_walk_type(value.data) == KLAVIYO_WALK_STRING) {
+        if (rc != NGX_OK) {
+            break;
+        }
 
-        if (klaviyo_walk_is_plain(&value)) {
-            v->len = value.len - 2;
-            v->data++;
-
-        } else {
-            v->data = ngx_pnalloc(r->pool, value.len);
-            if (v->data == NULL) {
-                return NGX_ERROR;
-            }
-
-            v->len = klaviyo_walk_string(&value, v->data);
+        if (v->len) {
+            v->valid = 1;
+            v->no_cacheable = 0;
+            v->not_found = 0;
+            break;
         }
     }
 
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_json_all(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    klaviyo_slice_t *text, ngx_str_t *path)
+{
+    u_char          *p;
+    klaviyo_json_t   json;
+
+    p = ngx_pnalloc(r->pool, text->len + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    klaviyo_json_init(&json, p, text->len + 2);
+    klaviyo_pointer_write(&json, text, path->data, path->len);
+
+    v->len = json.pos - json.start;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_json_one(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    klaviyo_slice_t *text, ngx_str_t *path)
+{
+    klaviyo_slice_t      value;
+    klaviyo_scan_type_e  type;
+
+    v->len = 0;
+
+    if (!klaviyo_pointer_find(text, path->data, path->len, &value)) {
+        return NGX_OK;
+    }
+
+    type = klaviyo_scan_type(value.data);
+
+    if (type == KLAVIYO_SCAN_NULL) {
+        return NGX_OK;
+    }
+
+    if (type != KLAVIYO_SCAN_STRING) {
+        v->len = value.len;
+        v->data = (u_char *) value.data;
+        return NGX_OK;
+    }
+
+    if (klaviyo_scan_is_plain(&value)) {
+        v->len = value.len - 2;
+        v->data = (u_char *) value.data + 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, value.len);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = klaviyo_scan_string(&value, v->data);
 
     return NGX_OK;
 }
@@ -232,21 +387,35 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
 {
     ngx_http_klaviyo_part_t *part = (ngx_http_klaviyo_part_t *) data;
 
-    ngx_str_t        text;
-    klaviyo_slice_t  form, value;
+    ngx_str_t                text, *name;
+    klaviyo_form_t           form;
+    klaviyo_slice_t          value;
+    ngx_http_klaviyo_ctx_t  *ctx;
 
     v->not_found = 1;
 
-    if (ngx_http_complex_value(r, &part->source->value, &text) != NGX_OK) {
+    ctx = ngx_http_klaviyo_context(r, 1);
+
+    if (ctx == NULL
+        || ngx_http_complex_value(r, &part->source->value, &text) != NGX_OK
+        || ngx_http_klaviyo_inflate(r, ctx, &text) == NGX_ERROR)
+    {
         return NGX_ERROR;
     }
 
-    form.data = text.data;
-    form.len = text.len;
+    if (text.len > KLAVIYO_SCAN_TEXT_MAX) {
+        return NGX_OK;
+    }
 
-    if (form.len > KLAVIYO_WALK_TEXT_MAX
-        || !klaviyo_form_find(&form, part->path.data, part->path.len, &value))
-    {
+    name = part->paths;
+
+    if (part->list) {
+        return ngx_http_klaviyo_form_list(r, v, &text, name);
+    }
+
+    klaviyo_form_open(&form, text.data, text.len);
+
+    if (!klaviyo_form_next(&form, name->data, name->len, &value)) {
         return NGX_OK;
     }
 
@@ -255,7 +424,109 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->len = klaviyo_form_decode(&value, v->data);
+    v->len = klaviyo_form_decode(&form, &value, v->data);
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* a JSON array of the fields that are not empty */
+
+static ngx_int_t
+ngx_http_klaviyo_form_list(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_str_t *name)
+{
+    size_t           len, size, longest;
+    u_char          *p, *buf;
+    klaviyo_form_t   form;
+    klaviyo_json_t   json;
+    klaviyo_slice_t  value;
+
+    size = 2;
+    longest = 0;
+
+    klaviyo_form_open(&form, text->data, text->len);
+
+    while (klaviyo_form_next(&form, name->data, name->len, &value)) {
+        size += klaviyo_json_string_size(value.len) + 1;
+        longest = ngx_max(longest, value.len);
+    }
+
+    if (longest == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, size);
+    buf = ngx_pnalloc(r->pool, longest);
+
+    if (p == NULL || buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    klaviyo_json_init(&json, p, size);
+    klaviyo_json_literal(&json, "[");
+
+    klaviyo_form_open(&form, text->data, text->len);
+
+    while (klaviyo_form_next(&form, name->data, name->len, &value)) {
+
+        len = klaviyo_form_decode(&form, &value, buf);
+
+        if (len == 0) {
+            continue;
+        }
+
+        if (json.pos - json.start > 1) {
+            klaviyo_json_literal(&json, ",");
+        }
+
+        klaviyo_json_string(&json, buf, len, len);
+    }
+
+    klaviyo_json_literal(&json, "]");
+
+    v->len = json.pos - json.start;
+    v->data = p;
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_klaviyo_part_t *part = (ngx_http_klaviyo_part_t *) data;
+
+    ngx_str_t  value;
+
+    v->not_found = 1;
+
+    if (ngx_http_klaviyo_cookie(r, part->paths, &value) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    v->data = value.data;
+
+    if (ngx_strlchr(value.data, value.data + value.len, '%') == NULL) {
+        v->len = value.len;
+
+    } else {
+        v->data = ngx_pnalloc(r->pool, value.len);
+        if (v->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        v->len = klaviyo_decode_percent(v->data, value.data, value.len);
+    }
 
     v->valid = 1;
     v->no_cacheable = 0;
@@ -273,27 +544,25 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
 {
     uint32_t                          crc;
     ngx_str_t                         value;
-    const uint8_t                    *p;
+    klaviyo_scan_seen_t               seen;
     ngx_http_klaviyo_ctx_t           *ctx;
     ngx_http_klaviyo_main_conf_t     *kmcf;
     ngx_http_klaviyo_source_state_t  *state;
 
-    if (ngx_http_complex_value(r, &source->value, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    p = value.data;
-
-    text->len = klaviyo_value_trim(&p, value.len);
-    text->data = p;
-
-    if (text->len == 0 || text->len > KLAVIYO_WALK_TEXT_MAX) {
-        return NGX_DECLINED;
-    }
-
     ctx = ngx_http_klaviyo_context(r, 1);
-    if (ctx == NULL) {
+
+    if (ctx == NULL
+        || ngx_http_complex_value(r, &source->value, &value) != NGX_OK
+        || ngx_http_klaviyo_inflate(r, ctx, &value) == NGX_ERROR)
+    {
         return NGX_ERROR;
+    }
+
+    text->len = value.len;
+    text->data = value.data;
+
+    if (text->len == 0) {
+        return NGX_DECLINED;
     }
 
     if (ctx->sources == NULL) {
@@ -313,8 +582,25 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
     if (state->len != text->len || state->crc != crc) {
         state->len = text->len;
         state->crc = crc;
-        state->json = klaviyo_walk_check(text);
+
+        state->json = klaviyo_scan_check(text, &seen);
+
+        state->start = text->data - value.data;
+        state->size = text->len;
+        state->repair = seen.repair;
     }
 
-    return state->json ? NGX_OK : NGX_DECLINED;
+    text->len = state->size;
+    text->data = value.data + state->start;
+
+    if (!state->json) {
+        ctx->unread = &source->text;
+        return NGX_DECLINED;
+    }
+
+    if (state->repair) {
+        ctx->repair = 1;
+    }
+
+    return NGX_OK;
 }

@@ -70,7 +70,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     template->defaults = conf->defaults;
     template->zone = track->zone;
     template->phone_country = conf->phone_country;
-    template->named = (track == conf->header);
+    template->named = track->named;
     template->apart = (template->named || conf->enrich);
     template->size = NGX_HTTP_KLAVIYO_FRAME;
 
@@ -385,7 +385,7 @@ ngx_http_klaviyo_template_text(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
     size = klaviyo_json_string_size(name->len) + 1;
 
     if (value) {
-        size += ngx_http_klaviyo_value_size(type, value->len);
+        size += klaviyo_value_size(type, value->len);
     }
 
     buf = ngx_pnalloc(cf->pool, size);
@@ -472,24 +472,6 @@ ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
     }
 
     return ngx_http_get_variable_index(cf, &name);
-}
-
-
-size_t
-ngx_http_klaviyo_value_size(ngx_uint_t type, size_t len)
-{
-    if (type == KLAVIYO_VALUE_STRING) {
-        return klaviyo_json_string_size(ngx_min(len, KLAVIYO_STRING_MAX));
-    }
-
-    if (type == KLAVIYO_VALUE_LIST) {
-
-        /* `"",` around each item, which are at least two bytes of the text */
-
-        return 8 * len + 8;
-    }
-
-    return len + sizeof("false");
 }
 
 

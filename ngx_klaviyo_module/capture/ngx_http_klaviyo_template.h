@@ -140,6 +140,9 @@ ngx_http_klaviyo_field_t *ngx_http_klaviyo_field_find(ngx_array_t *fields,
 /* NULL: a custom property of the profile */
 ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_known(ngx_str_t *name);
 
+/* the field by its name in Klaviyo's API of old, as in `$email`; or NULL */
+ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_legacy(ngx_str_t *name);
+
 
 /* tracks */
 
@@ -153,9 +156,6 @@ char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
 /* NULL: no memory */
 ngx_http_klaviyo_template_t *ngx_http_klaviyo_template(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
-
-/* the most bytes that a value of len bytes becomes as JSON */
-size_t ngx_http_klaviyo_value_size(ngx_uint_t type, size_t len);
 
 /* evaluates the value of an operation that has one; trims nothing */
 ngx_int_t ngx_http_klaviyo_op_value(ngx_http_request_t *r,

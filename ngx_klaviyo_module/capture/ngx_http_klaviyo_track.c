@@ -112,6 +112,78 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* klaviyo_track_json $variable [account=] [if=] [status=], or off */
+
+char *
+ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_klaviyo_track_t  *track;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (klcf->json_tracks != NGX_CONF_UNSET_PTR) {
+            return "is duplicate";
+        }
+
+        klcf->json_tracks = NULL;
+        return NGX_CONF_OK;
+    }
+
+    if (klcf->json_tracks == NULL) {
+        return "must not stand beside \"klaviyo_track_json off\"";
+    }
+
+    if (klcf->json_tracks == NGX_CONF_UNSET_PTR) {
+        klcf->json_tracks = ngx_array_create(cf->pool, 1,
+                                             sizeof(ngx_http_klaviyo_track_t));
+        if (klcf->json_tracks == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    track = ngx_array_push(klcf->json_tracks);
+    if (track == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
+
+    track->directive = cmd->name;
+    track->conf_file = cf->conf_file->file.name.data;
+    track->conf_line = cf->conf_file->line;
+    track->named = 1;
+
+    rv = ngx_http_klaviyo_track_metric(cf, track, &value[1]);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (track->metric.lengths == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid variable \"%V\": write the variable that "
+                           "holds the events, as in "
+                           "\"klaviyo_track_json $request_body\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rv = ngx_http_klaviyo_track_parameter(cf, track, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_klaviyo_track_off(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *klcf,
     ngx_uint_t block)

@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_url.h"
+#include "json/klaviyo_utf8.h"
 
 #include <sys/random.h>
 
@@ -392,7 +393,7 @@ ngx_http_klaviyo_is_id(ngx_str_t *id)
 
     for (p = id->data; p < last; p += n) {
 
-        n = klaviyo_json_utf8(p, last);
+        n = klaviyo_utf8_length(p, last);
 
         if (n < 0 || *p < 0x20 || *p == 0x7f) {
             return 0;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "klaviyo_utf8.h"
 #include "klaviyo_value.h"
 
 
@@ -90,7 +91,7 @@ klaviyo_value_is_metric(const uint8_t *p, size_t len)
             return 0;
         }
 
-        n = klaviyo_json_utf8(p, last);
+        n = klaviyo_utf8_length(p, last);
 
         if (n < 0) {
             return 0;

@@ -7,6 +7,7 @@
 
 #include "klaviyo_json.h"
 #include "klaviyo_plain.h"
+#include "klaviyo_utf8.h"
 
 
 static size_t klaviyo_json_escape_char(uint8_t *buf, uint8_t c);
@@ -41,6 +42,7 @@ klaviyo_json_init(klaviyo_json_t *json, uint8_t *buf, size_t size)
     json->overflow = 0;
     json->repaired = 0;
     json->cut = 0;
+    json->number = 0;
 }
 
 
@@ -135,7 +137,7 @@ klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
             break;
         }
 
-        if (*p < 0x80) {
+        if (*p < 0x80 && *p) {
             klaviyo_json_raw(json, run, p - run);
 
             size = klaviyo_json_escape_char(buf, *p);
@@ -146,7 +148,7 @@ klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
             run = p;
 
         } else {
-            n = klaviyo_json_utf8(p, last);
+            n = *p ? klaviyo_utf8_length(p, last) : -1;
             size = n > 0 ? n : 3;
 
             if (size > max) {
@@ -162,7 +164,7 @@ klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
             }
 
             klaviyo_json_raw(json, run, p - run);
-            klaviyo_json_literal(json, "\xef\xbf\xbd");
+            klaviyo_json_literal(json, KLAVIYO_UTF8_REPLACEMENT);
 
             json->repaired = 1;
             p -= n;
@@ -175,69 +177,6 @@ klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
     }
 
     klaviyo_json_raw(json, run, p - run);
-}
-
-
-int
-klaviyo_json_utf8(const uint8_t *p, const uint8_t *last)
-{
-    int      n, need;
-    uint8_t  c, low, high;
-
-    c = *p;
-
-    /* the range of the second byte keeps out overlong forms, surrogates and
-       what lies beyond U+10FFFF */
-
-    low = 0x80;
-    high = 0xbf;
-
-    if (c < 0x80) {
-        return 1;
-    }
-
-    if (c < 0xc2) {
-        return -1;
-    }
-
-    if (c < 0xe0) {
-        need = 2;
-
-    } else if (c < 0xf0) {
-        need = 3;
-
-        if (c == 0xe0) {
-            low = 0xa0;
-
-        } else if (c == 0xed) {
-            high = 0x9f;
-        }
-
-    } else if (c < 0xf5) {
-        need = 4;
-
-        if (c == 0xf0) {
-            low = 0x90;
-
-        } else if (c == 0xf4) {
-            high = 0x8f;
-        }
-
-    } else {
-        return -1;
-    }
-
-    for (n = 1; n < need; n++) {
-
-        if (n == last - p || p[n] < low || p[n] > high) {
-            return -n;
-        }
-
-        low = 0x80;
-        high = 0xbf;
-    }
-
-    return need;
 }
 
 

@@ -23,6 +23,7 @@ typedef struct {
     unsigned   overflow:1;
     unsigned   repaired:1;       /* a string held invalid UTF-8             */
     unsigned   cut:1;            /* a string was longer than its limit      */
+    unsigned   number:1;         /* a number does not fit, and went as text */
 } klaviyo_json_t;
 
 
@@ -50,8 +51,8 @@ klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len)
 
 /*
  * A JSON string with its quotes from any bytes: quote, backslash and control
- * characters (DEL too) are escaped, each maximal invalid UTF-8 sequence
- * becomes one U+FFFD, and what is longer than `max` bytes of UTF-8 (counted
+ * characters (DEL too) are escaped, each maximal invalid UTF-8 sequence and
+ * each NUL becomes one U+FFFD, and what is longer than `max` bytes of UTF-8 (counted
  * unescaped, after repair) is cut at a character boundary.
  */
 void klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
@@ -63,12 +64,6 @@ void klaviyo_json_escape(klaviyo_json_t *json, const uint8_t *p, size_t len,
 
 /* an unsigned decimal number */
 void klaviyo_json_uint(klaviyo_json_t *json, uint64_t n);
-
-/*
- * One character of UTF-8 at p < last: its length in bytes, 1 to 4.  Negative:
- * invalid, that many bytes (1 to 3) are the maximal subpart to replace.
- */
-int klaviyo_json_utf8(const uint8_t *p, const uint8_t *last);
 
 /* the most bytes that klaviyo_json_string() writes for len bytes of input */
 #define klaviyo_json_string_size(len)  (6 * (len) + 2)

@@ -8,11 +8,12 @@
 #include "klaviyo_named.h"
 
 
-#define klaviyo_named_type(type)  (1 << KLAVIYO_WALK_##type)
+#define klaviyo_named_type(type)  (1 << KLAVIYO_SCAN_##type)
 
 
 static void klaviyo_named_object(klaviyo_named_t *named,
     const klaviyo_slice_t *object);
+static void klaviyo_named_properties(klaviyo_named_t *named);
 
 
 /* in the order of klaviyo_named_member_e */
@@ -36,24 +37,27 @@ static const struct {
 int
 klaviyo_named_open(klaviyo_named_list_t *list, const uint8_t *p, size_t len)
 {
-    klaviyo_walk_type_e  type;
+    klaviyo_scan_seen_t  seen;
+    klaviyo_scan_type_e  type;
 
     list->text.data = p;
     list->text.len = len;
     list->end = 0;
 
-    if (len > KLAVIYO_NAMED_TEXT_MAX || !klaviyo_walk_check(&list->text)) {
+    if (!klaviyo_scan_check(&list->text, &seen)) {
         return 0;
     }
 
-    type = klaviyo_walk_type(list->text.data);
+    list->names = seen.names;
+    list->repair = seen.repair;
 
-    list->array = (type == KLAVIYO_WALK_ARRAY);
+    type = klaviyo_scan_type(list->text.data);
 
-    klaviyo_walk_enter(&list->walk, list->text.data,
-                       list->text.data + list->text.len);
+    list->array = (type == KLAVIYO_SCAN_ARRAY);
 
-    return type == KLAVIYO_WALK_ARRAY || type == KLAVIYO_WALK_OBJECT;
+    klaviyo_scan_enter(&list->scan, &list->text);
+
+    return type == KLAVIYO_SCAN_ARRAY || type == KLAVIYO_SCAN_OBJECT;
 }
 
 
@@ -71,19 +75,22 @@ klaviyo_named_next(klaviyo_named_list_t *list, klaviyo_named_t *named)
     if (!list->array) {
         list->end = 1;
 
-    } else if (klaviyo_walk_next(&list->walk, &name)) {
-        klaviyo_walk_value(&list->walk, &value);
+    } else if (klaviyo_scan_next(&list->scan, &name)) {
+        klaviyo_scan_value(&list->scan, &value);
 
     } else {
         list->end = 1;
         return KLAVIYO_VALUE_EMPTY;
     }
 
-    if (klaviyo_walk_type(value.data) != KLAVIYO_WALK_OBJECT) {
+    if (klaviyo_scan_type(value.data) != KLAVIYO_SCAN_OBJECT) {
         return KLAVIYO_VALUE_BAD;
     }
 
     klaviyo_named_object(named, &value);
+    klaviyo_named_properties(named);
+
+    named->names = list->names;
 
     return KLAVIYO_VALUE_OK;
 }
@@ -93,30 +100,30 @@ static void
 klaviyo_named_object(klaviyo_named_t *named, const klaviyo_slice_t *object)
 {
     int                  i;
-    klaviyo_walk_t       walk;
+    klaviyo_scan_t       scan;
     klaviyo_slice_t      name, value;
-    klaviyo_walk_type_e  type;
+    klaviyo_scan_type_e  type;
 
     memset(named, 0, sizeof(klaviyo_named_t));
 
-    klaviyo_walk_enter(&walk, object->data, object->data + object->len);
+    klaviyo_scan_enter(&scan, object);
 
-    while (klaviyo_walk_next(&walk, &name)) {
+    while (klaviyo_scan_next(&scan, &name)) {
 
-        klaviyo_walk_value(&walk, &value);
+        klaviyo_scan_value(&scan, &value);
 
-        type = klaviyo_walk_type(value.data);
+        type = klaviyo_scan_type(value.data);
 
         for (i = 0; i < KLAVIYO_NAMED_N; i++) {
 
-            if (klaviyo_walk_is(&name, klaviyo_named_members[i].name,
+            if (klaviyo_scan_is(&name, klaviyo_named_members[i].name,
                                 strlen(klaviyo_named_members[i].name)))
             {
                 break;
             }
         }
 
-        if (i < KLAVIYO_NAMED_N && type == KLAVIYO_WALK_NULL) {
+        if (i < KLAVIYO_NAMED_N && type == KLAVIYO_SCAN_NULL) {
             continue;
         }
 
@@ -129,4 +136,79 @@ klaviyo_named_object(klaviyo_named_t *named, const klaviyo_slice_t *object)
 
         named->member[i] = value;
     }
+}
+
+
+/* what the API of old has among the properties, where it is said nowhere else */
+
+static void
+klaviyo_named_properties(klaviyo_named_t *named)
+{
+    unsigned                 said;
+    klaviyo_scan_t           scan;
+    klaviyo_slice_t          name, value;
+    klaviyo_scan_type_e      type;
+    klaviyo_named_member_e   i;
+
+    said = 0;
+
+    for (i = 0; i < KLAVIYO_NAMED_N; i++) {
+        said |= (unsigned) (named->member[i].len != 0) << i;
+    }
+
+    klaviyo_scan_enter(&scan, &named->member[KLAVIYO_NAMED_PROPERTIES]);
+
+    while (klaviyo_scan_next(&scan, &name)) {
+
+        i = klaviyo_named_legacy(&name);
+
+        if (i == KLAVIYO_NAMED_N) {
+            continue;
+        }
+
+        klaviyo_scan_value(&scan, &value);
+
+        type = klaviyo_scan_type(value.data);
+
+        if (type == KLAVIYO_SCAN_NULL || (said & 1U << i)) {
+            continue;
+        }
+
+        if (!(klaviyo_named_members[i].types & (1 << type))) {
+            named->left_out++;
+            continue;
+        }
+
+        named->member[i] = value;
+    }
+}
+
+
+klaviyo_named_member_e
+klaviyo_named_legacy(const klaviyo_slice_t *name)
+{
+    size_t  i;
+
+    static const struct {
+        const char              *name;
+        klaviyo_named_member_e   member;
+    } legacy[] = {
+        { "$value", KLAVIYO_NAMED_VALUE },
+        { "$event_id", KLAVIYO_NAMED_UNIQUE_ID },
+        { "$value_currency", KLAVIYO_NAMED_CURRENCY },
+        { "$currency_code", KLAVIYO_NAMED_CURRENCY }
+    };
+
+    if (name->len < 2 || (name->data[1] != '$' && name->data[1] != '\\')) {
+        return KLAVIYO_NAMED_N;
+    }
+
+    for (i = 0; i < sizeof(legacy) / sizeof(legacy[0]); i++) {
+
+        if (klaviyo_scan_is(name, legacy[i].name, strlen(legacy[i].name))) {
+            return legacy[i].member;
+        }
+    }
+
+    return KLAVIYO_NAMED_N;
 }

@@ -8,12 +8,20 @@
 #include "klaviyo_pointer.h"
 
 
-static int klaviyo_pointer_step(klaviyo_walk_t *walk, const uint8_t *token,
+static int klaviyo_pointer_step(const klaviyo_slice_t *value,
+    const uint8_t *token, const uint8_t *last, klaviyo_slice_t *found);
+static void klaviyo_pointer_items(klaviyo_json_t *json,
+    const klaviyo_slice_t *value, const uint8_t *token, const uint8_t *last);
+static const uint8_t *klaviyo_pointer_end(const uint8_t *token,
     const uint8_t *last);
 static int klaviyo_pointer_index(const uint8_t *token, const uint8_t *last,
     size_t *index);
 static int klaviyo_pointer_names(const uint8_t *token, const uint8_t *last,
     const klaviyo_slice_t *name);
+
+
+#define klaviyo_pointer_is_all(token, end)                                   \
+    ((end) - (token) == 1 && *(token) == '*')
 
 
 int
@@ -42,73 +50,169 @@ klaviyo_pointer_valid(const uint8_t *pointer, size_t len)
 }
 
 
-/* the end of a value on the way is not looked for: each byte is seen once */
+size_t
+klaviyo_pointer_all(const uint8_t *pointer, size_t len)
+{
+    size_t          n;
+    const uint8_t  *token, *end, *last;
+
+    n = 0;
+    last = pointer + len;
+
+    for (token = pointer + 1; token <= last; token = end + 1) {
+
+        end = klaviyo_pointer_end(token, last);
+
+        n += klaviyo_pointer_is_all(token, end);
+    }
+
+    return n;
+}
+
 
 int
 klaviyo_pointer_find(const klaviyo_slice_t *text, const uint8_t *pointer,
     size_t len, klaviyo_slice_t *value)
 {
-    klaviyo_walk_t   walk;
     const uint8_t   *token, *end, *last;
+    klaviyo_slice_t  found;
 
-    if (len == 0) {
-        *value = *text;
-        return 1;
-    }
-
+    *value = *text;
     last = pointer + len;
 
-    walk.pos = text->data;
+    for (token = pointer + 1; token <= last; token = end + 1) {
 
-    for (token = pointer + 1; ; token = end + 1) {
+        end = klaviyo_pointer_end(token, last);
 
-        end = memchr(token, '/', last - token);
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        klaviyo_walk_enter(&walk, walk.pos, text->data + text->len);
-
-        if (!klaviyo_pointer_step(&walk, token, end)) {
+        if (!klaviyo_pointer_step(value, token, end, &found)) {
             return 0;
         }
 
-        if (end == last) {
-            klaviyo_walk_value(&walk, value);
-            return 1;
-        }
+        *value = found;
     }
+
+    return 1;
 }
 
 
+void
+klaviyo_pointer_write(klaviyo_json_t *json, const klaviyo_slice_t *text,
+    const uint8_t *pointer, size_t len)
+{
+    uint8_t  *start;
+
+    start = json->pos;
+
+    klaviyo_json_literal(json, "[");
+    klaviyo_pointer_items(json, text, pointer + 1, pointer + len);
+
+    if (json->pos - start < 2) {
+        json->pos = start;
+        return;
+    }
+
+    klaviyo_json_literal(json, "]");
+}
+
+
+/* what is found below the value, each with a comma behind the one before */
+
+static void
+klaviyo_pointer_items(klaviyo_json_t *json, const klaviyo_slice_t *value,
+    const uint8_t *token, const uint8_t *last)
+{
+    const uint8_t   *end;
+    klaviyo_scan_t   scan;
+    klaviyo_slice_t  at, found, name;
+
+    at = *value;
+
+    for ( /* void */ ; token <= last; token = end + 1) {
+
+        end = klaviyo_pointer_end(token, last);
+
+        if (klaviyo_pointer_is_all(token, end)
+            && klaviyo_scan_type(at.data) == KLAVIYO_SCAN_ARRAY)
+        {
+            klaviyo_scan_enter(&scan, &at);
+
+            while (!json->overflow && klaviyo_scan_next(&scan, &name)) {
+                klaviyo_scan_value(&scan, &found);
+                klaviyo_pointer_items(json, &found, end + 1, last);
+            }
+
+            return;
+        }
+
+        if (!klaviyo_pointer_step(&at, token, end, &found)) {
+            return;
+        }
+
+        at = found;
+    }
+
+    if (klaviyo_scan_type(at.data) == KLAVIYO_SCAN_NULL) {
+        return;
+    }
+
+    if (json->pos > json->start && json->pos[-1] != '[') {
+        klaviyo_json_literal(json, ",");
+    }
+
+    klaviyo_json_raw(json, at.data, at.len);
+}
+
+
+/* of members with one name, the last one holds */
+
 static int
-klaviyo_pointer_step(klaviyo_walk_t *walk, const uint8_t *token,
-    const uint8_t *last)
+klaviyo_pointer_step(const klaviyo_slice_t *value, const uint8_t *token,
+    const uint8_t *last, klaviyo_slice_t *found)
 {
     size_t           index;
+    klaviyo_scan_t   scan;
     klaviyo_slice_t  name;
 
-    index = 0;
+    found->len = 0;
 
-    if (!walk->object && !klaviyo_pointer_index(token, last, &index)) {
+    klaviyo_scan_enter(&scan, value);
+
+    if (scan.object) {
+
+        while (klaviyo_scan_next(&scan, &name)) {
+
+            if (klaviyo_pointer_names(token, last, &name)) {
+                klaviyo_scan_value(&scan, found);
+            }
+        }
+
+        return found->len != 0;
+    }
+
+    if (!klaviyo_pointer_index(token, last, &index)) {
         return 0;
     }
 
-    while (klaviyo_walk_next(walk, &name)) {
+    while (klaviyo_scan_next(&scan, &name)) {
 
-        if (walk->object) {
-
-            if (klaviyo_pointer_names(token, last, &name)) {
-                return 1;
-            }
-
-        } else if (index-- == 0) {
-            return 1;
+        if (index-- == 0) {
+            klaviyo_scan_value(&scan, found);
+            return found->len != 0;
         }
     }
 
     return 0;
+}
+
+
+static const uint8_t *
+klaviyo_pointer_end(const uint8_t *token, const uint8_t *last)
+{
+    const uint8_t  *end;
+
+    end = (token < last) ? memchr(token, '/', last - token) : NULL;
+
+    return end ? end : last;
 }
 
 
@@ -145,6 +249,7 @@ static int
 klaviyo_pointer_names(const uint8_t *token, const uint8_t *last,
     const klaviyo_slice_t *name)
 {
+    int             repair;
     size_t          i, n;
     uint8_t         c, buf[4];
     const uint8_t  *p, *end;
@@ -153,7 +258,7 @@ klaviyo_pointer_names(const uint8_t *token, const uint8_t *last,
     end = name->data + name->len - 1;
 
     while (p < end) {
-        n = klaviyo_walk_char(&p, end, buf);
+        n = klaviyo_scan_char(&p, end, buf, &repair);
 
         for (i = 0; i < n; i++) {
 

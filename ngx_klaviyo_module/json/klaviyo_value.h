@@ -11,6 +11,7 @@
 
 
 #include "klaviyo_json.h"
+#include "klaviyo_scan.h"
 
 
 #define KLAVIYO_STRING_MAX       100000     /* bytes of one string          */
@@ -26,12 +27,12 @@
 typedef enum {
     KLAVIYO_VALUE_STRING = 0,
     KLAVIYO_VALUE_NUMBER,        /* JSON's grammar, blanks around it allowed;
-                                    integers within 64 bits, finite         */
+                                    beyond 64 bits or a double: as text     */
     KLAVIYO_VALUE_BOOL,          /* true/false, on/off, yes/no, 1/0         */
     KLAVIYO_VALUE_LIST,          /* comma-separated, trimmed, empty items
                                     dropped; an array of strings            */
-    KLAVIYO_VALUE_JSON           /* any JSON text; unique keys, within the
-                                    limits of depth, items and integers     */
+    KLAVIYO_VALUE_JSON           /* any JSON text within the limits of depth
+                                    and size, repaired                      */
 } klaviyo_value_type_e;
 
 
@@ -45,18 +46,25 @@ typedef enum {
 /*
  * Writes the value or nothing at all (the writer stands where it stood).
  * `*list_cut` is set when items beyond KLAVIYO_LIST_MAX were left out.
- * A value without room sets the writer's `overflow` and is OK by itself.
+ * A value without room sets the writer's `overflow` and is OK by itself; a
+ * number that became text sets the writer's `number`.
  */
 klaviyo_value_rc_e klaviyo_value_write(klaviyo_json_t *json,
     klaviyo_value_type_e type, const uint8_t *p, size_t len, int *list_cut);
 
-/* the type `json`, of trimmed text; klaviyo_value_write() calls it */
-klaviyo_value_rc_e klaviyo_value_json(klaviyo_json_t *json, const uint8_t *p,
-    size_t len);
+/* the most bytes that klaviyo_value_write() writes for len bytes of a type */
+size_t klaviyo_value_size(klaviyo_value_type_e type, size_t len);
 
-/* JSON's blanks */
-#define klaviyo_value_blank(c)                                               \
-    ((c) == ' ' || (c) == '\t' || (c) == '\r' || (c) == '\n')
+/* 1: a number of JSON's grammar, within 64 bits or finite */
+int klaviyo_value_is_number(const uint8_t *p, size_t len);
+
+/*
+ * 1: what says no where a condition is asked for: nothing, `0`, `false`,
+ * `off`, `no`, in any case, with blanks around it.
+ */
+int klaviyo_value_is_no(const uint8_t *p, size_t len);
+
+#define klaviyo_value_blank(c)  klaviyo_scan_blank(c)
 
 /* takes blanks off both ends; returns the length left */
 size_t klaviyo_value_trim(const uint8_t **p, size_t len);

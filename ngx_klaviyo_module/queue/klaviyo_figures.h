@@ -134,7 +134,10 @@
     X(DELIVERY_ASIDE,       "delivery",     "events_set_aside")              \
     X(SKIPPED_LOCATION,     "skipped",      "location")                      \
     X(SKIPPED_ACCOUNT,      "skipped",      "account")                       \
-    X(SKIPPED_NO_HEADER,    "skipped",      "no_header")
+    X(SKIPPED_NO_HEADER,    "skipped",      "no_header")                     \
+    X(VALUE_SOURCE,         "left_out",     "klaviyo_json")                  \
+    X(CHANGED_NUMBER,       "changed",      "number_as_text")                \
+    X(SKIPPED_JSON,         "skipped",      "klaviyo_track_json")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

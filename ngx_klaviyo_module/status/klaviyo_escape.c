@@ -4,6 +4,7 @@
 
 
 #include "klaviyo_escape.h"
+#include "json/klaviyo_utf8.h"
 
 
 #define KLAVIYO_ESCAPE_REPLACED  "\xef\xbf\xbd"
@@ -50,7 +51,7 @@ klaviyo_escape(klaviyo_json_t *out, const uint8_t *p, size_t len,
     last = p + len;
 
     while (p < last) {
-        n = klaviyo_json_utf8(p, last);
+        n = klaviyo_utf8_length(p, last);
 
         if (n < 0) {
             n = -n;

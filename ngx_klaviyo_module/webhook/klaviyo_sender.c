@@ -376,13 +376,13 @@ klaviyo_sender_value(const klaviyo_slice_t *body, const char *pointer,
 
     if (!klaviyo_pointer_find(body, (const uint8_t *) pointer,
                               strlen(pointer), &value)
-        || klaviyo_walk_type(value.data) != KLAVIYO_WALK_STRING
+        || klaviyo_scan_type(value.data) != KLAVIYO_SCAN_STRING
         || value.len > sizeof(name))
     {
         return 0;
     }
 
-    len = klaviyo_walk_string(&value, name);
+    len = klaviyo_scan_string(&value, name);
 
     if (!klaviyo_webhook_is_name(name, len)) {
         return 0;
@@ -405,21 +405,21 @@ klaviyo_sender_token(const klaviyo_slice_t *body,
     static const char  event[] = "endpoint.url_validation";
 
     if (!klaviyo_pointer_find(body, (const uint8_t *) "/event", 6, &value)
-        || klaviyo_walk_type(value.data) != KLAVIYO_WALK_STRING
-        || !klaviyo_walk_is(&value, event, sizeof(event) - 1))
+        || klaviyo_scan_type(value.data) != KLAVIYO_SCAN_STRING
+        || !klaviyo_scan_is(&value, event, sizeof(event) - 1))
     {
         return -1;
     }
 
     if (!klaviyo_pointer_find(body, (const uint8_t *) "/payload/plainToken",
                               sizeof("/payload/plainToken") - 1, &value)
-        || klaviyo_walk_type(value.data) != KLAVIYO_WALK_STRING
+        || klaviyo_scan_type(value.data) != KLAVIYO_SCAN_STRING
         || value.len > sizeof(text))
     {
         return 0;
     }
 
-    len = klaviyo_walk_string(&value, text);
+    len = klaviyo_scan_string(&value, text);
 
     if (len > KLAVIYO_SENDER_TOKEN_MAX) {
         return 0;

@@ -93,7 +93,7 @@ size_t klaviyo_sender_secret(uint8_t *p, size_t len);
 int klaviyo_sender_ping(const uint8_t *p, size_t len);
 
 /*
- * Of a body that klaviyo_walk_check() passed: the text at a pointer if it is a
+ * Of a body that klaviyo_scan_check() passed: the text at a pointer if it is a
  * name by klaviyo_webhook_is_name(), into KLAVIYO_WEBHOOK_NAME_MAX bytes;
  * returns its length, 0: there is none.
  */

@@ -192,43 +192,44 @@ klaviyo_webhook_rc_e
 klaviyo_webhook_read(klaviyo_slice_t *body, const klaviyo_slice_t *id,
     uint8_t *topics, size_t *len)
 {
-    unsigned         n;
-    klaviyo_walk_t   walk;
-    klaviyo_slice_t  value, item, topic, name;
+    unsigned             n;
+    klaviyo_scan_t       scan;
+    klaviyo_slice_t      value, item, topic, name;
+    klaviyo_scan_seen_t  seen;
 
     *len = 0;
 
-    if (!klaviyo_walk_check(body)
+    if (!klaviyo_scan_check(body, &seen)
         || !klaviyo_pointer_find(body,
                                  (const uint8_t *) "/meta/klaviyo_webhook_id",
                                  sizeof("/meta/klaviyo_webhook_id") - 1,
                                  &value)
-        || klaviyo_walk_type(value.data) != KLAVIYO_WALK_STRING)
+        || klaviyo_scan_type(value.data) != KLAVIYO_SCAN_STRING)
     {
         return KLAVIYO_WEBHOOK_BAD;
     }
 
-    if (!klaviyo_walk_is(&value, id->data, id->len)) {
+    if (!klaviyo_scan_is(&value, id->data, id->len)) {
         return KLAVIYO_WEBHOOK_OTHER_ID;
     }
 
     if (!klaviyo_pointer_find(body, (const uint8_t *) "/data",
                               sizeof("/data") - 1, &value)
-        || klaviyo_walk_type(value.data) != KLAVIYO_WALK_ARRAY)
+        || klaviyo_scan_type(value.data) != KLAVIYO_SCAN_ARRAY)
     {
         return KLAVIYO_WEBHOOK_BAD;
     }
 
     n = 0;
-    klaviyo_walk_enter(&walk, value.data, value.data + value.len);
+    klaviyo_scan_enter(&scan, &value);
 
-    while (klaviyo_walk_next(&walk, &name)) {
+    while (klaviyo_scan_next(&scan, &name)) {
 
-        klaviyo_walk_value(&walk, &item);
+        klaviyo_scan_value(&scan, &item);
 
         if (klaviyo_pointer_find(&item, (const uint8_t *) "/topic",
                                  sizeof("/topic") - 1, &topic)
-            && klaviyo_walk_type(topic.data) == KLAVIYO_WALK_STRING)
+            && klaviyo_scan_type(topic.data) == KLAVIYO_SCAN_STRING)
         {
             klaviyo_webhook_topic(&topic, topics, len, &n);
         }
@@ -251,7 +252,7 @@ klaviyo_webhook_topic(const klaviyo_slice_t *topic, uint8_t *topics,
         return;
     }
 
-    size = klaviyo_walk_string(topic, name);
+    size = klaviyo_scan_string(topic, name);
 
     if (*n == KLAVIYO_WEBHOOK_TOPICS
         || !klaviyo_webhook_is_name(name, size)

@@ -17,12 +17,12 @@
 #define KLAVIYO_WEBHOOK_H
 
 
-#include "json/klaviyo_walk.h"
+#include "json/klaviyo_scan.h"
 
 
 #define KLAVIYO_WEBHOOK_SECRETS     8       /* tried for one signature      */
 #define KLAVIYO_WEBHOOK_DIGEST      32      /* bytes of a signature         */
-#define KLAVIYO_WEBHOOK_BODY_MAX    KLAVIYO_WALK_TEXT_MAX
+#define KLAVIYO_WEBHOOK_BODY_MAX    KLAVIYO_SCAN_TEXT_MAX
 #define KLAVIYO_WEBHOOK_NAME_MAX    128     /* bytes of an id, of a topic   */
 #define KLAVIYO_WEBHOOK_TOPICS      8       /* different ones of a body     */
 

@@ -745,6 +745,7 @@ ngx_http_klaviyo_webhook_say(ngx_http_request_t *r,
     int                      len;
     u_char                   token[KLAVIYO_SENDER_TOKEN_MAX];
     klaviyo_slice_t          id;
+    klaviyo_scan_seen_t      seen;
     klaviyo_webhook_rc_e     rc;
     const klaviyo_sender_t  *sender;
 
@@ -760,7 +761,7 @@ ngx_http_klaviyo_webhook_say(ngx_http_request_t *r,
         return rc;
     }
 
-    if (!klaviyo_walk_check(body)) {
+    if (!klaviyo_scan_check(body, &seen)) {
         return KLAVIYO_WEBHOOK_OK;
     }
 

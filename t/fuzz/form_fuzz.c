@@ -21,7 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t          *buf;
     const uint8_t    *line;
-    klaviyo_slice_t   form, value;
+    klaviyo_form_t    form;
+    klaviyo_slice_t   value;
 
     line = size ? memchr(data, '\n', size) : NULL;
 
@@ -29,10 +30,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    form.data = line + 1;
-    form.len = data + size - form.data;
+    klaviyo_form_open(&form, line + 1, data + size - line - 1);
 
-    if (klaviyo_form_find(&form, data, line - data, &value)) {
+    while (klaviyo_form_next(&form, data, line - data, &value)) {
         buf = malloc(value.len ? value.len : 1);
 
         if (klaviyo_form_decode(&value, buf) > value.len) {

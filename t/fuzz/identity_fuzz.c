@@ -14,6 +14,7 @@
 
 #include "capture/klaviyo_identity.h"
 #include "json/klaviyo_json.h"
+#include "json/klaviyo_utf8.h"
 #include "json/klaviyo_value.h"
 
 
@@ -83,7 +84,7 @@ check(const klaviyo_identity_text_t *text, const uint8_t *buf, size_t len)
     last = text->data + text->len;
 
     for (p = text->data; p < last; p += n) {
-        n = klaviyo_json_utf8(p, last);
+        n = klaviyo_utf8_length(p, last);
 
         if (n < 0 || *p < 0x20 || *p == 0x7f) {
             abort();

@@ -26,11 +26,13 @@ static int same(json_t *node, const klaviyo_slice_t *value);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    int               found;
-    json_t           *root, *node;
-    uint8_t          *buf;
-    const uint8_t    *line;
-    klaviyo_slice_t   text, value;
+    int                   found;
+    json_t               *root, *node;
+    uint8_t              *buf;
+    const uint8_t        *line;
+    klaviyo_json_t        json;
+    klaviyo_slice_t       text, value;
+    klaviyo_scan_seen_t   seen;
 
     line = size ? memchr(data, '\n', size) : NULL;
 
@@ -41,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text.data = line + 1;
     text.len = data + size - text.data;
 
-    if (!klaviyo_walk_check(&text)) {
+    if (!klaviyo_scan_check(&text, &seen)) {
 
         /* a caller never does this; inside it stays all the same */
 
@@ -52,7 +54,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             buf = malloc(value.len);
 
             if (*value.data == '"'
-                && klaviyo_walk_string(&value, buf) > value.len)
+                && klaviyo_scan_string(&value, buf) > value.len)
             {
                 abort();
             }
@@ -63,10 +65,37 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
+    found = klaviyo_pointer_find(&text, data, line - data, &value);
+
+    if (klaviyo_pointer_all(data, line - data)) {
+        buf = malloc(text.len + 2);
+
+        klaviyo_json_init(&json, buf, text.len + 2);
+        klaviyo_pointer_write(&json, &text, data, line - data);
+
+        value.data = json.start;
+        value.len = json.pos - json.start;
+
+        if (json.overflow
+            || (value.len && !klaviyo_scan_check(&value, &seen)))
+        {
+            abort();
+        }
+
+        free(buf);
+    }
+
+    /* jansson's half: what the scanner tolerates it may refuse */
+
     root = json_loadb((const char *) text.data, text.len, JSON_DECODE_ANY,
                       NULL);
+
+    if (root == NULL || seen.repair || memchr(text.data, '\0', text.len)) {
+        json_decref(root);
+        return 0;
+    }
+
     node = tree_find(root, data, line);
-    found = klaviyo_pointer_find(&text, data, line - data, &value);
 
     if (found != (node != NULL) || (found && !same(node, &value))) {
         abort();
@@ -137,11 +166,11 @@ same(json_t *node, const klaviyo_slice_t *value)
 
     if (rc && json_is_string(node)) {
         buf = malloc(value->len);
-        len = klaviyo_walk_string(value, buf);
+        len = klaviyo_scan_string(value, buf);
 
         rc = len == json_string_length(node)
              && memcmp(buf, json_string_value(node), len) == 0
-             && klaviyo_walk_is(value, json_string_value(node), len);
+             && klaviyo_scan_is(value, json_string_value(node), len);
 
         free(buf);
     }

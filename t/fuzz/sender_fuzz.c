@@ -92,8 +92,10 @@ static void
 check_body(klaviyo_slice_t *body, const klaviyo_sender_t *sender)
 {
     int      i, len;
-    uint8_t  token[KLAVIYO_SENDER_TOKEN_MAX], name[KLAVIYO_WEBHOOK_NAME_MAX];
-    size_t   n;
+    uint8_t              token[KLAVIYO_SENDER_TOKEN_MAX];
+    uint8_t              name[KLAVIYO_WEBHOOK_NAME_MAX];
+    size_t               n;
+    klaviyo_scan_seen_t  seen;
 
     if (klaviyo_sender_ping(body->data, body->len)
         && memchr(body->data, '&', body->len))
@@ -101,7 +103,7 @@ check_body(klaviyo_slice_t *body, const klaviyo_sender_t *sender)
         abort();
     }
 
-    if (!klaviyo_walk_check(body)) {
+    if (!klaviyo_scan_check(body, &seen)) {
         return;
     }
 

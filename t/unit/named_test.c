@@ -115,9 +115,21 @@ test_named(void)
     check("null", "unusable");
     check("{\"metric\":\"A\"", "unusable");
     check("{\"metric\":\"A\"},{\"metric\":\"B\"}", "unusable");
-    check("{\"metric\":\"A\",\"metric\":\"B\"}", "unusable");
-    check("{\"metric\":\"\xff\"}", "unusable");
-    check("{\"metric\":\"\\u0000\"}", "unusable");
+    check("{\"metric\":\"A\" \"value\":1}", "unusable");
+
+    check("{\"metric\":\"A\",\"metric\":\"B\"}", "metric=\"B\";");
+    check("{\"metric\":\"\xff\"}", "metric=\"\xff\";");
+    check("{\"metric\":\"\\u0000\"}", "metric=\"\\u0000\";");
+
+    check("{\"properties\":{\"$value\":59.9,\"$event_id\":7,"
+          "\"\\u0024value_currency\":\"EUR\",\"$other\":1}}",
+          "value=59.9;value_currency=\"EUR\";unique_id=7;"
+          "properties={\"$value\":59.9,\"$event_id\":7,"
+          "\"\\u0024value_currency\":\"EUR\",\"$other\":1};");
+    check("{\"value\":1,\"properties\":{\"$value\":2}}",
+          "value=1;properties={\"$value\":2};");
+    check("{\"properties\":{\"$value\":[],\"$event_id\":null}}",
+          "properties={\"$value\":[],\"$event_id\":null};-1");
 }
 
 
@@ -127,12 +139,13 @@ test_size(void)
     uint8_t               *p;
     klaviyo_named_list_t   list;
 
-    p = malloc(KLAVIYO_NAMED_TEXT_MAX + 1);
-    memset(p, ' ', KLAVIYO_NAMED_TEXT_MAX + 1);
+    p = malloc(KLAVIYO_SCAN_TEXT_MAX + 1);
+    memset(p, ' ', KLAVIYO_SCAN_TEXT_MAX + 1);
     memcpy(p, "{}", 2);
 
-    ok(klaviyo_named_open(&list, p, KLAVIYO_NAMED_TEXT_MAX), "64 KB");
-    ok(!klaviyo_named_open(&list, p, KLAVIYO_NAMED_TEXT_MAX + 1), "more");
+    ok(klaviyo_named_open(&list, p, KLAVIYO_SCAN_TEXT_MAX), "a megabyte");
+    p[KLAVIYO_SCAN_TEXT_MAX] = '1';
+    ok(!klaviyo_named_open(&list, p, KLAVIYO_SCAN_TEXT_MAX + 1), "more");
 
     free(p);
 }
@@ -141,30 +154,43 @@ test_size(void)
 static void
 check_form(const char *text, const char *name, const char *expected)
 {
-    size_t            len;
+    size_t            len, n;
     uint8_t          *copy, *buf;
-    klaviyo_slice_t   form, value;
+    klaviyo_form_t    form;
+    klaviyo_slice_t   value;
 
     len = strlen(text);
     copy = malloc(len ? len : 1);
     memcpy(copy, text, len);
 
-    form.data = copy;
-    form.len = len;
+    buf = malloc(len + 16);
+    n = 0;
 
-    if (!klaviyo_form_find(&form, (const uint8_t *) name, strlen(name),
-                           &value))
+    klaviyo_form_open(&form, copy, len);
+
+    while (klaviyo_form_next(&form, (const uint8_t *) name, strlen(name),
+                             &value))
     {
+        if (n) {
+            buf[n++] = '|';
+        }
+
+        n += klaviyo_form_decode(&form, &value, buf + n);
+
+        if (value.len == 0) {
+            buf[n++] = '-';
+        }
+    }
+
+    if (n == 0) {
         is_str("(missing)", expected, "%s of %s", name, label(text));
 
     } else {
-        buf = malloc(value.len ? value.len : 1);
-        len = klaviyo_form_decode(&value, buf);
-        is_mem(buf, len, expected, strlen(expected), "%s of %s", name,
+        is_mem(buf, n, expected, strlen(expected), "%s of %s", name,
                label(text));
-        free(buf);
     }
 
+    free(buf);
     free(copy);
 }
 
@@ -173,11 +199,11 @@ static void
 test_forms(void)
 {
     check_form("", "a", "(missing)");
-    check_form("a", "a", "");
-    check_form("a=", "a", "");
+    check_form("a", "a", "-");
+    check_form("a=", "a", "-");
     check_form("a=1", "a", "1");
     check_form("b=2&a=1", "a", "1");
-    check_form("a=1&a=2", "a", "1");
+    check_form("a=1&a=2&b=3&a=&a=4", "a", "1|2|-|4");
     check_form("ab=1", "a", "(missing)");
     check_form("a=1", "ab", "(missing)");
     check_form("&&a=1&", "a", "1");
@@ -197,12 +223,52 @@ test_forms(void)
 }
 
 
+#define PART(name, value)                                                    \
+    "Content-Disposition: form-data; " name "\r\n\r\n" value "\r\n--x-y"
+
+static void
+test_multipart(void)
+{
+    check_form("--x-y\r\n" PART("name=\"a\"", "1") "--\r\n", "a", "1");
+    check_form("--x-y\r\n" PART("name=a", "1") "--\r\n", "a", "1");
+    check_form("--x-y\r\n" PART("name=\"b\"", "0") "\r\n"
+               PART("name=\"a\"", "x+y%20z\r\n--x") "\r\n"
+               PART("name=\"a\"", "") "\r\n" PART("NAME=\"a\"", "\xc3\xa4") "--",
+               "a", "x+y%20z\r\n--x|-|\xc3\xa4");
+    check_form("--x-y\r\ncontent-type: text/plain\r\n"
+               PART("name=\"items[]\"", "1") "--", "items[]", "1");
+    check_form("--x-y\r\n" PART("name=\"a;b\"; x=1", "1") "--", "a;b", "1");
+    check_form("--x-y\r\n" PART("name=\"a\"; filename=\"f.png\"", "1") "--",
+               "a", "(missing)");
+    check_form("--x-y\r\n" PART("filename*=utf-8''f; name=\"a\"", "1") "--",
+               "a", "(missing)");
+    check_form("--x-y\r\n" PART("filename=\"name=a\"", "1") "--", "a",
+               "(missing)");
+
+    /* no end, no headers, no name, nothing behind the end */
+
+    check_form("--x-y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1",
+               "a", "(missing)");
+    check_form("--x-y\r\n\r\n\r\n1\r\n--x-y--", "a", "(missing)");
+    check_form("--x-y\r\n" PART("", "1") "--", "a", "(missing)");
+    check_form("--x-y\r\n" PART("name", "1") "--", "a", "(missing)");
+    check_form("--x-y\r\n" PART("name=\"a", "1") "--", "a", "1");
+    check_form("--x-y\r\n" PART("name=\"a\"", "1") "--\r\n"
+               PART("name=\"a\"", "2") "--", "a", "1");
+    check_form("--x-y\r\n", "a", "(missing)");
+    check_form("--\r\n", "a", "(missing)");
+    check_form("--x", "--x", "-");
+    check_form("--x=1&a=2", "a", "2");
+}
+
+
 int
 main(void)
 {
     test_named();
     test_size();
     test_forms();
+    test_multipart();
 
     return done_testing();
 }

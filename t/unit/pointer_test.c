@@ -1,5 +1,5 @@
 /*
- * json/klaviyo_walk.c and json/klaviyo_pointer.c: what is JSON within the
+ * json/klaviyo_scan.c and json/klaviyo_pointer.c: what is JSON within the
  * limits, and what a pointer finds in it.
  */
 
@@ -38,23 +38,24 @@ exact(const char *text, size_t len)
 static void
 check(const char *json, const char *pointer, const char *expected)
 {
-    size_t            len;
-    uint8_t          *buf;
-    klaviyo_slice_t   all, text, value, path;
+    size_t               len;
+    uint8_t             *buf;
+    klaviyo_slice_t      all, text, value, path;
+    klaviyo_scan_seen_t  seen;
 
     all = exact(json, strlen(json));
     path = exact(pointer, strlen(pointer));
     text = all;
 
-    if (!klaviyo_walk_check(&text)) {
+    if (!klaviyo_scan_check(&text, &seen)) {
         is_str(NO_JSON, expected, "%s of %s", pointer, label(json));
 
     } else if (!klaviyo_pointer_find(&text, path.data, path.len, &value)) {
         is_str(MISSING, expected, "%s of %s", pointer, label(json));
 
-    } else if (klaviyo_walk_type(value.data) == KLAVIYO_WALK_STRING) {
+    } else if (klaviyo_scan_type(value.data) == KLAVIYO_SCAN_STRING) {
         buf = malloc(value.len);
-        len = klaviyo_walk_string(&value, buf);
+        len = klaviyo_scan_string(&value, buf);
         is_mem(buf, len, expected, strlen(expected), "%s of %s", pointer,
                label(json));
         free(buf);
@@ -131,6 +132,19 @@ test_values(void)
     check("{\"\\u00e4\":1}", "/\xc3\xa4", "1");
     check("{\"a\\/b\":1}", "/a~1b", "1");
     check("{\"~1\":1}", "/~01", "1");
+
+    /* the last one of a name holds */
+
+    check("{\"a\":1,\"b\":0,\"a\":2}", "/a", "2");
+    check("{\"a\":1,\"\\u0061\":2}", "/a", "2");
+    check("{\"a\":{\"b\":1},\"a\":{\"c\":2}}", "/a/b", MISSING);
+    check("{\"a\":{\"b\":1},\"a\":{\"c\":2}}", "/a/c", "2");
+
+    /* numbers of any size, a byte order mark */
+
+    check("{\"a\":12345678901234567890}", "/a", "12345678901234567890");
+    check("{\"a\":-1e999}", "/a", "-1e999");
+    check("\xef\xbb\xbf {\"a\":1}", "/a", "1");
 }
 
 
@@ -143,15 +157,26 @@ test_strings(void)
           "A\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
     check("{\"a\":\"\xf0\x9f\x98\x80\\n\"}", "/a", "\xf0\x9f\x98\x80\n");
 
-    /* what the parser must not let through */
+    /* no characters */
 
-    check("{\"a\":\"\\ud83d\"}", "/a", NO_JSON);
-    check("{\"a\":\"\\ude00\\ud83d\"}", "/a", NO_JSON);
-    check("{\"a\":\"\\u0000\"}", "/a", NO_JSON);
-    check("{\"\\u0000\":1}", "/a", NO_JSON);
-    check("{\"a\":\"\xff\"}", "/a", NO_JSON);
-    check("{\"a\":\"\xc3\"}", "/a", NO_JSON);
-    check("{\"a\":\"\n\"}", "/a", NO_JSON);
+    check("{\"a\":\"x\\ud83d\"}", "/a", "x\xef\xbf\xbd");
+    check("{\"a\":\"\\ud83dx\\u0041\"}", "/a", "\xef\xbf\xbdxA");
+    check("{\"a\":\"\\ud83d\\u0041\"}", "/a", "\xef\xbf\xbd" "A");
+    check("{\"a\":\"\\ude00\\ud83d\"}", "/a",
+          "\xef\xbf\xbd\xef\xbf\xbd");
+    check("{\"a\":\"\\ud83d\\ud83d\\ude00\"}", "/a",
+          "\xef\xbf\xbd\xf0\x9f\x98\x80");
+    check("{\"a\":\"\\u0000\"}", "/a", "\xef\xbf\xbd");
+    check("{\"\\u0000\":1}", "/\xef\xbf\xbd", "1");
+    check("{\"a\":\"\xff\"}", "/a", "\xff");
+    check("{\"a\":\"\xc3\\n\"}", "/a", "\xc3\n");
+    check("{\"a\":\"\n\"}", "/a", "\n");
+
+    /* no escapes */
+
+    check("{\"a\":\"\\x\"}", "/a", NO_JSON);
+    check("{\"a\":\"\\u12g4\"}", "/a", NO_JSON);
+    check("{\"a\":\"\\u12\"}", "/a", NO_JSON);
 }
 
 
@@ -180,15 +205,18 @@ test_arrays(void)
 static void
 test_no_json(void)
 {
-    size_t           i;
-    klaviyo_slice_t  text;
+    size_t               i;
+    klaviyo_slice_t      text;
+    klaviyo_scan_seen_t  seen;
 
     static const char  *bad[] = {
         "", " ", "{", "}", "[", "]", "{\"a\":1", "{\"a\":1}}", "{\"a\":1]",
         "{\"a\"}", "{\"a\":}", "{a:1}", "{'a':1}", "{\"a\":1,}", "[1,]",
-        "[1 2]", "{\"a\":1}{\"b\":2}", "{\"a\":1,\"a\":2}",
-        "{\"a\":1,\"\\u0061\":2}", "\"", "\"\\", "\"\\\"", "01", "1e999",
-        "9223372036854775808", "nul", "truefalse", "// c\n1", "\xef\xbb\xbf{}"
+        "[1 2]", "{\"a\":1}{\"b\":2}", "{,}", "[,1]", "{\"a\":1,,\"b\":2}",
+        "{\"a\":1 \"b\":2}", "{\"a\" 1}", "{\"a\"::1}", "{\"a\":1:2}",
+        "\"", "\"\\", "\"\\\"", "01", "1.", ".5", "-", "+1", "1e", "1e+",
+        "--1", "0x1", "NaN", "nul", "truefalse", "true1", "// c\n1",
+        "\xef\xbb\xbf", "\xef\xbb{}", "{\"a\":[}]", "[[]", "[]]"
     };
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -196,7 +224,7 @@ test_no_json(void)
     }
 
     text = exact("1\0", 2);
-    ok(!klaviyo_walk_check(&text), "a NUL behind a number");
+    ok(!klaviyo_scan_check(&text, &seen), "a NUL behind a number");
     free((void *) text.data);
 }
 
@@ -204,78 +232,278 @@ test_no_json(void)
 static void
 test_limits(void)
 {
-    char             *p, pointer[2 * KLAVIYO_WALK_DEPTH_MAX + 2];
-    size_t            i, n;
-    klaviyo_slice_t   text, value;
+    char                 *p;
+    size_t                i, n;
+    klaviyo_slice_t       text, value;
+    klaviyo_scan_seen_t   seen;
 
-    n = KLAVIYO_WALK_TEXT_MAX + 2;
+    static char  pointer[2 * KLAVIYO_SCAN_DEPTH_MAX + 2];
+
+    n = KLAVIYO_SCAN_TEXT_MAX + 2;
     p = malloc(n);
 
-    for (i = 0; i < KLAVIYO_WALK_DEPTH_MAX + 1; i++) {
+    for (i = 0; i < KLAVIYO_SCAN_DEPTH_MAX + 1; i++) {
         p[i] = '[';
-        p[2 * KLAVIYO_WALK_DEPTH_MAX + 1 - i] = ']';
+        p[2 * KLAVIYO_SCAN_DEPTH_MAX + 1 - i] = ']';
     }
 
     text.data = (uint8_t *) p;
-    text.len = 2 * KLAVIYO_WALK_DEPTH_MAX + 2;
-    ok(!klaviyo_walk_check(&text), "65 levels");
+    text.len = 2 * KLAVIYO_SCAN_DEPTH_MAX + 2;
+    ok(!klaviyo_scan_check(&text, &seen), "1,025 levels");
 
     text.data = (uint8_t *) p + 1;
-    text.len = 2 * KLAVIYO_WALK_DEPTH_MAX;
-    ok(klaviyo_walk_check(&text), "64 levels");
+    text.len = 2 * KLAVIYO_SCAN_DEPTH_MAX;
+    ok(klaviyo_scan_check(&text, &seen), "1,024 levels");
 
     for (i = 0; i < sizeof(pointer); i++) {
         pointer[i] = (i % 2) ? '0' : '/';
     }
 
     is_int(klaviyo_pointer_find(&text, (uint8_t *) pointer,
-                                2 * (KLAVIYO_WALK_DEPTH_MAX - 1), &value), 1,
+                                2 * (KLAVIYO_SCAN_DEPTH_MAX - 1), &value), 1,
            "the innermost one");
     is_mem(value.data, value.len, "[]", 2, "is that");
     is_int(klaviyo_pointer_find(&text, (uint8_t *) pointer,
-                                2 * KLAVIYO_WALK_DEPTH_MAX, &value), 0,
+                                2 * KLAVIYO_SCAN_DEPTH_MAX, &value), 0,
            "nothing in there");
-
-    /* a level of unclosed ones must not reach the parser at all */
 
     memset(p, '[', n);
     text.data = (uint8_t *) p;
-    text.len = KLAVIYO_WALK_TEXT_MAX;
-    ok(!klaviyo_walk_check(&text), "a megabyte of brackets");
+    text.len = KLAVIYO_SCAN_TEXT_MAX;
+    ok(!klaviyo_scan_check(&text, &seen), "a megabyte of brackets");
 
-    /* "[" 0,0,0 ... "]": one comma less than values */
+    /* "[" 0,0,0 ... "]" */
 
     for (i = 0; i < n; i++) {
         p[i] = (i % 2) ? '0' : ',';
     }
 
     p[0] = '[';
-    i = 2 * (KLAVIYO_WALK_VALUES_MAX - 1);
-    p[i] = ']';
+    p[KLAVIYO_SCAN_TEXT_MAX - 2] = ']';
     text.data = (uint8_t *) p;
-    text.len = i + 1;
-    ok(klaviyo_walk_check(&text), "65,536 values");
-
-    p[i] = ',';
-    p[i + 2] = ']';
-    text.data = (uint8_t *) p;
-    text.len = i + 3;
-    ok(!klaviyo_walk_check(&text), "65,537 values");
+    text.len = KLAVIYO_SCAN_TEXT_MAX - 1;
+    ok(klaviyo_scan_check(&text, &seen), "half a million values");
+    is_int(klaviyo_pointer_find(&text, (uint8_t *) "/524286", 7, &value), 1,
+           "the last of them");
+    is_int(klaviyo_pointer_find(&text, (uint8_t *) "/524287", 7, &value), 0,
+           "none behind it");
 
     memset(p, 'x', n);
     p[0] = '"';
-    p[KLAVIYO_WALK_TEXT_MAX - 1] = '"';
+    p[KLAVIYO_SCAN_TEXT_MAX - 1] = '"';
     text.data = (uint8_t *) p;
-    text.len = KLAVIYO_WALK_TEXT_MAX;
-    ok(klaviyo_walk_check(&text), "a string of 1 MB");
+    text.len = KLAVIYO_SCAN_TEXT_MAX;
+    ok(klaviyo_scan_check(&text, &seen), "a string of 1 MB");
 
-    p[KLAVIYO_WALK_TEXT_MAX - 1] = 'x';
-    p[KLAVIYO_WALK_TEXT_MAX] = '"';
+    p[KLAVIYO_SCAN_TEXT_MAX - 1] = 'x';
+    p[KLAVIYO_SCAN_TEXT_MAX] = '"';
     text.data = (uint8_t *) p;
-    text.len = KLAVIYO_WALK_TEXT_MAX + 1;
-    ok(!klaviyo_walk_check(&text), "one byte more");
+    text.len = KLAVIYO_SCAN_TEXT_MAX + 1;
+    ok(!klaviyo_scan_check(&text, &seen), "one byte more");
 
     free(p);
+}
+
+
+static void
+test_seen(void)
+{
+    size_t               i;
+    klaviyo_slice_t      text;
+    klaviyo_scan_seen_t  seen;
+
+    static const struct {
+        const char  *json;
+        size_t       names;
+        unsigned     repair;
+    } texts[] = {
+        { "{\"a\":1,\"b\":[{\"c\":2},\"d:\"]}", 3, 0 },
+        { "[1,\"\xc3\xa9\\u00e9\\ud83d\\ude00\\\\u0000\"]", 0, 0 },
+        { "[\"\\ud83d\"]", 0, 1 },
+        { "[\"\\ude00\\ud83d\"]", 0, 1 },
+        { "[\"\\u0000\"]", 0, 1 },
+        { "{\"\\ud83d\":1}", 1, 1 },
+        { "[\"\xe9t\xe9\"]", 0, 1 },
+        { "[\"\xed\xa0\x80\"]", 0, 1 },
+        { "[\"\t\"]", 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        text = exact(texts[i].json, strlen(texts[i].json));
+
+        is_int(klaviyo_scan_check(&text, &seen), 1, "%s",
+               label(texts[i].json));
+        is_int(seen.names, texts[i].names, "its members");
+        is_int(seen.repair, texts[i].repair, "what is to be repaired");
+
+        free((void *) text.data);
+    }
+
+    text = exact("[\"a\0b\"]", 7);
+    is_int(klaviyo_scan_check(&text, &seen), 1, "a NUL in a string");
+    is_int(seen.repair, 1, "is to be repaired");
+    free((void *) text.data);
+}
+
+
+/* each name of each object, marked when another one takes its place */
+
+static void
+check_names(const char *json, int expected, const char *marks)
+{
+    int                   unique;
+    char                  found[64];
+    size_t                n, depth;
+    klaviyo_scan_t        scan[16];
+    klaviyo_slice_t       text, name, object[16];
+    klaviyo_scan_seen_t   seen;
+
+    text = exact(json, strlen(json));
+
+    (void) klaviyo_scan_check(&text, &seen);
+
+    unique = klaviyo_scan_names(&text, seen.names);
+    is_int(unique, expected, "names of %s", label(json));
+
+    n = 0;
+    depth = 0;
+    object[0] = text;
+    klaviyo_scan_enter(&scan[0], &text);
+
+    for ( ;; ) {
+
+        if (!klaviyo_scan_next(&scan[depth], &name)) {
+
+            if (depth == 0) {
+                break;
+            }
+
+            depth--;
+            scan[depth].pos = scan[depth + 1].pos;
+            scan[depth].at_value = 0;
+            continue;
+        }
+
+        if (scan[depth].object) {
+            found[n++] = klaviyo_scan_is_last(object[depth].data, &name)
+                         ? '.' : 'x';
+        }
+
+        if (klaviyo_scan_type(scan[depth].pos) <= KLAVIYO_SCAN_ARRAY) {
+            depth++;
+            object[depth].data = scan[depth - 1].pos;
+            object[depth].len = scan[depth - 1].last - scan[depth - 1].pos;
+            klaviyo_scan_enter(&scan[depth], &object[depth]);
+        }
+    }
+
+    is_mem(found, n, marks, strlen(marks), "those that do not hold");
+
+    free((void *) text.data);
+}
+
+
+static void
+test_names(void)
+{
+    char                 *p;
+    size_t                i, len;
+    klaviyo_slice_t       text;
+    klaviyo_scan_seen_t   seen;
+
+    check_names("{}", 1, "");
+    check_names("{\"a\":1}", 1, ".");
+    check_names("{\"a\":1,\"b\":2}", 1, "..");
+    check_names("{\"a\":1,\"a\":2}", 0, "x.");
+    check_names("{\"a\":1,\"b\":0,\"a\":2,\"a\":3}", 0, "x.x.");
+    check_names("{\"a\":{\"a\":1},\"b\":{\"a\":2}}", 1, "....");
+    check_names("[{\"a\":1},{\"a\":2},[{\"a\":\",\"}]]", 1, "...");
+    check_names("{\"a\":[\"a\",\"a\"],\"b\":\"a\"}", 1, "..");
+    check_names("{\"a\":{\"b\":1,\"b\":2},\"a\":{\"b\":3}}", 0, "xx...");
+    check_names("{\"a\":1,\"\\u0061\":2}", 0, "x.");
+    check_names("{\"\\u00e9\":1,\"\xc3\xa9\":2}", 0, "x.");
+    check_names("{\"\\u00e9\\n\":1,\"\xc3\xa9\\n\":2}", 0, "x.");
+    check_names("{\"ab\":1,\"a\":2,\"\":3,\"\":4}", 0, "..x.");
+
+    /* 65,536 names, then one more */
+
+    p = malloc(KLAVIYO_SCAN_TEXT_MAX);
+    len = 0;
+
+    for (i = 0; i <= KLAVIYO_SCAN_NAMES_MAX; i++) {
+        len += sprintf(p + len, "%s\"%zx\":1", i ? "," : "{", i);
+
+        if (i + 1 < KLAVIYO_SCAN_NAMES_MAX) {
+            continue;
+        }
+
+        p[len] = '}';
+
+        text.data = (uint8_t *) p;
+        text.len = len + 1;
+
+        (void) klaviyo_scan_check(&text, &seen);
+        is_int(seen.names, i + 1, "%zu names", i + 1);
+        is_int(klaviyo_scan_names(&text, seen.names),
+               i < KLAVIYO_SCAN_NAMES_MAX ? 1 : -1, "so many");
+    }
+
+    free(p);
+}
+
+
+static void
+check_all(const char *json, const char *pointer, const char *expected)
+{
+    uint8_t              *buf;
+    klaviyo_json_t        out;
+    klaviyo_slice_t       text, path;
+    klaviyo_scan_seen_t   seen;
+
+    text = exact(json, strlen(json));
+    path = exact(pointer, strlen(pointer));
+    buf = malloc(text.len + 2);
+
+    ok(klaviyo_scan_check(&text, &seen), "%s", label(json));
+
+    klaviyo_json_init(&out, buf, text.len + 2);
+    klaviyo_pointer_write(&out, &text, path.data, path.len);
+
+    ok(!out.overflow, "fits");
+    is_mem(out.start, out.pos - out.start, expected, strlen(expected),
+           "%s of %s", pointer, label(json));
+
+    free(buf);
+    free((void *) path.data);
+    free((void *) text.data);
+}
+
+
+static void
+test_all(void)
+{
+    static const char  order[] =
+        "{\"items\":[{\"name\":\"Lamp\",\"tags\":[1,2]},{\"name\":\"Mug\","
+        "\"tags\":[]},{\"price\":19.90},{\"name\":null},{\"name\":{\"*\":[ 3 ]}}"
+        "],\"*\":4}";
+
+    is_int(klaviyo_pointer_all((uint8_t *) "/a/*/b/*", 8), 2, "two of them");
+    is_int(klaviyo_pointer_all((uint8_t *) "/a*/**/ *", 9), 0, "none");
+    is_int(klaviyo_pointer_all((uint8_t *) "", 0), 0, "nor here");
+
+    check_all(order, "/items/*/name", "[\"Lamp\",\"Mug\",{\"*\":[ 3 ]}]");
+    check_all(order, "/items/*/tags/*", "[1,2]");
+    check_all(order, "/items/*/tags", "[[1,2],[]]");
+    check_all(order, "/items/*/price", "[19.90]");
+    check_all(order, "/items/*/name/*/*", "[3]");
+    check_all(order, "/items/*/nothing", "");
+    check_all(order, "/nothing/*", "");
+    check_all(order, "/*", "[4]");
+    check_all(order, "/*/*", "");
+    check_all("[1,2]", "/*", "[1,2]");
+    check_all("[[1],[2,3]]", "/*/*", "[1,2,3]");
+    check_all("[]", "/*", "");
+    check_all("3", "/*", "");
 }
 
 
@@ -319,6 +547,9 @@ main(void)
     test_arrays();
     test_no_json();
     test_limits();
+    test_seen();
+    test_names();
+    test_all();
     test_pointers();
 
     return done_testing();
