@@ -299,6 +299,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_klaviyo_account_warn(cf->log, kmcf);
+
     return ngx_http_klaviyo_attach(cf, kmcf);
 }
 

@@ -35,6 +35,9 @@ my @counters = map { "nginx_klaviyo_${_}_total" } qw(
 
 my @gauges = map { "nginx_klaviyo_$_" } qw(
     delivery_single_waits_seconds delivery_bulk_waits_seconds
+    delivery_last_success_timestamp_seconds
+    delivery_failing_since_timestamp_seconds delivery_oldest_waiting_seconds
+    delivery_captured_per_minute delivery_delivered_per_minute state
     info events_queued delivery_deliverer_pid delivery_paused_seconds
     queue_size_bytes queue_used_bytes queue_attached
     spool_used_bytes spool_events spool_size_bytes
@@ -354,13 +357,15 @@ subtest 'what is wrong' => sub {
     $t->get('/other?email=a@shop.test');
     $t->get('/shop?email=b@shop.test');
 
-    ok wait_for(10, sub { wrong_lines($t) == 2 }), 'two lines';
+    ok wait_for(10, sub { wrong_lines($t) == 3 }), 'three lines';
 
     my @lines = wrong_lines($t);
 
     like $lines[0], qr/^now: shop, now: Klaviyo throttles.* \d{2,3} s$/,
         'paused';
-    like $lines[1], qr/^once: other, so far: requests .* a wrong key.*: \d+; /,
+    like $lines[1], qr/^now: other, now: Klaviyo refuses the key$/,
+        'a key that Klaviyo does not know, now';
+    like $lines[2], qr/^once: other, so far: requests .* a wrong key.*: \d+; /,
         'a key that Klaviyo does not know';
 
     my $page = $t->get('/html')->body;

@@ -120,7 +120,7 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path = { 0, NULL };
-     *     account->missing = 0;
+     *     account->missing, used = 0;
      *     account->ring, hold_ring, former, limits_zone, hold_zone = NULL;
      */
 
@@ -237,6 +237,38 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+void
+ngx_http_klaviyo_account_warn(ngx_log_t *log,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_uint_t                    i;
+    ngx_http_klaviyo_account_t  **account;
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (!account[i]->used) {
+            ngx_log_error(NGX_LOG_WARN, log, 0,
+                          "klaviyo_account \"%V\" in %s:%ui is used by no "
+                          "directive: name it with \"account=%V\" or "
+                          "\"klaviyo_account_default\", or remove it",
+                          &account[i]->name, account[i]->conf_file,
+                          account[i]->conf_line, &account[i]->name);
+        }
+    }
+
+    if (kmcf->nobody_file && !kmcf->somebody) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "no event can have a visitor, as the one in %s:%ui: "
+                      "\"klaviyo_identity\" is off and there is no "
+                      "\"klaviyo_profile\" anywhere: add \"klaviyo_profile "
+                      "email ...\"",
+                      kmcf->nobody_file, kmcf->nobody_line);
+    }
 }
 
 

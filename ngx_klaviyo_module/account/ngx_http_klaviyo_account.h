@@ -85,6 +85,8 @@ typedef struct {
     ngx_uint_t       missing;        /* NGX_HTTP_KLAVIYO_NO_*: `nginx -t`
                                         leaves it to a start to make it      */
 
+    ngx_uint_t       used;           /* by a directive somewhere             */
+
     ngx_pid_t        master;         /* of the nginx that runs with it       */
                                      /* already, or 0                        */
 
@@ -113,6 +115,9 @@ typedef struct {
                                      /* 1: by the module, such a request
                                         fires no event; NULL: none is        */
     ngx_uint_t       enriches;       /* klaviyo_enrich stands somewhere      */
+    u_char          *nobody_file;    /* where an event stands whose visitors */
+    ngx_uint_t       nobody_line;    /* cannot be known                      */
+    ngx_uint_t       somebody;       /* there are others                     */
 } ngx_http_klaviyo_main_conf_t;
 
 
@@ -138,6 +143,10 @@ extern ngx_module_t  ngx_http_klaviyo_module;
 /* the directive klaviyo_account; `conf` is the main configuration */
 char *ngx_http_klaviyo_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* what works, and is hardly what was meant: once, at "warn" */
+void ngx_http_klaviyo_account_warn(ngx_log_t *log,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* NULL: there is none of this name */
 ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(

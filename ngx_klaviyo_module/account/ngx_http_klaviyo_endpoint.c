@@ -6,6 +6,8 @@
 #include "ngx_http_klaviyo_setting.h"
 
 
+static ngx_int_t ngx_http_klaviyo_endpoint_path(ngx_conf_t *cf,
+    ngx_str_t *url, ngx_str_t *host);
 static ngx_int_t ngx_http_klaviyo_url_host(ngx_str_t *url, size_t scheme,
     ngx_str_t *host);
 static ngx_uint_t ngx_http_klaviyo_is_loopback(ngx_str_t *host);
@@ -60,9 +62,52 @@ ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    if (host.data + host.len < value->data + value->len
+        && ngx_http_klaviyo_endpoint_path(cf, value, &host) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     account->endpoint = *value;
 
     return NGX_CONF_OK;
+}
+
+
+/* requests go to "/api/..." below it */
+
+static ngx_int_t
+ngx_http_klaviyo_endpoint_path(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_str_t *host)
+{
+    u_char     *p, *last;
+    ngx_str_t   path;
+
+    last = url->data + url->len;
+
+    for (p = host->data + host->len; p < last && *p != '/'; p++) { /* void */ }
+
+    path.data = p;
+    path.len = last - p;
+
+    if (path.len == 0) {
+        return NGX_OK;
+    }
+
+    if (path.len >= 4 && ngx_strncasecmp(last - 4, (u_char *) "/api", 4) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid endpoint \"%V\": \"/api\" would come "
+                           "twice, write it without", url);
+        return NGX_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                       "endpoint \"%V\" has the path \"%V\": requests go to "
+                       "\"%V/api/...\"; Klaviyo's own address has none",
+                       url, &path, &path);
+
+    return NGX_OK;
 }
 
 

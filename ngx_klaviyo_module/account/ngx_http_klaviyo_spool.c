@@ -18,6 +18,7 @@
 #define NGX_HTTP_KLAVIYO_SYNC_MAX    (24 * 60 * 60 * 1000)
 
 #define NGX_HTTP_KLAVIYO_TMPFS       0x01021994   /* f_type of statfs(2)     */
+#define NGX_HTTP_KLAVIYO_RAMFS       0x858458f6
 
 
 static char *ngx_http_klaviyo_spool_path(ngx_conf_t *cf, ngx_str_t *path,
@@ -28,6 +29,8 @@ static char *ngx_http_klaviyo_spool_sync(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
 static char *ngx_http_klaviyo_dead_size(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
+static ngx_uint_t ngx_http_klaviyo_spool_memory(ngx_str_t *at,
+    ngx_uint_t otherwise);
 static void ngx_http_klaviyo_spool_warn(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account);
 
@@ -284,9 +287,7 @@ ngx_http_klaviyo_spool_check(ngx_log_t *log,
         }
     }
 
-    if (account->spool.len) {
-        ngx_http_klaviyo_spool_warn(log, account);
-    }
+    ngx_http_klaviyo_spool_warn(log, account);
 
     if (account->dead_letter.len
         && !(account->missing & NGX_HTTP_KLAVIYO_NO_DEAD_LETTER))
@@ -317,15 +318,14 @@ failed:
 
 /* of one that is not there yet, the directory that it is to be made in */
 
-static void
-ngx_http_klaviyo_spool_warn(ngx_log_t *log,
-    ngx_http_klaviyo_account_t *account)
+static ngx_uint_t
+ngx_http_klaviyo_spool_memory(ngx_str_t *at, ngx_uint_t otherwise)
 {
     int             rc;
     char            path[PATH_MAX], *slash;
     struct statfs   fs;
 
-    (void) ngx_cpystrn((u_char *) path, account->spool.data, sizeof(path));
+    (void) ngx_cpystrn((u_char *) path, at->data, sizeof(path));
 
     for ( ;; ) {
         rc = statfs(path, &fs);
@@ -338,12 +338,37 @@ ngx_http_klaviyo_spool_warn(ngx_log_t *log,
         *slash = '\0';
     }
 
-    if (rc == 0 && (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_TMPFS) {
+    if (rc != 0) {
+        return otherwise;
+    }
+
+    return (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_TMPFS
+           || (uint32_t) fs.f_type == NGX_HTTP_KLAVIYO_RAMFS;
+}
+
+
+static void
+ngx_http_klaviyo_spool_warn(ngx_log_t *log,
+    ngx_http_klaviyo_account_t *account)
+{
+    if (account->spool.len
+        && ngx_http_klaviyo_spool_memory(&account->spool, 0))
+    {
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "spool \"%V\" of klaviyo_account \"%V\" in %s:%ui is "
                       "on tmpfs and does not survive a reboot: choose a path "
                       "on disk",
                       &account->spool, &account->name, account->conf_file,
+                      account->conf_line);
+    }
+
+    if (!ngx_http_klaviyo_spool_memory(&account->queue, 1)) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "queue \"%V\" of klaviyo_account \"%V\" in %s:%ui is "
+                      "on a disk, which requests may have to wait for: choose "
+                      "a path on tmpfs, as below /run, and a \"spool\" on "
+                      "disk",
+                      &account->queue, &account->name, account->conf_file,
                       account->conf_line);
     }
 }

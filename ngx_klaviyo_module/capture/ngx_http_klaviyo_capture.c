@@ -327,9 +327,24 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    rule->account->used = 1;
+
     rule->template = ngx_http_klaviyo_template(cf, conf, track);
     if (rule->template == NULL) {
         return NGX_CONF_ERROR;
+    }
+
+    if ((conf->identity & (NGX_HTTP_KLAVIYO_IDENTITY_COOKIE
+                           |NGX_HTTP_KLAVIYO_IDENTITY_QUERY))
+        || (conf->profile && conf->profile->nelts)
+        || (track->profile && track->profile->nelts)
+        || track == conf->header)
+    {
+        kmcf->somebody = 1;
+
+    } else {
+        kmcf->nobody_file = track->conf_file;
+        kmcf->nobody_line = track->conf_line;
     }
 
     return NGX_CONF_OK;

@@ -43,6 +43,9 @@ static const char *klaviyo_reply_prefix(const char *p, const char *end,
 static const char *klaviyo_reply_index(const char *p, const char *end,
     uint32_t *index);
 static int klaviyo_reply_compare(const void *one, const void *two);
+static void klaviyo_reply_copy(const json_t *value, char *buf, size_t size);
+static void klaviyo_reply_hide(const json_t *value, char *buf, size_t size);
+static int klaviyo_reply_plain(const char *p, size_t len, int first);
 static void klaviyo_reply_add(klaviyo_reply_text_t *text, const char *p);
 static void klaviyo_reply_quote(klaviyo_reply_text_t *text, const char *p,
     size_t len);
@@ -309,6 +312,194 @@ klaviyo_reply_detail(klaviyo_answer_t *answer, uint32_t error, char *buf,
 
     memcpy(buf, p, len);
     buf[len] = '\0';
+}
+
+
+int
+klaviyo_reply_show(klaviyo_answer_t *answer, char title[KLAVIYO_REPLY_TITLE],
+    char detail[KLAVIYO_REPLY_DETAIL], char pointer[KLAVIYO_REPLY_POINTER])
+{
+    size_t              i, len;
+    json_t             *error;
+    klaviyo_verdict_e   verdict;
+
+    memset(title, 0, KLAVIYO_REPLY_TITLE);
+    memset(detail, 0, KLAVIYO_REPLY_DETAIL);
+    memset(pointer, 0, KLAVIYO_REPLY_POINTER);
+
+    if (answer->status == 0) {
+
+        if (answer->error) {
+            len = strnlen(answer->error, KLAVIYO_REPLY_TITLE - 1);
+
+            for (i = 0; i < len; i++) {
+                title[i] = (answer->error[i] < 0x20 || answer->error[i] > 0x7e)
+                           ? '?' : answer->error[i];
+            }
+        }
+
+        return 0;
+    }
+
+    error = json_array_get(klaviyo_reply_errors(answer), 0);
+
+    if (error == NULL) {
+        return 0;
+    }
+
+    klaviyo_reply_copy(json_object_get(error, "title"), title,
+                       KLAVIYO_REPLY_TITLE);
+    klaviyo_reply_copy(json_object_get(json_object_get(error, "source"),
+                                       "pointer"),
+                       pointer, KLAVIYO_REPLY_POINTER);
+
+    verdict = klaviyo_reply_verdict(answer);
+
+    if (verdict == KLAVIYO_REPLY_REFUSED || verdict == KLAVIYO_REPLY_TOO_LARGE)
+    {
+        klaviyo_reply_hide(json_object_get(error, "detail"), detail,
+                           KLAVIYO_REPLY_DETAIL);
+
+    } else {
+        klaviyo_reply_copy(json_object_get(error, "detail"), detail,
+                           KLAVIYO_REPLY_DETAIL);
+    }
+
+    return 1;
+}
+
+
+static void
+klaviyo_reply_copy(const json_t *value, char *buf, size_t size)
+{
+    size_t       i, len;
+    const char  *p;
+
+    if (!json_is_string(value)) {
+        return;
+    }
+
+    p = json_string_value(value);
+    len = json_string_length(value);
+
+    for (i = 0; i < len && i < size - 1; i++) {
+        buf[i] = (p[i] < 0x20 || p[i] > 0x7e) ? '?' : p[i];
+    }
+}
+
+
+/* word by word; several that are hidden in a row are one "..." */
+
+static void
+klaviyo_reply_hide(const json_t *value, char *buf, size_t size)
+{
+    int                    first, hidden, quoted;
+    char                   word[32];
+    size_t                 n;
+    const char            *p, *end;
+    klaviyo_reply_text_t   text;
+
+    if (!json_is_string(value)) {
+        return;
+    }
+
+    p = json_string_value(value);
+    end = p + json_string_length(value);
+
+    text.pos = buf;
+    text.last = buf + size - 1;
+
+    first = 1;
+    hidden = 0;
+    quoted = 0;
+
+    while (p < end && text.pos < text.last) {
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+
+        for (n = 0; p + n < end && p[n] != ' '; n++) {
+
+            if (p[n] == '"' || p[n] == '`'
+                || (p[n] == '\'' && (n == 0 || quoted || p + n + 1 == end
+                                     || p[n + 1] == ' ')))
+            {
+                break;
+            }
+        }
+
+        if (p + n < end && p[n] != ' ') {
+
+            /* up to the end of what is quoted, and what sticks to it */
+
+            word[0] = p[n];
+
+            for (n++; p + n < end && p[n] != word[0]; n++) { /* void */ }
+            for ( /* void */ ; p + n < end && p[n] != ' '; n++) { /* void */ }
+
+            quoted = 1;
+
+        } else {
+            quoted = 0;
+        }
+
+        if (n == 0) {
+            break;
+        }
+
+        if (!quoted && n < sizeof(word) && klaviyo_reply_plain(p, n, first)) {
+            memcpy(word, p, n);
+            word[n] = '\0';
+
+            if (text.pos > buf) {
+                klaviyo_reply_add(&text, " ");
+            }
+
+            klaviyo_reply_add(&text, word);
+            hidden = 0;
+
+        } else if (!hidden) {
+
+            if (text.pos > buf) {
+                klaviyo_reply_add(&text, " ");
+            }
+
+            klaviyo_reply_add(&text, "...");
+            hidden = 1;
+        }
+
+        first = (p[n - 1] == '.' || p[n - 1] == ':');
+        p += n;
+    }
+}
+
+
+/* letters, a capital only at the head of a sentence, a sign at the end */
+
+static int
+klaviyo_reply_plain(const char *p, size_t len, int first)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+
+        if (p[i] >= 'a' && p[i] <= 'z') {
+            continue;
+        }
+
+        if (i == 0 && first && p[i] >= 'A' && p[i] <= 'Z') {
+            continue;
+        }
+
+        if (i && i == len - 1 && strchr(".,:;", p[i]) != NULL) {
+            continue;
+        }
+
+        return 0;
+    }
+
+    return 1;
 }
 
 

@@ -88,6 +88,23 @@ size_t klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
 void klaviyo_reply_text(klaviyo_answer_t *answer, char *buf,
     size_t size);
 
+/*
+ * The same in parts, for people: title, detail and pointer of the first error,
+ * each printable ASCII, NUL-terminated, the rest of its buffer zeroes; without
+ * an answer the reason is the title.  Of a refusal's detail only plain words
+ * are left: what is quoted, has a capital within a sentence, a digit or a sign
+ * may be personal data, and becomes "...".  Returns 0: these are none of
+ * Klaviyo's words, as there is no such error in the answer.
+ */
+
+#define KLAVIYO_REPLY_TITLE    64
+#define KLAVIYO_REPLY_DETAIL   160
+#define KLAVIYO_REPLY_POINTER  80
+
+int klaviyo_reply_show(klaviyo_answer_t *answer,
+    char title[KLAVIYO_REPLY_TITLE], char detail[KLAVIYO_REPLY_DETAIL],
+    char pointer[KLAVIYO_REPLY_POINTER]);
+
 /* forgets the errors; the answer may be asked, and is read, again */
 void klaviyo_reply_free(klaviyo_answer_t *answer);
 

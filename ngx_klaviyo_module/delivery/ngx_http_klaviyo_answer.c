@@ -91,6 +91,10 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
                                 ngx_http_klaviyo_sender_now());
     }
 
+    if (verdict != KLAVIYO_REPLY_ACCEPTED) {
+        ngx_http_klaviyo_health_answer(&sender->health, answer);
+    }
+
     settling.answer = answer;
     settling.read = 0;
 
@@ -176,6 +180,8 @@ ngx_http_klaviyo_answer_accepted(ngx_http_klaviyo_sender_t *sender)
     outage = (sender->failures > NGX_HTTP_KLAVIYO_TELLS);
 
     sender->accepted = sender->sends;
+
+    ngx_http_klaviyo_health_accepted(&sender->health);
 
     if (sender->failures) {
         sender->failures = 0;
@@ -378,6 +384,8 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
 
     klaviyo_reply_text(answer, words, sizeof(words));
 
+    ngx_http_klaviyo_health_failed(&sender->health, verdict, answer);
+
     if (verdict == KLAVIYO_REPLY_THROTTLED) {
 
         if (answer->retry_after >= 0) {
@@ -441,17 +449,9 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
     sender->failures++;
     sender->retry_at = now + delay;
 
-    if (verdict == KLAVIYO_REPLY_BLOCKED) {
-        (void) ngx_snprintf((u_char *) text, sizeof(text),
-                            "%s: events are kept; check the key, its scope "
-                            "\"events:write\", \"endpoint\" and \"revision\", "
-                            "then reload; next try in %L s%Z",
-                            words, (delay + 999) / 1000);
-
-        ngx_http_klaviyo_report(&sender->report, NGX_LOG_ERR,
-                                NGX_HTTP_KLAVIYO_REPORT_BLOCKED, text);
-
-    } else if (verdict > KLAVIYO_REPLY_TOO_LARGE) {
+    if (verdict > KLAVIYO_REPLY_TOO_LARGE
+        && verdict != KLAVIYO_REPLY_BLOCKED)
+    {
         (void) ngx_snprintf((u_char *) text, sizeof(text),
                             "%s: events are kept; next try in %L ms%Z",
                             words, delay);

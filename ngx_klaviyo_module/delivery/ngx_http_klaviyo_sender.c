@@ -25,6 +25,8 @@
 
 
 static void ngx_http_klaviyo_sender_forget(ngx_http_klaviyo_sender_t *sender);
+static ngx_int_t ngx_http_klaviyo_sender_health(
+    ngx_http_klaviyo_sender_t *sender, int64_t now);
 static ngx_int_t ngx_http_klaviyo_sender_expire(
     ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_fill(
@@ -98,6 +100,8 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     }
 
     sender->unsure = sender->memory.sent;
+
+    ngx_http_klaviyo_health_init(&sender->health, account, log);
 
     sender->paused_until = ngx_min(sender->paused_until,
                                    ngx_http_klaviyo_sender_now()
@@ -209,6 +213,10 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
         acked = ngx_http_klaviyo_sender_ack(sender);
     }
 
+    if (acked == NGX_OK) {
+        acked = ngx_http_klaviyo_sender_health(sender, now);
+    }
+
     if (acked != NGX_OK && rc != NGX_DECLINED) {
         rc = acked;
     }
@@ -227,6 +235,46 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
     default: /* NGX_ERROR, no memory */
         ngx_http_klaviyo_sender_memory(sender);
         return 1000;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_sender_health(ngx_http_klaviyo_sender_t *sender, int64_t now)
+{
+    int64_t                   oldest;
+    ngx_queue_t              *q;
+    ngx_http_klaviyo_load_t  *load;
+
+    if (!ngx_http_klaviyo_health_due(&sender->health)) {
+        return NGX_OK;
+    }
+
+    oldest = sender->open ? klaviyo_batch_oldest(sender->open) : INT64_MAX;
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (!klaviyo_batch_done(load->batch)) {
+            oldest = ngx_min(oldest, klaviyo_batch_oldest(load->batch));
+        }
+    }
+
+    switch (ngx_http_klaviyo_health_run(&sender->health, sender->lease->epoch,
+                                        oldest == INT64_MAX ? 0 : oldest,
+                                        klaviyo_breaker_state(&sender->breaker,
+                                                              now)
+                                        != KLAVIYO_BREAKER_CLOSED))
+    {
+    case KLAVIYO_RING_STALE:
+    case KLAVIYO_RING_DETACHED:
+        return NGX_DECLINED;
+
+    default: /* busy: again in a moment */
+        return NGX_OK;
     }
 }
 

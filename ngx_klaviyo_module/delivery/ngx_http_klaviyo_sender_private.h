@@ -18,6 +18,7 @@
 #include "klaviyo_reply.h"
 #include "ngx_http_klaviyo_dead.h"
 #include "ngx_http_klaviyo_limits.h"
+#include "ngx_http_klaviyo_health.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_transport.h"
 
@@ -91,6 +92,7 @@ struct ngx_http_klaviyo_sender_s {
     ngx_http_klaviyo_settling_t   *settling;      /* or NULL                 */
 
     ngx_http_klaviyo_report_t      report;
+    ngx_http_klaviyo_health_t      health;
 };
 
 

@@ -382,7 +382,13 @@ ngx_http_klaviyo_pass_merge(ngx_conf_t *cf,
     pass->account = ngx_http_klaviyo_pass_account(cf, kmcf, pass,
                                        pass->name.len ? &pass->name : account);
 
-    return pass->account ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (pass->account == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    pass->account->used = 1;
+
+    return NGX_CONF_OK;
 }
 
 

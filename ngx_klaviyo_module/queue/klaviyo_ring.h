@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "klaviyo_figures.h"
+#include "klaviyo_health.h"
 
 
 #define KLAVIYO_RING_MIN_SIZE     (256 * 1024)
@@ -319,6 +320,18 @@ klaviyo_ring_rc_e klaviyo_ring_load(klaviyo_ring_t *ring,
 /* for the figures only: until when requests of this kind wait; 0: none does */
 void klaviyo_ring_wait(klaviyo_ring_t *ring, klaviyo_wait_e kind,
     int64_t until);
+
+
+/*
+ * How the account fares: what was put last, zeroes if nothing was.  put() is
+ * the deliverer's: OK, STALE, BUSY, DETACHED.
+ */
+void klaviyo_ring_health(klaviyo_ring_t *ring, klaviyo_health_t *health);
+klaviyo_ring_rc_e klaviyo_ring_health_put(klaviyo_ring_t *ring,
+    uint64_t epoch, const klaviyo_health_t *health);
+
+/* when the first event that is in the ring was captured; 0: there is none */
+int64_t klaviyo_ring_oldest(klaviyo_ring_t *ring);
 
 
 /*

@@ -8,7 +8,9 @@
  *     page 2   ack slot 0  \ written in turn; the generation says
  *     page 3   ack slot 1  / which one stands
  *     page 4   counters    one atomic for each klaviyo_counter_e
- *     page 5…  records     `capacity` bytes
+ *     page 5   health 0    \ written in turn; the newer one that is whole
+ *     page 6   health 1    / stands, see klaviyo_health.h
+ *     page 7…  records     `capacity` bytes
  *
  * Positions are byte offsets that only grow; position % capacity is the
  * place among the records.
@@ -59,17 +61,19 @@
 
 #include <pthread.h>
 
+#include "klaviyo_health.h"
 #include "klaviyo_ring.h"
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
-#define KLAVIYO_RING_VERSION    3
+#define KLAVIYO_RING_VERSION    4
 
 #define KLAVIYO_RING_PAGE       4096
 #define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
 #define KLAVIYO_RING_SLOTS      (2 * KLAVIYO_RING_PAGE)
 #define KLAVIYO_RING_COUNTERS   (4 * KLAVIYO_RING_PAGE)
-#define KLAVIYO_RING_RECORDS    (5 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_HEALTH     (5 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_RECORDS    (7 * KLAVIYO_RING_PAGE)
 
 #define KLAVIYO_RING_COUNTER_MAX  (KLAVIYO_RING_PAGE / 8)
 #define KLAVIYO_RING_OUTCOME_MAX  32
@@ -166,6 +170,14 @@ typedef struct {
 
 
 typedef struct {
+    uint64_t          generation;    /* 0: nothing was written yet          */
+    klaviyo_health_t  health;
+    uint32_t          reserved;
+    uint32_t          crc;           /* of all before                       */
+} klaviyo_ring_health_t;
+
+
+typedef struct {
     uint32_t         length;         /* with header and zeroes              */
     uint32_t         profile_len;
     uint32_t         attributes_len;
@@ -185,6 +197,8 @@ _Static_assert(sizeof(klaviyo_ring_fixed_t) == 64, "fixed has holes");
 _Static_assert(sizeof(klaviyo_ring_shared_t) == 280, "shared has holes");
 _Static_assert(sizeof(klaviyo_ring_slot_t) <= KLAVIYO_RING_PAGE,
                "a slot has no room");
+_Static_assert(sizeof(klaviyo_ring_health_t) <= KLAVIYO_RING_PAGE,
+               "health has no room");
 _Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");
 _Static_assert(KLAVIYO_COUNT_N <= KLAVIYO_RING_COUNTER_MAX,
                "more counters than the page holds");

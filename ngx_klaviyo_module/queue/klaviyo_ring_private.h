@@ -60,6 +60,7 @@ struct klaviyo_ring_s {
     klaviyo_ring_shared_t   *shared;     /* the places in the mapping       */
     klaviyo_ring_slot_t     *slot[2];
     uint64_t                *counter;
+    klaviyo_ring_health_t   *health[2];
     uint8_t                 *record;
 
     klaviyo_ring_fixed_t     fixed;      /* a copy: only verified again     */

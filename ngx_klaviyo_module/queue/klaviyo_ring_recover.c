@@ -93,6 +93,11 @@ klaviyo_ring_place(klaviyo_ring_t *ring)
                               + KLAVIYO_RING_PAGE);
     ring->counter = (uint64_t *)
                     (void *) (ring->map + KLAVIYO_RING_COUNTERS);
+    ring->health[0] = (klaviyo_ring_health_t *)
+                      (void *) (ring->map + KLAVIYO_RING_HEALTH);
+    ring->health[1] = (klaviyo_ring_health_t *)
+                      (void *) (ring->map + KLAVIYO_RING_HEALTH
+                                + KLAVIYO_RING_PAGE);
     ring->record = ring->map + KLAVIYO_RING_RECORDS;
 
     ring->capacity = ring->fixed.capacity;

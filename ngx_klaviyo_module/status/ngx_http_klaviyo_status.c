@@ -33,7 +33,10 @@ static ngx_int_t ngx_http_klaviyo_status_choose(ngx_http_request_t *r,
     klaviyo_accept_e *form);
 static klaviyo_accept_e ngx_http_klaviyo_status_accept(
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_klaviyo_status_vary(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_status_headers(ngx_http_request_t *r,
+    const ngx_http_klaviyo_status_form_t *form);
+static ngx_int_t ngx_http_klaviyo_status_header(ngx_http_request_t *r,
+    ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_http_klaviyo_status_send(ngx_http_request_t *r,
     const ngx_http_klaviyo_status_form_t *form);
 
@@ -175,6 +178,9 @@ ngx_http_klaviyo_status_choose(ngx_http_request_t *r, klaviyo_accept_e *form)
 {
     ngx_str_t  value;
 
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  accept = ngx_string("Accept");
+
     if (ngx_http_arg(r, (u_char *) "format", 6, &value) == NGX_OK) {
         *form = klaviyo_accept_name(value.data, value.len);
 
@@ -189,7 +195,7 @@ ngx_http_klaviyo_status_choose(ngx_http_request_t *r, klaviyo_accept_e *form)
 
     *form = ngx_http_klaviyo_status_accept(r);
 
-    if (ngx_http_klaviyo_status_vary(r) != NGX_OK) {
+    if (ngx_http_klaviyo_status_header(r, &vary, &accept) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -237,8 +243,67 @@ ngx_http_klaviyo_status_accept(ngx_http_request_t *r)
 }
 
 
+/* the page reads itself anew, but not with `?refresh=0` */
+
 static ngx_int_t
-ngx_http_klaviyo_status_vary(ngx_http_request_t *r)
+ngx_http_klaviyo_status_headers(ngx_http_request_t *r,
+    const ngx_http_klaviyo_status_form_t *form)
+{
+    ngx_str_t   value;
+    ngx_uint_t  i;
+
+    static ngx_str_t  store[] = {
+        ngx_string("Cache-Control"), ngx_string("no-store"),
+        ngx_string("X-Content-Type-Options"), ngx_string("nosniff"),
+        ngx_null_string
+    };
+
+    static ngx_str_t  page[] = {
+        ngx_string("Content-Security-Policy"),
+        ngx_string("default-src 'none'; img-src data:; style-src '"
+                   NGX_HTTP_KLAVIYO_STATUS_STYLE_HASH "'; base-uri 'none'; "
+                   "form-action 'self'; frame-ancestors 'none'"),
+        ngx_string("Referrer-Policy"), ngx_string("no-referrer"),
+        ngx_null_string
+    };
+
+    static ngx_str_t  refresh[] = {
+        ngx_string("Refresh"), ngx_string("10")
+    };
+
+    for (i = 0; store[i].len; i += 2) {
+        if (ngx_http_klaviyo_status_header(r, &store[i], &store[i + 1])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (form->write != ngx_http_klaviyo_status_html) {
+        return NGX_OK;
+    }
+
+    for (i = 0; page[i].len; i += 2) {
+        if (ngx_http_klaviyo_status_header(r, &page[i], &page[i + 1])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_arg(r, (u_char *) "refresh", 7, &value) == NGX_OK
+        && value.len == 1 && value.data[0] == '0')
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_klaviyo_status_header(r, &refresh[0], &refresh[1]);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_status_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
 {
     ngx_table_elt_t  *header;
 
@@ -251,8 +316,8 @@ ngx_http_klaviyo_status_vary(ngx_http_request_t *r)
 #if (nginx_version >= 1023000)
     header->next = NULL;
 #endif
-    ngx_str_set(&header->key, "Vary");
-    ngx_str_set(&header->value, "Accept");
+    header->key = *key;
+    header->value = *value;
 
     return NGX_OK;
 }
@@ -296,6 +361,10 @@ ngx_http_klaviyo_status_send(ngx_http_request_t *r,
     b->last = writer.pos;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+
+    if (ngx_http_klaviyo_status_headers(r, form) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     r->headers_out.content_type = form->type;
     r->headers_out.content_type_len = form->type_len;

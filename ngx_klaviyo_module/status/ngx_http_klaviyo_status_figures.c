@@ -12,6 +12,9 @@ static void ngx_http_klaviyo_status_account(
 static void ngx_http_klaviyo_status_reading(
     ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading);
+static void ngx_http_klaviyo_status_health(
+    ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_reading_t *reading);
 static uint64_t ngx_http_klaviyo_status_left(int64_t until);
 static ngx_uint_t ngx_http_klaviyo_status_has(
     ngx_http_klaviyo_account_t *account, const char *group);
@@ -37,6 +40,7 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
     ngx_http_klaviyo_account_t        **account;
     ngx_http_klaviyo_status_account_t  *read;
     ngx_http_klaviyo_status_figure_t   *figure;
+    ngx_http_klaviyo_status_reading_t  *reading;
 
     status->n = kmcf->accounts.nelts;
 
@@ -53,7 +57,10 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
     figure = ngx_palloc(pool, status->n * max
                               * sizeof(ngx_http_klaviyo_status_figure_t));
 
-    if (read == NULL || figure == NULL) {
+    reading = ngx_palloc(pool, status->n
+                               * sizeof(ngx_http_klaviyo_status_reading_t));
+
+    if (read == NULL || figure == NULL || reading == NULL) {
         return NGX_ERROR;
     }
 
@@ -63,6 +70,7 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
         read[i].name = &account[i]->name;
         read[i].n = 0;
         read[i].figure = figure + i * max;
+        read[i].reading = &reading[i];
 
         ngx_http_klaviyo_status_account(account[i], &read[i]);
     }
@@ -79,9 +87,12 @@ ngx_http_klaviyo_status_account(ngx_http_klaviyo_account_t *account,
 {
     uint64_t                              value;
     const ngx_http_klaviyo_status_row_t  *row;
-    ngx_http_klaviyo_status_reading_t     reading;
+    ngx_http_klaviyo_status_reading_t    *reading;
 
-    ngx_http_klaviyo_status_reading(account, &reading);
+    reading = status->reading;
+
+    ngx_http_klaviyo_status_reading(account, reading);
+    ngx_http_klaviyo_status_health(account, reading);
 
     for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
 
@@ -91,10 +102,10 @@ ngx_http_klaviyo_status_account(ngx_http_klaviyo_account_t *account,
 
         if (row->name == NULL) {
             ngx_http_klaviyo_status_group(status, row, klaviyo_outcome_names,
-                                          reading.ring.outcome,
+                                          reading->ring.outcome,
                                           KLAVIYO_OUTCOME_N);
             ngx_http_klaviyo_status_group(status, row, klaviyo_counter_names,
-                                          reading.ring.counter,
+                                          reading->ring.counter,
                                           KLAVIYO_COUNT_N);
             continue;
         }
@@ -102,7 +113,7 @@ ngx_http_klaviyo_status_account(ngx_http_klaviyo_account_t *account,
         value = 0;
 
         if (row->family) {
-            ngx_memcpy(&value, (u_char *) &reading + row->offset,
+            ngx_memcpy(&value, (u_char *) reading + row->offset,
                        sizeof(uint64_t));
         }
 
@@ -137,6 +148,49 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
         klaviyo_hold_figures(account->hold_ring, &reading->hold);
 
         reading->hold_attached = reading->hold.attached;
+    }
+}
+
+
+static void
+ngx_http_klaviyo_status_health(ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_status_reading_t *reading)
+{
+    int64_t            oldest, first;
+    ngx_time_t        *tp;
+    klaviyo_health_t  *health;
+
+    health = &reading->health;
+    tp = ngx_timeofday();
+
+    reading->now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    klaviyo_ring_health(account->ring, health);
+
+    reading->state = klaviyo_health_states(health, &reading->ring,
+                                           reading->now, reading->states);
+
+    reading->success = ngx_max(health->success, 0) / 1000;
+    reading->since = ngx_max(health->since, 0) / 1000;
+
+    klaviyo_health_minute(health, &reading->ring, reading->now,
+                          &reading->captured, &reading->delivered);
+
+    if (reading->ring.queued == 0) {
+        return;
+    }
+
+    /* what the spool has is older, and known by the deliverer alone */
+
+    oldest = health->oldest;
+    first = klaviyo_ring_oldest(account->ring);
+
+    if (oldest <= 0 || (first && first < oldest)) {
+        oldest = first;
+    }
+
+    if (oldest > 0 && oldest < reading->now) {
+        reading->oldest = (reading->now - oldest) / 1000;
     }
 }
 

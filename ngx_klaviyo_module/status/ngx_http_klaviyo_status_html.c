@@ -1,6 +1,9 @@
 /*
- * status: the figures as a page, what is wrong first.  It loads nothing and
- * runs nothing; each figure is a <data> element that has it exactly.
+ * status: the figures as a page.  What is wrong comes first, *now* apart from
+ * *so far*; then, for each account, its verdict, what it does now, the last
+ * answers that were no success, and all figures, folded.  The page loads
+ * nothing and runs nothing; each figure is a <data> element that has it
+ * exactly.  No state is told by colour alone.
  */
 
 
@@ -9,11 +12,13 @@
 #include "klaviyo_escape.h"
 
 
-#define NGX_HTTP_KLAVIYO_STATUS_HEAD     4096  /* of the whole               */
-#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  4096  /* without figures and names  */
+#define NGX_HTTP_KLAVIYO_STATUS_HEAD     8192  /* of the whole               */
+#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  8192  /* without figures and names  */
+#define NGX_HTTP_KLAVIYO_STATUS_ANSWER                                       \
+    (512 + klaviyo_escape_size(sizeof(klaviyo_health_answer_t)))
 #define NGX_HTTP_KLAVIYO_STATUS_FIGURE   320
-#define NGX_HTTP_KLAVIYO_STATUS_WRONG    320
-#define NGX_HTTP_KLAVIYO_STATUS_NAMES    2     /* and one for each wrong     */
+#define NGX_HTTP_KLAVIYO_STATUS_WRONG    640
+#define NGX_HTTP_KLAVIYO_STATUS_NAMES    3     /* and one for each wrong     */
 
 #define NGX_HTTP_KLAVIYO_STATUS_FULL     75    /* per cent                   */
 
@@ -32,9 +37,17 @@ typedef struct {
     const char                      *before;  /* the number;                 */
     const char                      *after;   /* NULL: without it            */
     unsigned                         now:1;   /* 0: was, at some time        */
+    unsigned                         mends:1; /* it is over if neither of    */
+    klaviyo_state_e                  from;    /* the states from here        */
+    klaviyo_state_e                  to;      /* to here is so now           */
 } ngx_http_klaviyo_status_wrong_t;
 
 
+static ngx_uint_t ngx_http_klaviyo_status_html_states(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status);
+static ngx_uint_t ngx_http_klaviyo_status_html_so(
+    ngx_http_klaviyo_status_account_t *account, klaviyo_state_e from,
+    klaviyo_state_e to);
 static ngx_uint_t ngx_http_klaviyo_status_html_wrong(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status, ngx_uint_t now);
 static ngx_uint_t ngx_http_klaviyo_status_html_test(
@@ -42,6 +55,20 @@ static ngx_uint_t ngx_http_klaviyo_status_html_test(
     const ngx_http_klaviyo_status_wrong_t *wrong, uint64_t *n);
 static void ngx_http_klaviyo_status_html_account(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_verdict(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_now(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_bar(klaviyo_json_t *out,
+    const char *name, uint64_t used, uint64_t size);
+static void ngx_http_klaviyo_status_html_answers(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_time(klaviyo_json_t *out,
+    int64_t ms);
+static void ngx_http_klaviyo_status_html_age(klaviyo_json_t *out,
+    uint64_t sec);
 static void ngx_http_klaviyo_status_html_figure(klaviyo_json_t *out,
     ngx_http_klaviyo_status_figure_t *figure);
 static void ngx_http_klaviyo_status_html_number(klaviyo_json_t *out,
@@ -54,60 +81,81 @@ static void ngx_http_klaviyo_status_html_text(klaviyo_json_t *out,
 
 static const ngx_http_klaviyo_status_wrong_t  ngx_http_klaviyo_wrongs[] = {
 
-    { "queue", "attached", NGX_HTTP_KLAVIYO_STATUS_IS_ZERO,
-      "the queue's file is damaged or gone: events are lost until nginx is "
-      "reloaded", NULL, 1 },
-
     { "hold", "attached", NGX_HTTP_KLAVIYO_STATUS_IS_ZERO,
       "the file of events that wait for their visitor is damaged or gone: "
-      "they are lost until nginx is reloaded", NULL, 1 },
-
-    { "delivery", "deliverer", NGX_HTTP_KLAVIYO_STATUS_IS_ZERO,
-      "no worker delivers", NULL, 1 },
-
-    { "delivery", "paused_for", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "Klaviyo throttles: delivery pauses for another ", " s", 1 },
+      "they are lost until nginx is reloaded", NULL, 1, 0, 0, 0 },
 
     { "queue", "used", NGX_HTTP_KLAVIYO_STATUS_IS_FULL,
-      "the ring is full to ", " %", 1 },
+      "the ring is full to ", " %", 1, 0, 0, 0 },
 
     { "spool", "bytes_used", NGX_HTTP_KLAVIYO_STATUS_IS_FULL,
-      "the spool is full to ", " %", 1 },
+      "the spool is full to ", " %", 1, 0, 0, 0 },
 
     { "replies", "blocked", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
       "requests that Klaviyo refused for a wrong key, scope, endpoint or "
-      "revision: ", "; the error log says which", 0 },
+      "revision: ", "; the error log says which", 0, 1,
+      KLAVIYO_STATE_KEY_REFUSED, KLAVIYO_STATE_CHALLENGE },
 
     { "delivery", "breaker_opened", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
       "times that the breaker opened, since Klaviyo refused too many events "
-      "at once: ", "; they are set aside, and others are delivered", 0 },
+      "at once: ", "; they are set aside, and others are delivered", 0, 1,
+      KLAVIYO_STATE_BREAKER_OPEN, KLAVIYO_STATE_BREAKER_OPEN },
 
     { "", "lost", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "events lost: ", "", 0 },
+      "events lost: ", "", 0, 0, 0, 0 },
 
     { "", "dead", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "events given up: ", "; the dead letters say why", 0 },
+      "events given up: ", "; the dead letters say why", 0, 0, 0, 0 },
 
     { "dead_letters", "errors", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
       "errors of the disk of the dead letters, which the queue waits for: ",
-      "", 0 },
+      "", 0, 0, 0, 0 },
 
     { "dead_letters", "dropped_by_rotation", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "dead letters dropped for newer ones: ", "", 0 },
+      "dead letters dropped for newer ones: ", "", 0, 0, 0, 0 },
 
     { "spool", "errors", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "errors of the spool's disk: ", "", 0 },
+      "errors of the spool's disk: ", "", 0, 0, 0, 0 },
 
     { "spool", "segments_abandoned", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "files of the spool left after an error of the disk: ", "", 0 },
+      "files of the spool left after an error of the disk: ", "", 0, 0, 0, 0 },
 
     { "spool", "full", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "times that the spool was full: ", "", 0 },
+      "times that the spool was full: ", "", 0, 0, 0, 0 },
 
     { "hold", "lost", NGX_HTTP_KLAVIYO_STATUS_IS_NOT,
-      "events lost that waited for their visitor: ", "", 0 },
+      "events lost that waited for their visitor: ", "", 0, 0, 0, 0 },
 
-    { NULL, NULL, 0, NULL, NULL, 0 }
+    { NULL, NULL, 0, NULL, NULL, 0, 0, 0, 0 }
+};
+
+
+/* why a request made no event, in words; others under their names */
+
+static const struct {
+    const char  *name;
+    const char  *words;
+} ngx_http_klaviyo_skipped[] = {
+    { "anonymous", "visitors without an identity" },
+    { "condition", "the condition of \"if=\" was not so" },
+    { "status", "the answer had another status" },
+    { "metric", "the metric was empty or too long" },
+    { "too_large", "the event was larger than Klaviyo takes" },
+    { "too_many_properties", "more properties than Klaviyo takes" },
+    { "profile_too_large", "the profile was larger than Klaviyo takes" },
+    { "no_memory", "no memory was left" },
+    { "head", "HEAD requests" },
+    { "prefetch", "pages that a browser fetched in advance" },
+    { "subresource", "images, styles and other parts of pages" },
+    { "bot", "robots" },
+    { "scanner", "scanners of links in mail" },
+    { "kla_off", "visitors who switched it off in Klaviyo" },
+    { "gpc", "visitors who ask not to be sold (Sec-GPC)" },
+    { "dnt", "visitors who ask not to be tracked (DNT)" },
+    { "consent", "visitors without consent" },
+    { "header", "the application's header held no event" },
+    { "cached", "the application's header came from a cache" },
+    { NULL, NULL }
 };
 
 
@@ -126,7 +174,11 @@ ngx_http_klaviyo_status_html_size(ngx_http_klaviyo_status_t *status)
         names = NGX_HTTP_KLAVIYO_STATUS_NAMES;
 
         size += NGX_HTTP_KLAVIYO_STATUS_ACCOUNT
-                + account->n * NGX_HTTP_KLAVIYO_STATUS_FIGURE;
+                + account->n * NGX_HTTP_KLAVIYO_STATUS_FIGURE
+                + KLAVIYO_HEALTH_ANSWERS * NGX_HTTP_KLAVIYO_STATUS_ANSWER
+                + KLAVIYO_STATE_N * NGX_HTTP_KLAVIYO_STATUS_WRONG;
+
+        names += KLAVIYO_STATE_N;
 
         for (wrong = ngx_http_klaviyo_wrongs; wrong->group; wrong++) {
             size += NGX_HTTP_KLAVIYO_STATUS_WRONG;
@@ -155,35 +207,16 @@ ngx_http_klaviyo_status_html(klaviyo_json_t *out,
         "<meta name=\"robots\" content=\"noindex\">\n"
         "<link rel=\"icon\" href=\"data:,\">\n"
         "<title>Klaviyo events</title>\n"
-        "<style>\n"
-        ":root { color-scheme: light dark }\n"
-        "body { font: 15px/1.4 sans-serif; max-width: 75em;\n"
-        "    margin: 1em auto; padding: 0 1em }\n"
-        "h1, h2 { font-weight: 600 }\n"
-        "h1 small { font-size: 50%; opacity: .6 }\n"
-        ".wrong { padding: 0; list-style: none }\n"
-        ".wrong li, .well { margin: .3em 0; padding: .4em .8em;\n"
-        "    border-left: .4em solid }\n"
-        ".wrong .now { border-color: #c00 }\n"
-        ".wrong .once { border-color: #d80 }\n"
-        ".well { border-color: #090 }\n"
-        ".all { columns: 15em; column-gap: 2em }\n"
-        "table { border-collapse: collapse; width: 100%;\n"
-        "    margin-bottom: 1em; break-inside: avoid }\n"
-        "caption { text-align: left; font-weight: 600 }\n"
-        "th { text-align: left; font-weight: normal }\n"
-        "td { text-align: right; padding-left: 1em;\n"
-        "    font-variant-numeric: tabular-nums }\n"
-        "tr { border-top: 1px solid #8884 }\n"
-        ".zero { opacity: .5 }\n"
-        "</style>\n"
+        "<style>" NGX_HTTP_KLAVIYO_STATUS_STYLE "</style>\n"
         "</head>\n"
         "<body>\n"
+        "<main>\n"
         "<h1>Klaviyo events <small>module " NGX_HTTP_KLAVIYO_VERSION
         ", nginx " NGINX_VERSION "</small></h1>\n"
         "<ul class=\"wrong\">\n");
 
-    n = ngx_http_klaviyo_status_html_wrong(out, status, 1);
+    n = ngx_http_klaviyo_status_html_states(out, status);
+    n += ngx_http_klaviyo_status_html_wrong(out, status, 1);
     n += ngx_http_klaviyo_status_html_wrong(out, status, 0);
 
     klaviyo_json_literal(out, "</ul>\n");
@@ -196,18 +229,85 @@ ngx_http_klaviyo_status_html(klaviyo_json_t *out,
         ngx_http_klaviyo_status_html_account(out, &status->account[i]);
     }
 
-    klaviyo_json_literal(out, "</body>\n</html>\n");
+    klaviyo_json_literal(out,
+        "<form><p>The page is read anew every 10 seconds. "
+        "<button name=\"refresh\" value=\"0\">Stop that</button></p></form>\n"
+        "</main>\n</body>\n</html>\n");
 }
 
 
-/* how many lines that were */
+/* what is so now; how many lines that were */
+
+static ngx_uint_t
+ngx_http_klaviyo_status_html_states(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status)
+{
+    ngx_uint_t                          i, lines;
+    klaviyo_state_e                     state;
+    ngx_http_klaviyo_status_account_t  *account;
+
+    lines = 0;
+
+    for (i = 0; i < status->n; i++) {
+        account = &status->account[i];
+
+        for (state = 0; state < KLAVIYO_STATE_NOTHING_CAPTURED; state++) {
+
+            if (!account->reading->states[state]) {
+                continue;
+            }
+
+            lines++;
+
+            klaviyo_json_literal(out, "<li class=\"now\"><b>");
+            klaviyo_escape_html(out, account->name->data, account->name->len);
+            klaviyo_json_literal(out, "</b>, now: ");
+            ngx_http_klaviyo_status_html_text(out,
+                                           klaviyo_state_names[state].what);
+
+            if (state == KLAVIYO_STATE_THROTTLED
+                && account->reading->paused_for)
+            {
+                klaviyo_json_literal(out, ", for another ");
+                ngx_http_klaviyo_status_html_number(out,
+                                                account->reading->paused_for);
+                klaviyo_json_literal(out, " s");
+            }
+
+            klaviyo_json_literal(out, "</li>\n");
+        }
+    }
+
+    return lines;
+}
+
+
+/* whether one of these states is so */
+
+static ngx_uint_t
+ngx_http_klaviyo_status_html_so(ngx_http_klaviyo_status_account_t *account,
+    klaviyo_state_e from, klaviyo_state_e to)
+{
+    klaviyo_state_e  state;
+
+    for (state = from; state <= to; state++) {
+        if (account->reading->states[state]) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* how many lines that were of what is not mended */
 
 static ngx_uint_t
 ngx_http_klaviyo_status_html_wrong(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status, ngx_uint_t now)
 {
     uint64_t                                n;
-    ngx_uint_t                              i, lines;
+    ngx_uint_t                              i, lines, mended;
     ngx_http_klaviyo_status_account_t      *account;
     const ngx_http_klaviyo_status_wrong_t  *wrong;
 
@@ -224,9 +324,16 @@ ngx_http_klaviyo_status_html_wrong(klaviyo_json_t *out,
                 continue;
             }
 
-            lines++;
+            mended = wrong->mends
+                     && !ngx_http_klaviyo_status_html_so(account, wrong->from,
+                                                         wrong->to);
 
-            if (now) {
+            lines += !mended;
+
+            if (mended) {
+                klaviyo_json_literal(out, "<li class=\"mended\"><b>");
+
+            } else if (now) {
                 klaviyo_json_literal(out, "<li class=\"now\"><b>");
 
             } else {
@@ -236,7 +343,10 @@ ngx_http_klaviyo_status_html_wrong(klaviyo_json_t *out,
             klaviyo_escape_html(out, account->name->data, account->name->len);
             klaviyo_json_literal(out, "</b>, ");
 
-            if (now) {
+            if (mended) {
+                klaviyo_json_literal(out, "mended, so far: ");
+
+            } else if (now) {
                 klaviyo_json_literal(out, "now: ");
 
             } else {
@@ -304,9 +414,19 @@ ngx_http_klaviyo_status_html_account(klaviyo_json_t *out,
     const char                        *group;
     ngx_http_klaviyo_status_figure_t  *figure;
 
-    klaviyo_json_literal(out, "<section>\n<h2>");
+    klaviyo_json_literal(out, "<section id=\"account-");
     klaviyo_escape_html(out, account->name->data, account->name->len);
-    klaviyo_json_literal(out, "</h2>\n<div class=\"all\">\n");
+    klaviyo_json_literal(out, "\">\n<h2>");
+    klaviyo_escape_html(out, account->name->data, account->name->len);
+    klaviyo_json_literal(out, "</h2>\n");
+
+    ngx_http_klaviyo_status_html_verdict(out, account);
+    ngx_http_klaviyo_status_html_now(out, account);
+    ngx_http_klaviyo_status_html_answers(out, account);
+    ngx_http_klaviyo_status_html_skipped(out, account);
+
+    klaviyo_json_literal(out, "<details>\n<summary>All figures</summary>\n"
+                              "<div class=\"all\">\n");
 
     group = NULL;
 
@@ -329,7 +449,318 @@ ngx_http_klaviyo_status_html_account(klaviyo_json_t *out,
         ngx_http_klaviyo_status_html_figure(out, figure);
     }
 
-    klaviyo_json_literal(out, "</table>\n</div>\n</section>\n");
+    klaviyo_json_literal(out,
+                         "</table>\n</div>\n</details>\n</section>\n");
+}
+
+
+/* one sentence on how it fares, and what to do */
+
+static void
+ngx_http_klaviyo_status_html_verdict(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    klaviyo_state_e                     state;
+    klaviyo_health_t                   *health;
+    ngx_http_klaviyo_status_figure_t   *dead;
+    ngx_http_klaviyo_status_reading_t  *reading;
+
+    reading = account->reading;
+    health = &reading->health;
+    state = reading->state;
+
+    if (state == KLAVIYO_STATE_DELIVERING) {
+        klaviyo_json_literal(out, "<p class=\"verdict good\">\xe2\x9c\x93 "
+                                  "<b>Delivering</b>");
+
+    } else if (state == KLAVIYO_STATE_NOTHING_CAPTURED) {
+        klaviyo_json_literal(out, "<p class=\"verdict idle\">\xe2\x80\xa6 "
+                                  "<b>");
+        ngx_http_klaviyo_status_html_text(out,
+                                          klaviyo_state_names[state].what);
+        klaviyo_json_literal(out, "</b>");
+
+    } else {
+        klaviyo_json_literal(out, "<p class=\"verdict bad\">\xe2\x9c\x97 ");
+
+        if (health->since && state <= KLAVIYO_STATE_THROTTLED
+            && state != KLAVIYO_STATE_QUEUE_GONE)
+        {
+            klaviyo_json_literal(out, "behind since ");
+            ngx_http_klaviyo_status_html_time(out, health->since);
+            klaviyo_json_literal(out, ": ");
+        }
+
+        klaviyo_json_literal(out, "<b>");
+        ngx_http_klaviyo_status_html_text(out,
+                                          klaviyo_state_names[state].what);
+        klaviyo_json_literal(out, "</b>");
+
+        if (reading->paused_for) {
+            klaviyo_json_literal(out, ", paused by Klaviyo until ");
+            ngx_http_klaviyo_status_html_time(out, reading->now
+                                       + (int64_t) reading->paused_for * 1000);
+        }
+
+        if (state == KLAVIYO_STATE_BREAKER_OPEN) {
+            klaviyo_json_literal(out, ", since ");
+            ngx_http_klaviyo_status_html_time(out, health->breaker);
+        }
+    }
+
+    if (reading->ring.queued) {
+        klaviyo_json_literal(out, "; <b>");
+        ngx_http_klaviyo_status_html_number(out, reading->ring.queued);
+        klaviyo_json_literal(out, "</b> waiting, the oldest for ");
+        ngx_http_klaviyo_status_html_age(out, reading->oldest);
+    }
+
+    dead = ngx_http_klaviyo_status_find(account, "", "dead");
+
+    if (dead && dead->value && state == KLAVIYO_STATE_DELIVERING) {
+        klaviyo_json_literal(out, "; but so far <b>");
+        ngx_http_klaviyo_status_html_number(out, dead->value);
+        klaviyo_json_literal(out, "</b> given up, see the answers below and "
+                                  "the dead letters");
+    }
+
+    if (*klaviyo_state_names[state].todo) {
+        klaviyo_json_literal(out, ". What to do: ");
+        ngx_http_klaviyo_status_html_text(out,
+                                          klaviyo_state_names[state].todo);
+    }
+
+    klaviyo_json_literal(out, ".</p>\n");
+}
+
+
+static void
+ngx_http_klaviyo_status_html_now(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    ngx_http_klaviyo_status_reading_t  *reading;
+
+    reading = account->reading;
+
+    klaviyo_json_literal(out, "<h3>Now</h3>\n<dl>\n"
+                              "<div><dt>last success</dt><dd>");
+
+    if (reading->health.success) {
+        ngx_http_klaviyo_status_html_time(out, reading->health.success);
+        klaviyo_json_literal(out, ", ");
+        ngx_http_klaviyo_status_html_age(out,
+                     ngx_max(reading->now - reading->health.success, 0)
+                     / 1000);
+        klaviyo_json_literal(out, " ago");
+
+    } else {
+        klaviyo_json_literal(out, "never");
+    }
+
+    klaviyo_json_literal(out, "</dd></div>\n"
+                              "<div><dt>captured a minute</dt><dd>");
+    ngx_http_klaviyo_status_html_number(out, reading->captured);
+    klaviyo_json_literal(out, "</dd></div>\n"
+                              "<div><dt>delivered a minute</dt><dd>");
+    ngx_http_klaviyo_status_html_number(out, reading->delivered);
+    klaviyo_json_literal(out, "</dd></div>\n</dl>\n");
+
+    ngx_http_klaviyo_status_html_bar(out, "ring", reading->ring.used,
+                                     reading->ring.size);
+
+    if (ngx_http_klaviyo_status_find(account, "spool", "size")) {
+        ngx_http_klaviyo_status_html_bar(out, "spool",
+                             reading->ring.counter[KLAVIYO_COUNT_SPOOL_USED],
+                             reading->spool_size);
+    }
+}
+
+
+static void
+ngx_http_klaviyo_status_html_bar(klaviyo_json_t *out, const char *name,
+    uint64_t used, uint64_t size)
+{
+    uint64_t  percent;
+
+    percent = (size >= 100) ? ngx_min(used / (size / 100), 100) : 0;
+
+    klaviyo_json_literal(out, "<p><label>");
+    ngx_http_klaviyo_status_html_text(out, name);
+    klaviyo_json_literal(out, " <meter min=\"0\" max=\"100\" low=\"50\" "
+                              "high=\"75\" optimum=\"0\" value=\"");
+    klaviyo_json_uint(out, percent);
+    klaviyo_json_literal(out, "\"></meter></label> ");
+    klaviyo_json_uint(out, percent);
+    klaviyo_json_literal(out, " %: ");
+    ngx_http_klaviyo_status_html_bytes(out, used);
+    klaviyo_json_literal(out, " of ");
+    ngx_http_klaviyo_status_html_bytes(out, size);
+    klaviyo_json_literal(out, "</p>\n");
+}
+
+
+static void
+ngx_http_klaviyo_status_html_answers(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    ngx_uint_t                i;
+    klaviyo_health_answer_t   answer;
+
+    klaviyo_json_literal(out, "<h3>So far: the last answers that were no "
+                              "success</h3>\n");
+
+    if (account->reading->health.answers == 0) {
+        klaviyo_json_literal(out, "<p>none</p>\n");
+        return;
+    }
+
+    klaviyo_json_literal(out, "<ol class=\"answers\">\n");
+
+    for (i = 0;
+         klaviyo_health_last(&account->reading->health, i, &answer);
+         i++)
+    {
+        klaviyo_json_literal(out, "<li>");
+        ngx_http_klaviyo_status_html_time(out, answer.time);
+
+        if (answer.status) {
+            klaviyo_json_literal(out, " <b>");
+            klaviyo_json_uint(out, answer.status);
+            klaviyo_json_literal(out, "</b> ");
+
+        } else {
+            klaviyo_json_literal(out, " <b>no answer</b> ");
+        }
+
+        ngx_http_klaviyo_status_html_text(out, answer.title);
+
+        if (answer.detail[0]) {
+            klaviyo_json_literal(out, " <q>");
+            ngx_http_klaviyo_status_html_text(out, answer.detail);
+            klaviyo_json_literal(out, "</q>");
+        }
+
+        if (answer.pointer[0]) {
+            klaviyo_json_literal(out, " <code>");
+            ngx_http_klaviyo_status_html_text(out, answer.pointer);
+            klaviyo_json_literal(out, "</code>");
+        }
+
+        if (answer.times > 1) {
+            klaviyo_json_literal(out, " (");
+            ngx_http_klaviyo_status_html_number(out, answer.times);
+            klaviyo_json_literal(out, " times in a row)");
+        }
+
+        klaviyo_json_literal(out, "</li>\n");
+    }
+
+    klaviyo_json_literal(out, "</ol>\n");
+}
+
+
+static void
+ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    ngx_uint_t                         i, k, n;
+    ngx_http_klaviyo_status_figure_t  *figure;
+
+    n = 0;
+
+    for (i = 0; i < account->n; i++) {
+        figure = &account->figure[i];
+
+        if (figure->value == 0
+            || ngx_strcmp(figure->row->group, "skipped") != 0)
+        {
+            continue;
+        }
+
+        if (n++ == 0) {
+            klaviyo_json_literal(out, "<h3>So far: requests that made no "
+                                      "event</h3>\n<ul>\n");
+        }
+
+        for (k = 0; ngx_http_klaviyo_skipped[k].name; k++) {
+            if (ngx_strcmp(ngx_http_klaviyo_skipped[k].name, figure->name)
+                == 0)
+            {
+                break;
+            }
+        }
+
+        klaviyo_json_literal(out, "<li><b>");
+        ngx_http_klaviyo_status_html_number(out, figure->value);
+        klaviyo_json_literal(out, "</b> ");
+        ngx_http_klaviyo_status_html_text(out,
+                                          ngx_http_klaviyo_skipped[k].words
+                                          ? ngx_http_klaviyo_skipped[k].words
+                                          : figure->name);
+        klaviyo_json_literal(out, "</li>\n");
+    }
+
+    if (n) {
+        klaviyo_json_literal(out, "</ul>\n");
+    }
+}
+
+
+/* the server's clock, and UTC for programs; with its day if that is another */
+
+static void
+ngx_http_klaviyo_status_html_time(klaviyo_json_t *out, int64_t ms)
+{
+    u_char    buf[128], *last;
+    time_t    sec;
+    ngx_tm_t  tm, utc;
+
+    /* a damaged file may say anything */
+
+    sec = (ms > 0 && ms / 1000 < 253402300800) ? (time_t) (ms / 1000) : 0;
+
+    ngx_gmtime(sec, &utc);
+    ngx_localtime(sec, &tm);
+
+    last = ngx_snprintf(buf, sizeof(buf),
+                        "<time datetime=\"%4d-%02d-%02dT%02d:%02d:%02dZ\">",
+                        utc.ngx_tm_year, utc.ngx_tm_mon, utc.ngx_tm_mday,
+                        utc.ngx_tm_hour, utc.ngx_tm_min, utc.ngx_tm_sec);
+
+    if (ngx_time() - sec > 72000) {
+        last = ngx_snprintf(last, buf + sizeof(buf) - last, "%4d-%02d-%02d ",
+                            tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday);
+    }
+
+    last = ngx_snprintf(last, buf + sizeof(buf) - last,
+                        "%02d:%02d:%02d</time>",
+                        tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec);
+
+    klaviyo_json_raw(out, buf, last - buf);
+}
+
+
+/* 42 s, 4 min, 5 h, 3 days */
+
+static void
+ngx_http_klaviyo_status_html_age(klaviyo_json_t *out, uint64_t sec)
+{
+    if (sec < 120) {
+        klaviyo_json_uint(out, sec);
+        klaviyo_json_literal(out, " s");
+
+    } else if (sec < 120 * 60) {
+        klaviyo_json_uint(out, sec / 60);
+        klaviyo_json_literal(out, " min");
+
+    } else if (sec < 48 * 3600) {
+        klaviyo_json_uint(out, sec / 3600);
+        klaviyo_json_literal(out, " h");
+
+    } else {
+        ngx_http_klaviyo_status_html_number(out, sec / 86400);
+        klaviyo_json_literal(out, " days");
+    }
 }
 
 
@@ -360,6 +791,18 @@ ngx_http_klaviyo_status_html_figure(klaviyo_json_t *out,
     case NGX_HTTP_KLAVIYO_STATUS_SECONDS:
         ngx_http_klaviyo_status_html_number(out, figure->value);
         klaviyo_json_literal(out, " s");
+        break;
+
+    case NGX_HTTP_KLAVIYO_STATUS_TIME:
+
+        if (figure->value) {
+            ngx_http_klaviyo_status_html_time(out,
+                                           (int64_t) figure->value * 1000);
+
+        } else {
+            klaviyo_json_literal(out, "never");
+        }
+
         break;
 
     case NGX_HTTP_KLAVIYO_STATUS_STATE:

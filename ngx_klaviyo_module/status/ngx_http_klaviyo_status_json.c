@@ -25,7 +25,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_STATUS_HEAD     256
-#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  8192
+#define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  10240
 
 
 static void ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,

@@ -19,6 +19,7 @@ typedef enum {
     NGX_HTTP_KLAVIYO_STATUS_GAUGE,
     NGX_HTTP_KLAVIYO_STATUS_BYTES,       /* a gauge, as is whatever follows  */
     NGX_HTTP_KLAVIYO_STATUS_SECONDS,
+    NGX_HTTP_KLAVIYO_STATUS_TIME,        /* s since the epoch, 0: never      */
     NGX_HTTP_KLAVIYO_STATUS_PROCESS,     /* its id                           */
     NGX_HTTP_KLAVIYO_STATUS_STATE        /* 0 or 1                           */
 } ngx_http_klaviyo_status_kind_e;
@@ -63,15 +64,26 @@ typedef struct {
     uint64_t                single_waits_for;
     uint64_t                bulk_waits_for;
     uint64_t                spool_size;
+
+    klaviyo_health_t        health;
+    klaviyo_state_e         state;       /* the worst of states[]            */
+    int64_t                 now;         /* CLOCK_REALTIME, ms               */
+    uint64_t                states[KLAVIYO_STATE_N];
+    uint64_t                success;     /* s since the epoch, 0: never      */
+    uint64_t                since;       /* of a failure; 0: it delivers     */
+    uint64_t                oldest;      /* age of the oldest that waits, s  */
+    uint64_t                captured;    /* in the last minute               */
+    uint64_t                delivered;
 } ngx_http_klaviyo_status_reading_t;
 
 
 /* the figures in the order of their rows */
 
 typedef struct {
-    ngx_str_t                         *name;
-    ngx_uint_t                         n;
-    ngx_http_klaviyo_status_figure_t  *figure;
+    ngx_str_t                          *name;
+    ngx_uint_t                          n;
+    ngx_http_klaviyo_status_figure_t   *figure;
+    ngx_http_klaviyo_status_reading_t  *reading;
 } ngx_http_klaviyo_status_account_t;
 
 
@@ -96,6 +108,48 @@ ngx_http_klaviyo_status_figure_t *ngx_http_klaviyo_status_find(
 
 /* a text that needs no escaping */
 void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
+
+
+/*
+ * What the page's style is, and the hash that its Content-Security-Policy
+ * allows it by: t/seen.t knows whether it fits.
+ */
+
+#define NGX_HTTP_KLAVIYO_STATUS_STYLE                                        \
+    "\n"                                                                     \
+    ":root { color-scheme: light dark }\n"                                   \
+    "body { font: 16px/1.45 sans-serif; margin: 0 }\n"                       \
+    "main { max-width: 75em; margin: 0 auto; padding: 1em }\n"               \
+    "h1, h2, h3 { font-weight: 600; line-height: 1.2 }\n"                    \
+    "h1 small { font-size: 50%; font-weight: 400 }\n"                        \
+    "h3 { font-size: 1em; margin: 1em 0 .3em }\n"                            \
+    "section { border-top: 1px solid #8888 }\n"                              \
+    ".wrong { padding: 0; list-style: none }\n"                              \
+    ".wrong li, .well, .verdict { margin: .3em 0; padding: .4em .8em;\n"     \
+    "    border-left: .4em solid }\n"                                        \
+    ".verdict { font-size: 1.15em }\n"                                       \
+    ".now, .bad { border-color: #c00 }\n"                                    \
+    ".once { border-color: #d80 }\n"                                         \
+    ".mended, .well, .good { border-color: #090 }\n"                         \
+    ".idle { border-color: #888 }\n"                                         \
+    "dl { display: flex; flex-wrap: wrap; gap: .5em 2em; margin: 0 }\n"      \
+    "dt { font-size: .9em }\n"                                               \
+    "dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums }\n"\
+    "label { display: inline-block; min-width: 14em }\n"                     \
+    "meter { width: 9em }\n"                                                 \
+    ".answers { padding-left: 1.5em; overflow-wrap: anywhere }\n"            \
+    "summary { padding: .5em 0; cursor: pointer }\n"                         \
+    ".all { columns: 15em; column-gap: 2em }\n"                              \
+    "table { border-collapse: collapse; width: 100%;\n"                      \
+    "    margin-bottom: 1em; break-inside: avoid }\n"                        \
+    "caption { text-align: left; font-weight: 600 }\n"                       \
+    "th { text-align: left; font-weight: normal }\n"                         \
+    "td { text-align: right; padding-left: 1em;\n"                           \
+    "    font-variant-numeric: tabular-nums }\n"                             \
+    "tr { border-top: 1px solid #8884 }\n"
+
+#define NGX_HTTP_KLAVIYO_STATUS_STYLE_HASH                                   \
+    "sha256-6gfOi7+r6iYeADceS3p8ihUZhFXlR8EOw3HHAEMGEgI="
 
 
 /* of each form: the most bytes that it takes, and how it is written */

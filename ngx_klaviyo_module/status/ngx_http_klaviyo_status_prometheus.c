@@ -42,6 +42,7 @@ static const char *const  ngx_http_klaviyo_status_suffixes[] = {
     "",                                        /* gauge */
     "_bytes",
     "_seconds",
+    "_timestamp_seconds",
     "_pid",
     ""                                         /* state */
 };

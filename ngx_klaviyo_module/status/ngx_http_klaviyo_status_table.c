@@ -37,6 +37,13 @@
       NGX_HTTP_KLAVIYO_STATUS_COUNTER, NULL, NULL, help }
 
 
+#define ngx_http_klaviyo_status_state(constant, name, what, todo)            \
+    { "state", name,                                                         \
+      ngx_http_klaviyo_status_own(states[KLAVIYO_STATE_##constant]),         \
+      NGX_HTTP_KLAVIYO_STATUS_STATE, "state", "state",                       \
+      "How the account fares now: 1 for what is so" },
+
+
 const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
 
     { "", "captured",
@@ -196,6 +203,38 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       NGX_HTTP_KLAVIYO_STATUS_SECONDS,
       "delivery_bulk_waits", NULL,
       "How much longer a request with several waits for its rate window" },
+
+    { "delivery", "last_success",
+      ngx_http_klaviyo_status_own(success),
+      NGX_HTTP_KLAVIYO_STATUS_TIME,
+      "delivery_last_success", NULL,
+      "When Klaviyo accepted something last, 0 if never" },
+
+    { "delivery", "failing_since",
+      ngx_http_klaviyo_status_own(since),
+      NGX_HTTP_KLAVIYO_STATUS_TIME,
+      "delivery_failing_since", NULL,
+      "Since when nothing was accepted, 0 if the last request was" },
+
+    { "delivery", "oldest_waiting",
+      ngx_http_klaviyo_status_own(oldest),
+      NGX_HTTP_KLAVIYO_STATUS_SECONDS,
+      "delivery_oldest_waiting", NULL,
+      "The age of the oldest event that waits" },
+
+    { "delivery", "captured_per_minute",
+      ngx_http_klaviyo_status_own(captured),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "delivery_captured_per_minute", NULL,
+      "Events captured in the last minute" },
+
+    { "delivery", "delivered_per_minute",
+      ngx_http_klaviyo_status_own(delivered),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "delivery_delivered_per_minute", NULL,
+      "Events delivered in the last minute" },
+
+    KLAVIYO_STATES(ngx_http_klaviyo_status_state)
 
     { "queue", "size",
       ngx_http_klaviyo_status_ring(size),

@@ -501,7 +501,13 @@ ngx_http_klaviyo_webhook_merge(ngx_conf_t *cf,
     webhook->account = ngx_http_klaviyo_webhook_account(cf, kmcf, webhook,
                                                         account);
 
-    return webhook->account ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (webhook->account == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    webhook->account->used = 1;
+
+    return NGX_CONF_OK;
 }
 
 
