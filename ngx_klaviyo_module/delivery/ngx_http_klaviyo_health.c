@@ -147,7 +147,7 @@ ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health)
 
     told = 0;
 
-    for (i = 0; i <= KLAVIYO_STATE_THROTTLED; i++) {
+    for (i = KLAVIYO_STATE_KEY_REFUSED; i <= KLAVIYO_STATE_THROTTLED; i++) {
         told |= (kept->told[i] != 0);
         kept->told[i] = 0;
     }

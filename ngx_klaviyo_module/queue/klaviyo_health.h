@@ -43,6 +43,9 @@
     X(QUEUE_GONE,      "queue_gone",                                         \
       "the queue's file is damaged or gone: events are lost",                \
       "reload nginx, which makes it anew")                                   \
+    X(QUEUE_FULL,      "queue_full",                                         \
+      "the queue is full and events are lost",                               \
+      "give \"queue\" more \"size\", or the account a \"spool\"")            \
     X(KEY_REFUSED,     "key_refused",                                        \
       "Klaviyo refuses the key",                                             \
       "events are kept; check the key, its scope \"events:write\" and "      \
@@ -73,9 +76,6 @@
       "the breaker is open: Klaviyo refuses too many events",                \
       "those refused are set aside; the dead letters say what is wrong "     \
       "with them")                                                           \
-    X(QUEUE_FULL,      "queue_full",                                         \
-      "the queue is full and events are lost",                               \
-      "give \"queue\" more \"size\", or the account a \"spool\"")            \
     X(NO_DELIVERER,    "no_deliverer",                                       \
       "no worker delivers",                                                  \
       "see the error log; it is so for a moment after a start")              \

@@ -460,7 +460,7 @@ static void
 ngx_http_klaviyo_status_html_verdict(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account)
 {
-    klaviyo_state_e                     state;
+    klaviyo_state_e                     state, also;
     klaviyo_health_t                   *health;
     ngx_http_klaviyo_status_figure_t   *dead;
     ngx_http_klaviyo_status_reading_t  *reading;
@@ -496,14 +496,22 @@ ngx_http_klaviyo_status_html_verdict(klaviyo_json_t *out,
                                           klaviyo_state_names[state].what);
         klaviyo_json_literal(out, "</b>");
 
+        for (also = state + 1; also < KLAVIYO_STATE_NOTHING_CAPTURED; also++) {
+            if (reading->states[also]) {
+                klaviyo_json_literal(out, "; also: ");
+                ngx_http_klaviyo_status_html_text(out,
+                                            klaviyo_state_names[also].what);
+            }
+        }
+
         if (reading->paused_for) {
             klaviyo_json_literal(out, ", paused by Klaviyo until ");
             ngx_http_klaviyo_status_html_time(out, reading->now
                                        + (int64_t) reading->paused_for * 1000);
         }
 
-        if (state == KLAVIYO_STATE_BREAKER_OPEN) {
-            klaviyo_json_literal(out, ", since ");
+        if (health->breaker) {
+            klaviyo_json_literal(out, ", the breaker is open since ");
             ngx_http_klaviyo_status_html_time(out, health->breaker);
         }
     }
