@@ -19,6 +19,7 @@
                                                up no other                   */
 #define NGX_HTTP_KLAVIYO_HANGING     64     /* transfers, with those         */
 #define NGX_HTTP_KLAVIYO_BUSY        10     /* ms, the ring's lock not had   */
+#define NGX_HTTP_KLAVIYO_DRY_LINE    1800   /* bytes of a body in a line     */
 
 #define NGX_HTTP_KLAVIYO_SINGLE_PATH  "/api/events"
 #define NGX_HTTP_KLAVIYO_BULK_PATH    "/api/event-bulk-create-jobs"
@@ -49,8 +50,9 @@ static ngx_int_t ngx_http_klaviyo_sender_try(
 static ngx_int_t ngx_http_klaviyo_sender_post(
     ngx_http_klaviyo_sender_t *sender, ngx_http_klaviyo_load_t *load,
     klaviyo_request_t *request, int64_t now);
-static void ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
-    ngx_http_klaviyo_load_t *load, klaviyo_request_t *request);
+static ngx_int_t ngx_http_klaviyo_sender_dry_run(
+    ngx_http_klaviyo_sender_t *sender, ngx_http_klaviyo_load_t *load,
+    klaviyo_request_t *request);
 static ngx_int_t ngx_http_klaviyo_sender_move(
     ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_ack(
@@ -515,7 +517,13 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
             }
 
             if (sender->account->dry_run) {
-                ngx_http_klaviyo_sender_dry_run(sender, load, request);
+
+                if (ngx_http_klaviyo_sender_dry_run(sender, load, request)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
+
                 continue;
             }
 
@@ -798,31 +806,34 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
 }
 
 
-static void
+/* the exact body, in as many lines as it takes: one has room for 2,048 bytes */
+
+static ngx_int_t
 ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
     ngx_http_klaviyo_load_t *load, klaviyo_request_t *request)
 {
-    uint32_t                i;
-    ngx_str_t               profile, attributes;
-    const klaviyo_event_t  *event;
+    size_t  from, len;
 
-    for (i = 0; i < request->n; i++) {
-        event = klaviyo_request_event(load->batch, request, i);
+    if (klaviyo_request_body(load->batch, request) != 0) {
+        klaviyo_batch_requeue(load->batch, request, 0);
+        return NGX_ERROR;
+    }
 
-        profile.data = (u_char *) event->profile;
-        profile.len = event->profile_len;
-        attributes.data = (u_char *) event->attributes;
-        attributes.len = event->attributes_len;
+    for (from = 0; from < request->body_len; from += len) {
+        len = ngx_min(request->body_len - from, NGX_HTTP_KLAVIYO_DRY_LINE);
 
         ngx_log_error(NGX_LOG_INFO, sender->report.log, 0,
-                      "klaviyo account \"%V\": dry run of %s: %V %V",
+                      "klaviyo account \"%V\": dry run of %s, from byte %uz "
+                      "of %uz: %*s",
                       sender->report.account,
                       request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
                                       : NGX_HTTP_KLAVIYO_BULK_PATH,
-                      &attributes, &profile);
+                      from, request->body_len, len, request->body + from);
     }
 
     klaviyo_batch_finish(load->batch, request, KLAVIYO_OUTCOME_DRY_RUN);
+
+    return NGX_OK;
 }
 
 
