@@ -1,11 +1,12 @@
 #!/usr/bin/perl
 
 # What is wrong is seen, and what it is: in the log at nginx's default level
-# alone, on the page alone, in the metrics alone.
+# alone, on the page alone, in the metrics alone.  With KLAVIYO_ARTEFACTS set
+# the page is kept in that folder.
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(read_file);
+use Klaviyo::Test::Process qw(read_file write_file);
 use Digest::SHA qw(sha256_base64);
 use Mojo::DOM;
 use Mojo::JSON;
@@ -156,6 +157,9 @@ subtest 'the log at its default level' => sub {
 subtest 'the page' => sub {
     my $answer = $t->get('/page');
     my $page   = Mojo::DOM->new($answer->body);
+
+    write_file("$ENV{KLAVIYO_ARTEFACTS}/page.html", $answer->body)
+        if $ENV{KLAVIYO_ARTEFACTS};
 
     for my $name (sort keys %case) {
         my $verdict = verdict($name);
