@@ -128,9 +128,9 @@ void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
     ".wrong li, .well, .verdict { margin: .3em 0; padding: .4em .8em;\n"     \
     "    border-left: .4em solid }\n"                                        \
     ".verdict { font-size: 1.15em }\n"                                       \
-    ".now, .bad { border-color: #c00 }\n"                                    \
-    ".once { border-color: #d80 }\n"                                         \
-    ".mended, .well, .good { border-color: #090 }\n"                         \
+    ".wrong .now, .bad { border-color: #c00 }\n"                             \
+    ".wrong .once { border-color: #d80 }\n"                                  \
+    ".wrong .mended, .well, .good { border-color: #090 }\n"                  \
     ".idle { border-color: #888 }\n"                                         \
     "dl { display: flex; flex-wrap: wrap; gap: .5em 2em; margin: 0 }\n"      \
     "dt { font-size: .9em }\n"                                               \
@@ -149,7 +149,7 @@ void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
     "tr { border-top: 1px solid #8884 }\n"
 
 #define NGX_HTTP_KLAVIYO_STATUS_STYLE_HASH                                   \
-    "sha256-6gfOi7+r6iYeADceS3p8ihUZhFXlR8EOw3HHAEMGEgI="
+    "sha256-KUaVk/jx4KKJIFUZz8p9ZEZ7xtSNwFi9UE4m3bnZWjs="
 
 
 /* of each form: the most bytes that it takes, and how it is written */
