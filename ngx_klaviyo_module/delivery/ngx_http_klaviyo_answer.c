@@ -173,7 +173,7 @@ ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
 static void
 ngx_http_klaviyo_answer_accepted(ngx_http_klaviyo_sender_t *sender)
 {
-    ngx_uint_t                outage;
+    ngx_uint_t                outage, told;
     ngx_queue_t              *q;
     ngx_http_klaviyo_load_t  *load;
 
@@ -181,14 +181,17 @@ ngx_http_klaviyo_answer_accepted(ngx_http_klaviyo_sender_t *sender)
 
     sender->accepted = sender->sends;
 
-    ngx_http_klaviyo_health_accepted(&sender->health);
+    told = ngx_http_klaviyo_health_accepted(&sender->health);
 
     if (sender->failures) {
         sender->failures = 0;
         sender->retry_at = 0;
-        ngx_http_klaviyo_report(&sender->report, NGX_LOG_NOTICE,
-                                NGX_HTTP_KLAVIYO_REPORT_AGAIN,
-                                "Klaviyo answers again");
+
+        if (!told) {
+            ngx_http_klaviyo_report(&sender->report, NGX_LOG_NOTICE,
+                                    NGX_HTTP_KLAVIYO_REPORT_AGAIN,
+                                    "Klaviyo answers again");
+        }
     }
 
     if (!outage) {

@@ -126,7 +126,7 @@ ngx_http_klaviyo_health_cause(klaviyo_verdict_e verdict,
 }
 
 
-void
+ngx_uint_t
 ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health)
 {
     int64_t            now;
@@ -142,7 +142,7 @@ ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health)
     health->dirty = 1;
 
     if (kept->since == 0) {
-        return;
+        return 0;
     }
 
     told = 0;
@@ -164,6 +164,8 @@ ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health)
 
     kept->since = 0;
     kept->cause = 0;
+
+    return told;
 }
 
 

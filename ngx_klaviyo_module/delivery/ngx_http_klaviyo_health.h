@@ -38,8 +38,8 @@ void ngx_http_klaviyo_health_answer(ngx_http_klaviyo_health_t *health,
 void ngx_http_klaviyo_health_failed(ngx_http_klaviyo_health_t *health,
     klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
 
-/* something was accepted */
-void ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health);
+/* something was accepted; 1: that it is well again was logged */
+ngx_uint_t ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health);
 
 /*
  * Often; once a second it looks at the figures.  `oldest` is the time of the
