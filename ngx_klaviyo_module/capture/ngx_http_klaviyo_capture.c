@@ -315,6 +315,9 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
     ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule)
 {
+    ngx_uint_t                    i, n;
+    ngx_http_klaviyo_account_t  **account;
+
     rule->track = track;
     rule->choice = track->choice;
 
@@ -327,7 +330,12 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    rule->account->used = 1;
+    account = rule->choice ? kmcf->accounts.elts : &rule->account;
+    n = rule->choice ? kmcf->accounts.nelts : 1;
+
+    for (i = 0; i < n; i++) {
+        account[i]->used = 1;
+    }
 
     rule->template = ngx_http_klaviyo_template(cf, conf, track);
     if (rule->template == NULL) {
