@@ -155,8 +155,8 @@ static const struct {
     { "consent", "visitors without consent" },
     { "header", "the application's header held no event" },
     { "cached", "the application's header came from a cache" },
-    { "no_header", "the application sent no header with an event" },
-    { "location", "the request ended in a location without the event" },
+    { "no_header", "nothing was named in the application's header" },
+    { "location", "rules of a location that the request only passed" },
     { "account", "no account has the name that a variable gave" },
     { NULL, NULL }
 };
