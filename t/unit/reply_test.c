@@ -4,6 +4,7 @@
  */
 
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <time.h>
@@ -644,10 +645,73 @@ test_details(void)
 }
 
 
+static void
+test_show(unsigned status, const char *detail, const char *expected)
+{
+    char              body[512], title[KLAVIYO_REPLY_TITLE];
+    char              shown[KLAVIYO_REPLY_DETAIL];
+    char              pointer[KLAVIYO_REPLY_POINTER];
+    klaviyo_answer_t  answer;
+
+    snprintf(body, sizeof(body), ERRORS("{\"title\":\"Invalid\\ninput\","
+             "\"detail\":\"%s\",\"source\":{\"pointer\":\"/data/a\"}}"),
+             detail);
+
+    test_answer(&answer, status, body, strlen(body));
+
+    ok(klaviyo_reply_show(&answer, title, shown, pointer) == 1
+       && strcmp(title, "Invalid?input") == 0
+       && strcmp(pointer, "/data/a") == 0
+       && strcmp(shown, expected) == 0,
+       "%u, \"%s\": shown as \"%s\"", status, detail, shown);
+
+    klaviyo_reply_free(&answer);
+}
+
+
+/* of a refusal, nothing that may be somebody's */
+
+static void
+test_shows(void)
+{
+    char              title[KLAVIYO_REPLY_TITLE];
+    char              detail[KLAVIYO_REPLY_DETAIL];
+    char              pointer[KLAVIYO_REPLY_POINTER];
+    klaviyo_answer_t  answer;
+
+    test_show(400, "Invalid email address.", "Invalid email address.");
+    test_show(400, "Invalid email jane@shop.test given",
+              "Invalid email ... given");
+    test_show(400, "'Jane Doe' is not a valid name", "... is not a valid name");
+    test_show(400, "The value \\\"jane\\\" is wrong", "The value ... is wrong");
+    test_show(400, "Name Jane Mary Doe is too long", "Name ... is too long");
+    test_show(400, "it's 'it is jane's' own", "... own");
+    test_show(400, "Number +49 151 23456 is no phone",
+              "Number ... is no phone");
+    test_show(400, "'jane", "...");
+    test_show(400, "", "");
+    test_show(400, "   ", "");
+    test_show(413, "jane@shop.test", "...");
+    test_show(403, "Scope events:write is missing", "Scope events:write is "
+              "missing");
+
+    test_answer(&answer, 403, "<html>", 6);
+    ok(klaviyo_reply_show(&answer, title, detail, pointer) == 0
+       && title[0] == '\0' && detail[0] == '\0', "none of Klaviyo's words");
+    klaviyo_reply_free(&answer);
+
+    test_answer(&answer, 0, NULL, 0);
+    answer.error = "Couldn't connect\033";
+    ok(klaviyo_reply_show(&answer, title, detail, pointer) == 0
+       && strcmp(title, "Couldn't connect?") == 0, "why there is no answer");
+}
+
+
 int
 main(void)
 {
     test_verdicts();
+    test_shows();
     test_details();
     test_names();
     test_unusable();
