@@ -14,6 +14,7 @@ my $known = qr/%(?:
     [%ZNVvscp]
   | \*s
   | u?[zidlDLA]
+  | 0?\d+d
   | (?:0\d+)?[xX][dDlLi]
   | [OPTMr]
 )/x;

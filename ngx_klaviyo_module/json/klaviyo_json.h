@@ -52,8 +52,8 @@ klaviyo_json_raw(klaviyo_json_t *json, const void *p, size_t len)
 /*
  * A JSON string with its quotes from any bytes: quote, backslash and control
  * characters (DEL too) are escaped, each maximal invalid UTF-8 sequence and
- * each NUL becomes one U+FFFD, and what is longer than `max` bytes of UTF-8 (counted
- * unescaped, after repair) is cut at a character boundary.
+ * each NUL becomes one U+FFFD, and what is longer than `max` bytes of UTF-8
+ * (counted unescaped, after repair) is cut at a character boundary.
  */
 void klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
     size_t max);

@@ -139,7 +139,7 @@ klaviyo_named_object(klaviyo_named_t *named, const klaviyo_slice_t *object)
 }
 
 
-/* what the API of old has among the properties, where it is said nowhere else */
+/* what the API of old has among the properties, if it is said nowhere else */
 
 static void
 klaviyo_named_properties(klaviyo_named_t *named)

@@ -734,7 +734,8 @@ ngx_http_klaviyo_status_html_time(klaviyo_json_t *out, int64_t ms)
     ngx_localtime(sec, &tm);
 
     last = ngx_snprintf(buf, sizeof(buf),
-                        "<time datetime=\"%4d-%02d-%02dT%02d:%02d:%02dZ\">",
+                        "<time datetime=\"%4d-%02d-%02d" "T"
+                        "%02d:%02d:%02d" "Z\">",
                         utc.ngx_tm_year, utc.ngx_tm_mon, utc.ngx_tm_mday,
                         utc.ngx_tm_hour, utc.ngx_tm_min, utc.ngx_tm_sec);
 
