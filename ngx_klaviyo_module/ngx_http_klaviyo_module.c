@@ -7,6 +7,7 @@
  *     queue/      event → record
  *     delivery/   records → Klaviyo
  *     gateway/    requests → any endpoint of Klaviyo's
+ *     page/       answers → what they say of themselves
  *     webhook/    calls that Klaviyo signed
  *     status/     what became of them
  */
@@ -21,6 +22,7 @@
 #include "delivery/ngx_http_klaviyo_job.h"
 #include "delivery/ngx_http_klaviyo_transport.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
+#include "page/ngx_http_klaviyo_page.h"
 #include "status/ngx_http_klaviyo_status.h"
 #include "webhook/ngx_http_klaviyo_webhook.h"
 
@@ -192,6 +194,20 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       offsetof(ngx_http_klaviyo_loc_conf_t, request_body),
       NULL },
 
+    { ngx_string("klaviyo_page"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_1MORE,
+      ngx_http_klaviyo_page,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("klaviyo_response_body"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_response_body,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_webhook"),
       NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_klaviyo_webhook,
@@ -265,7 +281,9 @@ ngx_module_t  ngx_http_klaviyo_module = {
 static ngx_int_t
 ngx_http_klaviyo_preconfiguration(ngx_conf_t *cf)
 {
-    if (ngx_http_klaviyo_webhook_variables(cf) != NGX_OK) {
+    if (ngx_http_klaviyo_webhook_variables(cf) != NGX_OK
+        || ngx_http_klaviyo_page_variables(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -287,6 +305,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
     ngx_http_klaviyo_enrich_init(kmcf);
 
     ngx_http_klaviyo_transport_init(cf, kmcf);
+
+    ngx_http_klaviyo_page_init(kmcf);
 
     if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
         || ngx_http_klaviyo_location_init(cf) != NGX_OK
@@ -339,6 +359,7 @@ ngx_http_klaviyo_create_loc_conf(ngx_conf_t *cf)
     conf->location.webhook = NGX_CONF_UNSET_PTR;
 
     ngx_http_klaviyo_pass_unset(&conf->location);
+    ngx_http_klaviyo_page_unset(&conf->location);
 
     return conf;
 }
@@ -353,6 +374,8 @@ ngx_http_klaviyo_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_klaviyo_main_conf_t  *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
+
+    ngx_http_klaviyo_page_merge(&prev->location, &conf->location);
 
     if (ngx_http_klaviyo_capture_merge_conf(cf, kmcf, prev, conf)
         != NGX_CONF_OK)

@@ -367,6 +367,31 @@ recipe 'Viewed Product' => sub {
 };
 
 
+recipe 'Viewed Product, as the page says' => sub {
+    sends 'a product',
+        [GET => '/lamp.html?ref=x', [@known, 'X-Answer' => 'page']], {
+        metric     => 'Viewed Product',
+        profile    => {_kx => $kx},
+        value      => 49,
+        value_currency => 'EUR',
+        properties => {
+            page(GET => '/lamp.html?ref=x', 200),
+            URL         => 'https://shop.com/lamp.html',
+            ProductID   => 'LAMP-BRASS',
+            SKU         => 'LAMP-BRASS',
+            ProductName => 'Brass Desk Lamp',
+            Brand       => 'Lumen & Loom',
+            Categories  => ['Lighting'],
+            ImageURL    => 'https://shop.com/media/lamp.jpg',
+            Price       => 49,
+        }};
+
+    sends 'no product', [GET => '/about', \@known];
+
+    is skipped('page'), 1, 'it says nothing';
+};
+
+
 recipe 'Viewed Collection' => sub {
     for my $uri ('/collections/light', '/product-category/light/') {
         sends $uri, [GET => "$uri?page=2", \@known], {

@@ -22,6 +22,7 @@ my %may = (
     status   => [qw(nginx account queue json)],
     gateway  => [qw(nginx account queue transport report)],
     webhook  => [qw(nginx account queue json)],
+    page     => [qw(nginx account queue json capture)],
 );
 
 my @files = sort(glob("$root/*/*.[ch]"), glob("$root/*.[ch]"));

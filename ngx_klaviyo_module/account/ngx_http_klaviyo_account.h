@@ -118,6 +118,8 @@ typedef struct {
     u_char          *nobody_file;    /* where an event stands whose visitors */
     ngx_uint_t       nobody_line;    /* cannot be known                      */
     ngx_uint_t       somebody;       /* there are others                     */
+    ngx_uint_t       pages;          /* klaviyo_page stands somewhere, or
+                                        klaviyo_response_body                */
 } ngx_http_klaviyo_main_conf_t;
 
 
@@ -134,6 +136,10 @@ typedef struct {
                     *pass;           /* NULL: none; not inherited            */
     ngx_msec_t       pass_timeout;
     ngx_int_t        pass_connections;
+
+    struct ngx_http_klaviyo_page_s
+                    *page;           /* UNSET_PTR: inherit, NULL: off        */
+    size_t           response_body;  /* bytes; UNSET_SIZE: inherit, 0: off   */
 } ngx_http_klaviyo_location_t;
 
 

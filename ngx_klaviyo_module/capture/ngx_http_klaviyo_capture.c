@@ -1003,6 +1003,11 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    if (!ngx_http_klaviyo_track_page_is(r, rule->track)) {
+        *reason = KLAVIYO_COUNT_SKIPPED_PAGE;
+        return NGX_DECLINED;
+    }
+
     if (rule->track->filter) {
 
         if (ngx_http_complex_value(r, rule->track->filter, &value) != NGX_OK) {

@@ -49,6 +49,8 @@ typedef struct {
     int                        zone;       /* of a time without one, seconds
                                               east of UTC                    */
     ngx_http_complex_value_t  *backfill;
+    ngx_str_t                  page;       /* page=, empty: any              */
+    ngx_int_t                  page_type;  /* index of the variable          */
 
     u_char                    *conf_file;  /* where it stands, for messages  */
     ngx_uint_t                 conf_line;

@@ -24,6 +24,9 @@ typedef struct ngx_http_klaviyo_source_state_s
     ngx_http_klaviyo_source_state_t;
 
 
+typedef struct ngx_http_klaviyo_answer_s  ngx_http_klaviyo_answer_t;
+
+
 typedef struct {
     ngx_http_request_t  *request;
 
@@ -70,6 +73,9 @@ typedef struct {
                         *enrichment; /* of klaviyo_enrich; or NULL           */
     ngx_http_klaviyo_source_state_t
                         *sources;    /* of klaviyo_json; NULL: not yet       */
+    ngx_http_klaviyo_answer_t
+                        *answer;     /* of klaviyo_page and
+                                        klaviyo_response_body; or NULL       */
 
     u_char               minted[NGX_HTTP_KLAVIYO_ID_LEN];
     unsigned             judged:1;   /* the consent too                      */

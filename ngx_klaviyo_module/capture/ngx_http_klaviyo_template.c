@@ -48,7 +48,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     ngx_http_klaviyo_track_t *track)
 {
     ngx_uint_t                    i, n;
-    ngx_array_t                  *profile;
+    ngx_array_t                  *profile, *properties;
     ngx_http_klaviyo_template_t  *template;
 
     template = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_template_t));
@@ -61,7 +61,18 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
         return NULL;
     }
 
-    template->properties = ngx_http_klaviyo_field_merge(cf, conf->properties,
+    properties = ngx_http_klaviyo_track_page_fields(cf, track);
+    if (properties == NGX_CONF_ERROR) {
+        return NULL;
+    }
+
+    properties = ngx_http_klaviyo_field_merge(cf, properties,
+                                              conf->properties);
+    if (properties == NGX_CONF_ERROR) {
+        return NULL;
+    }
+
+    template->properties = ngx_http_klaviyo_field_merge(cf, properties,
                                                         track->properties);
     if (template->properties == NGX_CONF_ERROR) {
         return NULL;

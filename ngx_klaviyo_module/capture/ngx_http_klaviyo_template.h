@@ -150,6 +150,22 @@ ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_legacy(ngx_str_t *name);
 char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **slot);
 
+/* page=, the word in cf->args that begins so */
+char *ngx_http_klaviyo_track_page(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
+
+/* what the track leaves to the page, when it is complete */
+ngx_int_t ngx_http_klaviyo_track_page_rest(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+
+/* properties that any others replace; NULL: none; or NGX_CONF_ERROR */
+ngx_array_t *ngx_http_klaviyo_track_page_fields(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track);
+
+/* 1: the page is what the track asks for, or it does not ask */
+ngx_uint_t ngx_http_klaviyo_track_page_is(ngx_http_request_t *r,
+    ngx_http_klaviyo_track_t *track);
+
 
 /* templates */
 

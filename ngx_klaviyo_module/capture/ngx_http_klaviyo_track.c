@@ -104,11 +104,15 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (!block) {
-        return NGX_CONF_OK;
+    if (block) {
+        rv = ngx_http_klaviyo_track_block(cf, track);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
     }
 
-    return ngx_http_klaviyo_track_block(cf, track);
+    return ngx_http_klaviyo_track_page_rest(cf, track) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -315,9 +319,18 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         return ngx_http_klaviyo_track_statuses(cf, track, word);
     }
 
+    if (word->len > 5 && ngx_strncmp(word->data, "page=", 5) == 0) {
+
+        if (track->page.len) {
+            goto duplicate;
+        }
+
+        return ngx_http_klaviyo_track_page(cf, track, word);
+    }
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\": expected \"account=\", "
-                       "\"if=\", \"status=\" or \"view\"", word);
+                       "\"if=\", \"page=\", \"status=\" or \"view\"", word);
 
     return NGX_CONF_ERROR;
 

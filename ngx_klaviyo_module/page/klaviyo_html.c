@@ -374,7 +374,7 @@ static const uint8_t *
 klaviyo_html_in_text(klaviyo_html_t *html, const uint8_t *p,
     const uint8_t *last)
 {
-    const uint8_t  *tag;
+    const uint8_t  *tag, *end;
 
     tag = p;
 
@@ -385,7 +385,13 @@ klaviyo_html_in_text(klaviyo_html_t *html, const uint8_t *p,
             break;
         }
 
-        tag += 2;
+        end = klaviyo_html_next(tag + 2, last, '>', '=', '>', '=');
+
+        if (end == last || *end == '=') {
+            break;
+        }
+
+        tag = end + 1;
     }
 
     if (html->reading) {
@@ -423,19 +429,53 @@ klaviyo_html_before(klaviyo_html_t *html, const uint8_t *p,
 
 /*
  * 1: the name before this "=" may be "itemprop" or "itemtype", one of which
- * follows each "itemscope"; or a part of it is in another piece.
+ * follows each "itemscope".
  */
 
 static inline unsigned
-klaviyo_html_is_item(klaviyo_html_t *html, const uint8_t *start,
-    const uint8_t *p)
+klaviyo_html_is_item(const uint8_t *start, const uint8_t *p)
 {
     if (p - start < 10) {
-        return html->tag.len > 0;
+        return 0;
     }
 
     return ((p[-8] | 0x20) == 'i' && (p[-7] | 0x20) == 't')
            || klaviyo_html_space(p[-1]);
+}
+
+
+/* the same of a tag that came in pieces, now that it is whole */
+
+static unsigned
+klaviyo_html_has_item(const uint8_t *p, const uint8_t *last)
+{
+    uint8_t         before;
+    const uint8_t  *start;
+
+    start = p;
+    before = 0;
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p == '=' && klaviyo_html_is_item(start, p)) {
+            return 1;
+        }
+
+        if ((*p == '"' || *p == '\'') && before == '=') {
+
+            p = memchr(p + 1, *p, last - p - 1);
+
+            if (p == NULL) {
+                return 0;
+            }
+        }
+
+        if (!klaviyo_html_space(*p)) {
+            before = *p;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -503,6 +543,8 @@ klaviyo_html_in_tag(klaviyo_html_t *html, const uint8_t *p,
             klaviyo_html_append(html, &html->tag, start, p - start);
 
             if (!html->tag.cut && !html->failed) {
+                html->item = klaviyo_html_has_item(html->tag.data,
+                                              html->tag.data + html->tag.len);
                 klaviyo_html_tag(html, html->tag.data,
                                  html->tag.data + html->tag.len);
             }
@@ -511,7 +553,7 @@ klaviyo_html_in_tag(klaviyo_html_t *html, const uint8_t *p,
         }
 
         if (*p == '=') {
-            html->item |= klaviyo_html_is_item(html, start, p);
+            html->item |= klaviyo_html_is_item(start, p);
 
             if (last - p > 1 && (p[1] == '"' || p[1] == '\'')) {
                 p++;
@@ -652,8 +694,12 @@ klaviyo_html_tell(klaviyo_html_t *html, klaviyo_html_found_e what,
         return;
     }
 
-    len = klaviyo_html_collapse(html->value.data, html->value.len);
-    len = klaviyo_html_decode(html->value.data, len);
+    len = html->value.len;
+
+    if (len) {
+        len = klaviyo_html_collapse(html->value.data, len);
+        len = klaviyo_html_decode(html->value.data, len);
+    }
 
     html->found(html->data, what, name, name_len, html->value.data, len);
 }
@@ -867,6 +913,10 @@ klaviyo_html_has_word(const klaviyo_html_slice_t *list, const char *word)
 {
     const uint8_t  *p, *last, *start;
 
+    if (list->len == 0) {
+        return 0;
+    }
+
     p = list->data;
     last = p + list->len;
 
@@ -1054,6 +1104,10 @@ klaviyo_html_tag(klaviyo_html_t *html, const uint8_t *p, const uint8_t *last)
             break;
         }
 
+        if (ch == '=') {                /* no element has such a name */
+            return;
+        }
+
         ch |= klaviyo_html_letter(ch) ? 0x20 : 0;
 
         name = shift < 64 ? name | (uint64_t) ch << shift
@@ -1198,6 +1252,10 @@ klaviyo_html_item_tag(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
 
     klaviyo_html_attrs(&attrs, p, last);
 
+    if (attrs.itemprop.len == 0 && attrs.itemtype.len == 0) {
+        return 0;
+    }
+
     if (attrs.itemscope.data == NULL) {
         if (attrs.itemprop.len == 0) {
             return 0;
@@ -1256,6 +1314,7 @@ klaviyo_html_item_tag(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
 static void
 klaviyo_html_close(klaviyo_html_t *html, size_t depth)
 {
+    const uint8_t         *text;
     klaviyo_html_open_t   *open;
     klaviyo_html_slice_t   names;
 
@@ -1273,7 +1332,9 @@ klaviyo_html_close(klaviyo_html_t *html, size_t depth)
         names.data = open->property;
         names.len = open->len;
 
-        klaviyo_html_property(html, &names, html->text.data + open->text,
+        text = html->text.data ? html->text.data + open->text : NULL;
+
+        klaviyo_html_property(html, &names, text,
                               html->text.len - open->text);
     }
 

@@ -137,7 +137,24 @@
     X(SKIPPED_NO_HEADER,    "skipped",      "no_header")                     \
     X(VALUE_SOURCE,         "left_out",     "klaviyo_json")                  \
     X(CHANGED_NUMBER,       "changed",      "number_as_text")                \
-    X(SKIPPED_JSON,         "skipped",      "klaviyo_track_json")
+    X(SKIPPED_JSON,         "skipped",      "klaviyo_track_json")            \
+    X(PAGE_READ,            "page",         "read")                          \
+    X(PAGE_ABORTED,         "page",         "aborted")                       \
+    X(PAGE_NOT_HTML,        "page",         "not_html")                      \
+    X(PAGE_STATUS,          "page",         "status")                        \
+    X(PAGE_RANGE,           "page",         "range")                         \
+    X(PAGE_TOO_LARGE,       "page",         "too_large")                     \
+    X(PAGE_UNREADABLE,      "page",         "unreadable")                    \
+    X(PAGE_MEMORY,          "page",         "no_memory")                     \
+    X(BODY_READ,            "response_body", "read")                         \
+    X(BODY_NOT_JSON,        "response_body", "not_json")                     \
+    X(BODY_STATUS,          "response_body", "status")                       \
+    X(BODY_RANGE,           "response_body", "range")                        \
+    X(BODY_TOO_LARGE,       "response_body", "too_large")                    \
+    X(BODY_UNREADABLE,      "response_body", "unreadable")                   \
+    X(BODY_MEMORY,          "response_body", "no_memory")                    \
+    X(VALUE_JSONLD,         "left_out",     "json_ld")                       \
+    X(SKIPPED_PAGE,         "skipped",      "page")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

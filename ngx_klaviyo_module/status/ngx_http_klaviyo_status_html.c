@@ -158,6 +158,7 @@ static const struct {
     { "no_header", "nothing was named in the application's header" },
     { "location", "rules of a location that the request only passed" },
     { "account", "no account has the name that a variable gave" },
+    { "page", "pages of another type than \"page=\" asks for" },
     { NULL, NULL }
 };
 

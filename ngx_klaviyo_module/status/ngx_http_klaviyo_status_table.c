@@ -156,6 +156,14 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       "enrich_not_asked", NULL,
       "Responses without a length, which klaviyo_enrich leaves alone" },
 
+    ngx_http_klaviyo_status_each("page",
+      "pages", "result",
+      "Answers under klaviyo_page, and why they were not read"),
+
+    ngx_http_klaviyo_status_each("response_body",
+      "response_bodies", "result",
+      "Answers under klaviyo_response_body, and why they were not read"),
+
     { "delivery", "events_retried",
       ngx_http_klaviyo_status_counter(DELIVERY_RETRIED),
       NGX_HTTP_KLAVIYO_STATUS_COUNTER,

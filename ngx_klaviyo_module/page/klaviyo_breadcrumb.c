@@ -1,0 +1,278 @@
+/*
+ * Categories: of the way to a page, or of a product's own words.
+ */
+
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "klaviyo_page_private.h"
+
+
+typedef struct {
+    klaviyo_slice_t   name;
+    klaviyo_slice_t   url;
+    long              position;
+} klaviyo_breadcrumb_t;
+
+
+static size_t klaviyo_breadcrumb_read(klaviyo_page_t *page,
+    const klaviyo_slice_t *value, klaviyo_breadcrumb_t *crumb);
+static long klaviyo_breadcrumb_position(const klaviyo_slice_t *text);
+static void klaviyo_breadcrumb_sort(klaviyo_breadcrumb_t *crumb, size_t n);
+static int klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text);
+
+
+klaviyo_slice_t
+klaviyo_page_breadcrumb(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    int product)
+{
+    size_t                 i, n, first;
+    klaviyo_slice_t        last, *name;
+    klaviyo_page_text_t    text;
+    klaviyo_breadcrumb_t   crumb[KLAVIYO_PAGE_CATEGORIES_MAX];
+
+    last.data = NULL;
+    last.len = 0;
+
+    n = klaviyo_breadcrumb_read(page, value, crumb);
+    klaviyo_breadcrumb_sort(crumb, n);
+
+    first = n && klaviyo_breadcrumb_is_home(&crumb[0].url);
+
+    if (product && n > first) {
+        name = &page->fact[KLAVIYO_PAGE_NAME];
+
+        if ((crumb[n - 1].url.len
+             && klaviyo_page_is_url(page, &crumb[n - 1].url)
+                > KLAVIYO_PAGE_URL_PATH)
+            || (name->len == crumb[n - 1].name.len
+                && memcmp(name->data, crumb[n - 1].name.data, name->len)
+                   == 0))
+        {
+            n--;
+        }
+    }
+
+    if (n <= first) {
+        return last;
+    }
+
+    klaviyo_page_text_init(&text, &page->pool, page->size);
+
+    for (i = first; i < n; i++) {
+        klaviyo_page_text_raw(&text, i > first ? "," : "[", 1);
+        klaviyo_page_text_string(&text, crumb[i].name.data,
+                                 crumb[i].name.len);
+    }
+
+    klaviyo_page_text_literal(&text, "]");
+
+    if (!text.cut) {
+        page->fact[KLAVIYO_PAGE_CATEGORIES].data = text.data;
+        page->fact[KLAVIYO_PAGE_CATEGORIES].len = text.len;
+
+        last = crumb[n - 1].name;
+    }
+
+    return last;
+}
+
+
+static size_t
+klaviyo_breadcrumb_read(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    klaviyo_breadcrumb_t *crumb)
+{
+    size_t                  n;
+    klaviyo_slice_t         item, text;
+    klaviyo_jsonld_each_t   each, items;
+    klaviyo_jsonld_node_t   list, node, inner;
+
+    static const char  *names[] = { "name", NULL };
+    static const char  *urls[] = { "@id", "url", NULL };
+
+    n = 0;
+
+    klaviyo_jsonld_open(&list, value);
+    klaviyo_jsonld_each(&each, &list, "itemListElement");
+
+    while (n < KLAVIYO_PAGE_CATEGORIES_MAX
+           && klaviyo_jsonld_next(&each, &item))
+    {
+
+        memset(&crumb[n], 0, sizeof(klaviyo_breadcrumb_t));
+
+        if (!klaviyo_jsonld_open(&node, &item)) {
+
+            /* a list of names alone */
+
+            if (klaviyo_jsonld_text(&page->pool, &item, &crumb[n].name)) {
+                crumb[n].position = -1;
+                n++;
+            }
+
+            continue;
+        }
+
+        /* of a string "item" is the URL */
+
+        if (!klaviyo_jsonld_get(&page->pool, &node, "name", &crumb[n].name)) {
+
+            klaviyo_jsonld_each(&items, &node, "item");
+
+            if (!klaviyo_jsonld_next(&items, &item)
+                || !klaviyo_page_open(page, &item, &inner)
+                || !klaviyo_page_get(page, &inner, "name", names,
+                                     &crumb[n].name))
+            {
+                continue;
+            }
+        }
+
+        if (!klaviyo_page_get(page, &node, "item", urls, &crumb[n].url)) {
+            (void) klaviyo_jsonld_get(&page->pool, &node, "url",
+                                      &crumb[n].url);
+        }
+
+        crumb[n].position = -1;
+
+        if (klaviyo_jsonld_get(&page->pool, &node, "position", &text)) {
+            crumb[n].position = klaviyo_breadcrumb_position(&text);
+        }
+
+        n++;
+    }
+
+    return n;
+}
+
+
+static long
+klaviyo_breadcrumb_position(const klaviyo_slice_t *text)
+{
+    long    n;
+    size_t  i;
+
+    n = 0;
+
+    for (i = 0; i < text->len && i < 6; i++) {
+
+        if (text->data[i] < '0' || text->data[i] > '9') {
+            return -1;
+        }
+
+        n = 10 * n + (text->data[i] - '0');
+    }
+
+    return n;
+}
+
+
+/* by their positions, if they all have one */
+
+static void
+klaviyo_breadcrumb_sort(klaviyo_breadcrumb_t *crumb, size_t n)
+{
+    size_t                i, k;
+    klaviyo_breadcrumb_t  one;
+
+    for (i = 0; i < n; i++) {
+        if (crumb[i].position == -1) {
+            return;
+        }
+    }
+
+    for (i = 1; i < n; i++) {
+        one = crumb[i];
+
+        for (k = i; k > 0 && crumb[k - 1].position > one.position; k--) {
+            crumb[k] = crumb[k - 1];
+        }
+
+        crumb[k] = one;
+    }
+}
+
+
+/* "https://shop.example/", "/", and those of a language, "/en/" */
+
+static int
+klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text)
+{
+    size_t              len;
+    klaviyo_page_url_t  url;
+
+    if (text->len == 0) {
+        return 0;
+    }
+
+    klaviyo_page_url_parse(&url, text->data, text->len);
+
+    len = url.path.len;
+
+    while (len && url.path.data[len - 1] == '/') {
+        len--;
+    }
+
+    if (url.args.len || (url.host.len == 0 && url.path.len == 0)) {
+        return 0;
+    }
+
+    return len == 0 || (len == 3 && url.path.data[0] == '/')
+           || (len == 6 && url.path.data[0] == '/'
+               && (url.path.data[3] == '-' || url.path.data[3] == '_'));
+}
+
+
+/* "Home > Lamps > Desk lamps" */
+
+void
+klaviyo_page_category(klaviyo_page_t *page, const klaviyo_slice_t *text)
+{
+    size_t                len;
+    const uint8_t        *p, *last, *end;
+    klaviyo_page_text_t   list;
+
+    if (page->fact[KLAVIYO_PAGE_CATEGORIES].len) {
+        return;
+    }
+
+    klaviyo_page_text_init(&list, &page->pool, page->size);
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+        end = memchr(p, '>', last - p);
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+
+        len = end - p;
+
+        while (len && p[len - 1] == ' ') {
+            len--;
+        }
+
+        if (len) {
+            klaviyo_page_text_raw(&list, list.len ? "," : "[", 1);
+            klaviyo_page_text_string(&list, p, len);
+        }
+
+        p = end < last ? end + 1 : last;
+    }
+
+    if (list.len) {
+        klaviyo_page_text_literal(&list, "]");
+
+        if (!list.cut) {
+            page->fact[KLAVIYO_PAGE_CATEGORIES].data = list.data;
+            page->fact[KLAVIYO_PAGE_CATEGORIES].len = list.len;
+        }
+    }
+}

@@ -1,0 +1,479 @@
+/*
+ * The data layer of tag managers: what inline scripts push to it, where that
+ * is an object in JSON.
+ *
+ *     dataLayer.push({"event":"view_item","ecommerce":{"currency":"EUR",
+ *       "items":[{"item_id":"7","item_name":"Lamp","price":19.90}]}});
+ *     dataLayer = [{"ecommerce":{"purchase":{"actionField":{…}, …}}}];
+ *
+ * The first form is that of GA4, the second that of the version before it.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <string.h>
+
+#include "klaviyo_page_private.h"
+
+
+static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,
+    const uint8_t *last);
+static const uint8_t *klaviyo_datalayer_end(const uint8_t *p,
+    const uint8_t *last);
+static void klaviyo_datalayer_keep(klaviyo_page_t *page,
+    const klaviyo_slice_t *text);
+static int klaviyo_datalayer_member(const klaviyo_jsonld_node_t *node,
+    const char *name, klaviyo_slice_t *value);
+static int klaviyo_datalayer_open(klaviyo_page_t *page,
+    klaviyo_page_push_e push, klaviyo_jsonld_node_t *node,
+    klaviyo_jsonld_node_t *action);
+static void klaviyo_datalayer_item(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, klaviyo_page_item_t *item);
+
+
+/* of a name in GA4, and the one before it */
+
+static const struct {
+    const char           *event;
+    const char           *action;         /* in "ecommerce"                 */
+    klaviyo_page_push_e   push;
+} klaviyo_datalayer_events[] = {
+    { "view_item", "detail", KLAVIYO_PAGE_PUSH_PRODUCT },
+    { "purchase", "purchase", KLAVIYO_PAGE_PUSH_ORDER },
+    { "begin_checkout", "checkout", KLAVIYO_PAGE_PUSH_CHECKOUT },
+    { "view_item_list", "impressions", KLAVIYO_PAGE_PUSH_CATEGORY },
+    { "view_search_results", NULL, KLAVIYO_PAGE_PUSH_SEARCH },
+    { "search", NULL, KLAVIYO_PAGE_PUSH_SEARCH }
+};
+
+#define KLAVIYO_DATALAYER_EVENTS                                             \
+    (sizeof(klaviyo_datalayer_events) / sizeof(klaviyo_datalayer_events[0]))
+
+
+void
+klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
+{
+    const uint8_t    *last, *end;
+    klaviyo_slice_t   text;
+
+    last = p + len;
+
+    for ( ;; ) {
+        p = memmem(p, last - p, "dataLayer", 9);
+
+        if (p == NULL) {
+            return;
+        }
+
+        p = klaviyo_datalayer_start(p + 9, last);
+
+        while (p < last && *p == '{') {
+
+            end = klaviyo_datalayer_end(p, last);
+
+            if (end == NULL) {
+                return;
+            }
+
+            text.data = p;
+            text.len = end - p;
+
+            klaviyo_datalayer_keep(page, &text);
+
+            /* more of them may follow */
+
+            for (p = end; p < last && (*p <= ' ' || *p == ','); p++) {
+                /* void */
+            }
+        }
+    }
+}
+
+
+/* at the first argument of a push, or the first item; or somewhere before */
+
+static const uint8_t *
+klaviyo_datalayer_start(const uint8_t *p, const uint8_t *last)
+{
+    const uint8_t  *start;
+
+    start = p;
+
+    if (last - p >= 5 && memcmp(p, ".push", 5) == 0) {
+        p += 5;
+
+        while (p < last && *p <= ' ') {
+            p++;
+        }
+
+        if (p == last || *p != '(') {
+            return start;
+        }
+
+    } else {
+
+        while (p < last && *p <= ' ') {
+            p++;
+        }
+
+        if (p == last || *p != '=') {
+            return start;
+        }
+
+        for (p++; p < last && *p <= ' '; p++) { /* void */ }
+
+        if (p == last || *p != '[') {
+            return start;
+        }
+    }
+
+    for (p++; p < last && *p <= ' '; p++) { /* void */ }
+
+    return p;
+}
+
+
+/* behind the bracket that closes the one at p, or NULL */
+
+static const uint8_t *
+klaviyo_datalayer_end(const uint8_t *p, const uint8_t *last)
+{
+    size_t   depth;
+    uint8_t  quote;
+
+    depth = 0;
+    quote = 0;
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (quote) {
+
+            if (*p == '\\') {
+                p++;
+
+            } else if (*p == quote) {
+                quote = 0;
+            }
+
+            continue;
+        }
+
+        switch (*p) {
+
+        case '"':
+        case '\'':
+        case '`':
+            quote = *p;
+            break;
+
+        case '{':
+        case '[':
+        case '(':
+            depth++;
+            break;
+
+        case '}':
+        case ']':
+        case ')':
+            if (--depth == 0) {
+                return p + 1;
+            }
+            break;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text)
+{
+    size_t                 i;
+    klaviyo_slice_t        copy, value, event;
+    klaviyo_scan_seen_t    seen;
+    klaviyo_jsonld_node_t  node, ecommerce;
+
+    copy = *text;
+
+    if (!klaviyo_scan_check(&copy, &seen)
+        || !klaviyo_jsonld_open(&node, &copy))
+    {
+        return;
+    }
+
+    if (!klaviyo_datalayer_member(&node, "event", &event)) {
+        event.len = 0;
+    }
+
+    if (!klaviyo_datalayer_member(&node, "ecommerce", &value)
+        || !klaviyo_jsonld_open(&ecommerce, &value))
+    {
+        ecommerce.n = 0;
+    }
+
+    for (i = 0; i < KLAVIYO_DATALAYER_EVENTS; i++) {
+
+        if ((event.len
+             && klaviyo_scan_type(event.data) == KLAVIYO_SCAN_STRING
+             && klaviyo_scan_is(&event, klaviyo_datalayer_events[i].event,
+                                strlen(klaviyo_datalayer_events[i].event)))
+            || (klaviyo_datalayer_events[i].action
+                && klaviyo_datalayer_member(&ecommerce,
+                                        klaviyo_datalayer_events[i].action,
+                                        &value)
+                && klaviyo_scan_type(value.data) <= KLAVIYO_SCAN_ARRAY))
+        {
+            value = page->push[klaviyo_datalayer_events[i].push];
+
+            if (value.len == 0) {
+                page->push[klaviyo_datalayer_events[i].push] =
+                               klaviyo_page_keep(page, copy.data, copy.len);
+            }
+
+            return;
+        }
+    }
+}
+
+
+static int
+klaviyo_datalayer_member(const klaviyo_jsonld_node_t *node, const char *name,
+    klaviyo_slice_t *value)
+{
+    size_t  i, len;
+
+    len = strlen(name);
+
+    for (i = 0; i < node->n; i++) {
+
+        if (node->member[i].name.len == len
+            && memcmp(node->member[i].name.data, name, len) == 0)
+        {
+            *value = node->member[i].value;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The object that says what was pushed, and, in the form before GA4, the
+ * action in it, which has no members otherwise.
+ */
+
+static int
+klaviyo_datalayer_open(klaviyo_page_t *page, klaviyo_page_push_e push,
+    klaviyo_jsonld_node_t *node, klaviyo_jsonld_node_t *action)
+{
+    size_t           i;
+    klaviyo_slice_t  value;
+
+    action->n = 0;
+
+    if (!klaviyo_jsonld_open(node, &page->push[push])) {
+        return 0;
+    }
+
+    if (klaviyo_datalayer_member(node, "ecommerce", &value)
+        && klaviyo_scan_type(value.data) == KLAVIYO_SCAN_OBJECT)
+    {
+        klaviyo_jsonld_open(node, &value);
+    }
+
+    for (i = 0; i < KLAVIYO_DATALAYER_EVENTS; i++) {
+
+        if (klaviyo_datalayer_events[i].push == push
+            && klaviyo_datalayer_events[i].action
+            && klaviyo_datalayer_member(node,
+                                        klaviyo_datalayer_events[i].action,
+                                        &value))
+        {
+            klaviyo_jsonld_open(action, &value);
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+klaviyo_datalayer_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
+    const char *one, const char *two, klaviyo_slice_t *text)
+{
+    if (!klaviyo_jsonld_get(&page->pool, node, one, text)
+        && (two == NULL
+            || !klaviyo_jsonld_get(&page->pool, node, two, text)))
+    {
+        text->len = 0;
+    }
+}
+
+
+static void
+klaviyo_datalayer_item(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
+    klaviyo_page_item_t *item)
+{
+    size_t  i;
+
+    static const char  *categories[] = {
+        "item_category", "item_category2", "item_category3",
+        "item_category4", "item_category5"
+    };
+
+    memset(item, 0, sizeof(klaviyo_page_item_t));
+
+    klaviyo_datalayer_get(page, node, "item_name", "name", &item->name);
+    klaviyo_datalayer_get(page, node, "item_id", "id", &item->id);
+    klaviyo_datalayer_get(page, node, "item_sku", "sku", &item->sku);
+    klaviyo_datalayer_get(page, node, "item_brand", "brand", &item->brand);
+    klaviyo_datalayer_get(page, node, "price", NULL, &item->price);
+    klaviyo_datalayer_get(page, node, "quantity", NULL, &item->quantity);
+
+    for (i = 0; i < sizeof(categories) / sizeof(categories[0]); i++) {
+        klaviyo_datalayer_get(page, node, categories[i],
+                              i ? NULL : "category", &item->category[i]);
+    }
+}
+
+
+static void
+klaviyo_datalayer_items(klaviyo_jsonld_each_t *each,
+    const klaviyo_jsonld_node_t *node, const klaviyo_jsonld_node_t *action)
+{
+    if (action->n) {
+        klaviyo_jsonld_each(each, action, "products");
+
+    } else {
+        klaviyo_jsonld_each(each, node, "items");
+    }
+}
+
+
+static void
+klaviyo_datalayer_currency(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, klaviyo_slice_t *currency)
+{
+    klaviyo_datalayer_get(page, node, "currency", "currencyCode", currency);
+}
+
+
+void
+klaviyo_page_push_product(klaviyo_page_t *page)
+{
+    size_t                  i;
+    klaviyo_slice_t         value, currency;
+    klaviyo_page_item_t     item;
+    klaviyo_page_text_t     text;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   node, action, inner;
+
+    if (!klaviyo_datalayer_open(page, KLAVIYO_PAGE_PUSH_PRODUCT, &node,
+                                &action))
+    {
+        return;
+    }
+
+    klaviyo_datalayer_items(&each, &node, &action);
+
+    if (!klaviyo_jsonld_next(&each, &value)
+        || !klaviyo_jsonld_open(&inner, &value))
+    {
+        return;
+    }
+
+    klaviyo_datalayer_item(page, &inner, &item);
+    klaviyo_datalayer_currency(page, &node, &currency);
+
+    if (currency.len == 0) {
+        klaviyo_datalayer_currency(page, &inner, &currency);
+    }
+
+    klaviyo_page_set(page, KLAVIYO_PAGE_NAME, &item.name);
+    klaviyo_page_set(page, KLAVIYO_PAGE_PRODUCT_ID, &item.id);
+    klaviyo_page_set(page, KLAVIYO_PAGE_SKU, &item.sku);
+    klaviyo_page_set(page, KLAVIYO_PAGE_BRAND, &item.brand);
+
+    if (page->fact[KLAVIYO_PAGE_PRICE].len == 0) {
+        klaviyo_page_set_amount(page, KLAVIYO_PAGE_PRICE, &item.price,
+                                &currency);
+        klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &currency);
+    }
+
+    if (page->fact[KLAVIYO_PAGE_CATEGORIES].len || item.category[0].len == 0)
+    {
+        return;
+    }
+
+    if (item.category[1].len == 0) {
+        klaviyo_page_category(page, &item.category[0]);
+        return;
+    }
+
+    klaviyo_page_text_init(&text, &page->pool, page->size);
+
+    for (i = 0; i < sizeof(item.category) / sizeof(item.category[0]); i++) {
+
+        if (item.category[i].len) {
+            klaviyo_page_text_raw(&text, i ? "," : "[", 1);
+            klaviyo_page_text_string(&text, item.category[i].data,
+                                     item.category[i].len);
+        }
+    }
+
+    klaviyo_page_text_literal(&text, "]");
+
+    if (!text.cut) {
+        page->fact[KLAVIYO_PAGE_CATEGORIES].data = text.data;
+        page->fact[KLAVIYO_PAGE_CATEGORIES].len = text.len;
+    }
+}
+
+
+void
+klaviyo_page_push_order(klaviyo_page_t *page, klaviyo_page_push_e push)
+{
+    klaviyo_slice_t         value, text, currency;
+    klaviyo_page_item_t     item;
+    klaviyo_page_list_t     list;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   node, action, field, inner;
+
+    if (!klaviyo_datalayer_open(page, push, &node, &action)) {
+        return;
+    }
+
+    field.n = 0;
+
+    if (klaviyo_datalayer_member(&action, "actionField", &value)) {
+        klaviyo_jsonld_open(&field, &value);
+    }
+
+    klaviyo_datalayer_get(page, field.n ? &field : &node,
+                          field.n ? "id" : "transaction_id", NULL, &text);
+    klaviyo_page_set(page, KLAVIYO_PAGE_ORDER_ID, &text);
+
+    klaviyo_datalayer_currency(page, &node, &currency);
+    klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &currency);
+
+    klaviyo_datalayer_get(page, field.n ? &field : &node,
+                          field.n ? "revenue" : "value", NULL, &text);
+    klaviyo_page_set_amount(page, KLAVIYO_PAGE_TOTAL, &text, &currency);
+
+    klaviyo_page_list_init(page, &list);
+
+    klaviyo_datalayer_items(&each, &node, &action);
+
+    while (klaviyo_jsonld_next(&each, &value)) {
+
+        if (klaviyo_jsonld_open(&inner, &value)) {
+            klaviyo_datalayer_item(page, &inner, &item);
+            klaviyo_page_list_add(page, &list, &item, &currency);
+        }
+    }
+
+    klaviyo_page_list_end(page, &list);
+}

@@ -1,0 +1,892 @@
+/*
+ * Keeps what a page says, and sorts out what it is when the page is over.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <string.h>
+
+#include "klaviyo_page_private.h"
+#include "json/klaviyo_amount.h"
+
+
+static void *klaviyo_page_alloc(void *data, size_t size);
+static void klaviyo_page_found(void *data, klaviyo_html_found_e what,
+    const uint8_t *name, size_t name_len, const uint8_t *value,
+    size_t value_len);
+static void klaviyo_page_found_meta(klaviyo_page_t *page, const uint8_t *name,
+    size_t name_len, const uint8_t *value, size_t value_len);
+static void klaviyo_page_found_jsonld(klaviyo_page_t *page,
+    const uint8_t *value, size_t value_len);
+static int klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
+    const klaviyo_slice_t *value);
+static void klaviyo_page_decide(klaviyo_page_t *page);
+static int klaviyo_page_decide_product(klaviyo_page_t *page,
+    klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro);
+static void klaviyo_page_name(klaviyo_page_t *page,
+    const klaviyo_slice_t *value, const char *name);
+static void klaviyo_page_jsonld(klaviyo_page_t *page);
+
+
+typedef struct {
+    klaviyo_page_t           *page;
+    klaviyo_page_nodes_t      nodes;
+} klaviyo_page_meeting_t;
+
+
+#define klaviyo_page_meta_name(constant, name)  { name, sizeof(name) - 1 },
+
+static const struct {
+    const char  *name;
+    size_t       len;
+} klaviyo_page_metas[] = {
+    KLAVIYO_PAGE_METAS(klaviyo_page_meta_name)
+};
+
+#undef klaviyo_page_meta_name
+
+
+klaviyo_page_t *
+klaviyo_page_create(unsigned want, size_t size,
+    const klaviyo_page_request_t *request, klaviyo_html_alloc_pt alloc,
+    void *data)
+{
+    klaviyo_page_t  *page;
+
+    page = alloc(data, sizeof(klaviyo_page_t));
+    if (page == NULL) {
+        return NULL;
+    }
+
+    memset(page, 0, sizeof(klaviyo_page_t));
+
+    page->pool.alloc = alloc;
+    page->pool.data = data;
+    page->want = want;
+    page->size = size;
+    page->request = *request;
+
+    klaviyo_page_url_parse(&page->url, request->uri.data, request->uri.len);
+
+    page->url.scheme = request->scheme;
+    page->url.host = request->host;
+
+    klaviyo_microdata_init(&page->micro, &page->pool, size);
+
+    page->html = klaviyo_html_init(want, size, klaviyo_page_found,
+                                   klaviyo_page_alloc, page);
+
+    return page->html ? page : NULL;
+}
+
+
+static void *
+klaviyo_page_alloc(void *data, size_t size)
+{
+    klaviyo_page_t  *page = data;
+
+    void  *p;
+
+    p = page->pool.alloc(page->pool.data, size);
+
+    if (p == NULL) {
+        page->pool.failed = 1;
+    }
+
+    return p;
+}
+
+
+int
+klaviyo_page_feed(klaviyo_page_t *page, const uint8_t *p, size_t len)
+{
+    return klaviyo_html_feed(page->html, p, len) == -1 || page->pool.failed
+           ? -1 : 0;
+}
+
+
+int
+klaviyo_page_end(klaviyo_page_t *page)
+{
+    size_t  i;
+
+    if (page->ended) {
+        return page->pool.failed ? -1 : 0;
+    }
+
+    page->ended = 1;
+
+    klaviyo_html_end(page->html);
+    klaviyo_microdata_end(&page->micro, &page->microdata);
+
+    klaviyo_page_decide(page);
+
+    if (page->pool.failed) {
+        for (i = 0; i < KLAVIYO_PAGE_N; i++) {
+            page->fact[i].len = 0;
+        }
+
+        return -1;
+    }
+
+    return 0;
+}
+
+
+const klaviyo_slice_t *
+klaviyo_page_fact(klaviyo_page_t *page, klaviyo_page_fact_e fact)
+{
+    if (fact == KLAVIYO_PAGE_JSONLD && page->ended
+        && page->fact[fact].len == 0 && !page->pool.failed)
+    {
+        klaviyo_page_jsonld(page);
+    }
+
+    return &page->fact[fact];
+}
+
+
+unsigned
+klaviyo_page_broken(const klaviyo_page_t *page)
+{
+    return page->broken;
+}
+
+
+static void
+klaviyo_page_found(void *data, klaviyo_html_found_e what, const uint8_t *name,
+    size_t name_len, const uint8_t *value, size_t value_len)
+{
+    klaviyo_page_t  *page = data;
+
+    klaviyo_slice_t  text;
+
+    switch (what) {
+
+    case KLAVIYO_HTML_FOUND_META:
+        klaviyo_page_found_meta(page, name, name_len, value, value_len);
+        break;
+
+    case KLAVIYO_HTML_FOUND_CANONICAL:
+        if (page->canonical.path.data == NULL && value_len) {
+            text = klaviyo_page_keep(page, value, value_len);
+
+            if (text.len) {
+                klaviyo_page_url_parse(&page->canonical, text.data, text.len);
+                klaviyo_page_set_url(page, KLAVIYO_PAGE_CANONICAL, &text);
+            }
+        }
+        break;
+
+    case KLAVIYO_HTML_FOUND_TITLE:
+        text = klaviyo_page_keep(page, value, value_len);
+        klaviyo_page_set(page, KLAVIYO_PAGE_TITLE, &text);
+        break;
+
+    case KLAVIYO_HTML_FOUND_JSONLD:
+        klaviyo_page_found_jsonld(page, value, value_len);
+        break;
+
+    case KLAVIYO_HTML_FOUND_DATALAYER:
+        klaviyo_page_datalayer(page, value, value_len);
+        break;
+
+    case KLAVIYO_HTML_FOUND_ITEM:
+        klaviyo_microdata_item(&page->micro, name, name_len, value,
+                               value_len);
+        break;
+
+    case KLAVIYO_HTML_FOUND_ITEM_END:
+        klaviyo_microdata_item_end(&page->micro);
+        break;
+
+    case KLAVIYO_HTML_FOUND_PROPERTY:
+        klaviyo_microdata_property(&page->micro, name, name_len, value,
+                                   value_len);
+        break;
+    }
+}
+
+
+static void
+klaviyo_page_found_meta(klaviyo_page_t *page, const uint8_t *name,
+    size_t name_len, const uint8_t *value, size_t value_len)
+{
+    size_t  i;
+
+    if (name_len < 7 || value_len == 0
+        || (name[0] != 'o' && name[0] != 'p'))
+    {
+        return;
+    }
+
+    for (i = 0; i < KLAVIYO_PAGE_META_N; i++) {
+
+        if (klaviyo_page_metas[i].len == name_len
+            && memcmp(klaviyo_page_metas[i].name, name, name_len) == 0)
+        {
+            if (page->meta[i].len == 0) {
+                page->meta[i] = klaviyo_page_keep(page, value, value_len);
+            }
+
+            return;
+        }
+    }
+}
+
+
+/* a block that is encoded as HTML text would be is read as it was meant */
+
+static void
+klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
+    size_t value_len)
+{
+    klaviyo_slice_t  text, copy;
+
+    if (page->nblocks == KLAVIYO_PAGE_BLOCKS) {
+        return;
+    }
+
+    text.data = value;
+    text.len = value_len;
+
+    if (klaviyo_jsonld_check(&text)) {
+        copy = klaviyo_page_keep(page, text.data, text.len);
+
+    } else {
+        if (memmem(value, value_len, "&quot;", 6) == NULL
+            && memmem(value, value_len, "&#34;", 5) == NULL)
+        {
+            page->broken++;
+            return;
+        }
+
+        copy = klaviyo_page_keep(page, value, value_len);
+        copy.len = klaviyo_html_decode((uint8_t *) copy.data, copy.len);
+
+        if (!klaviyo_jsonld_check(&copy)) {
+            page->broken++;
+            return;
+        }
+    }
+
+    if (copy.len) {
+        page->block[page->nblocks++] = copy;
+    }
+}
+
+
+klaviyo_slice_t
+klaviyo_page_keep(klaviyo_page_t *page, const uint8_t *p, size_t len)
+{
+    uint8_t          *data;
+    klaviyo_slice_t   text;
+
+    text.data = NULL;
+    text.len = 0;
+
+    if (len == 0 || len > page->size - page->kept) {
+        return text;
+    }
+
+    data = page->pool.alloc(page->pool.data, len);
+
+    if (data == NULL) {
+        page->pool.failed = 1;
+        return text;
+    }
+
+    memcpy(data, p, len);
+
+    page->kept += len;
+
+    text.data = data;
+    text.len = len;
+
+    return text;
+}
+
+
+void
+klaviyo_page_set(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text)
+{
+    if (page->fact[fact].len == 0) {
+        page->fact[fact] = *text;
+    }
+}
+
+
+void
+klaviyo_page_set_url(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text)
+{
+    size_t               len, folder;
+    uint8_t             *p;
+    klaviyo_slice_t      whole;
+    klaviyo_page_url_t   url, *base;
+
+    if (page->fact[fact].len || text->len == 0) {
+        return;
+    }
+
+    klaviyo_page_url_parse(&url, text->data, text->len);
+
+    if (url.scheme.len) {
+        page->fact[fact] = *text;
+        return;
+    }
+
+    /* "data:", "mailto:" */
+
+    if (url.host.len == 0 && url.path.len
+        && memchr(url.path.data, ':', url.path.len) != NULL
+        && url.path.data[0] != '/')
+    {
+        return;
+    }
+
+    base = page->canonical.host.len ? &page->canonical : &page->url;
+
+    folder = 0;
+
+    if (url.host.len == 0 && (url.path.len == 0 || url.path.data[0] != '/')) {
+
+        folder = page->url.path.len;
+
+        while (folder && page->url.path.data[folder - 1] != '/') {
+            folder--;
+        }
+    }
+
+    len = 8 + base->scheme.len + page->request.scheme.len + base->host.len
+          + folder + text->len;
+
+    p = page->pool.alloc(page->pool.data, len);
+
+    if (p == NULL) {
+        page->pool.failed = 1;
+        return;
+    }
+
+    whole.data = p;
+
+    if (base->scheme.len) {
+        memcpy(p, base->scheme.data, base->scheme.len);
+        p += base->scheme.len;
+
+    } else {
+        memcpy(p, page->request.scheme.data, page->request.scheme.len);
+        p += page->request.scheme.len;
+    }
+
+    *p++ = ':';
+
+    if (url.host.len == 0) {
+        *p++ = '/';
+        *p++ = '/';
+
+        memcpy(p, base->host.data, base->host.len);
+        p += base->host.len;
+
+        if (folder) {
+            memcpy(p, page->url.path.data, folder);
+            p += folder;
+        }
+    }
+
+    memcpy(p, text->data, text->len);
+    p += text->len;
+
+    whole.len = p - whole.data;
+
+    page->fact[fact] = whole;
+}
+
+
+int
+klaviyo_page_amount(klaviyo_page_t *page, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *currency, klaviyo_slice_t *amount)
+{
+    size_t                 len;
+    uint8_t                buf[KLAVIYO_AMOUNT_LEN];
+    uint8_t                code[KLAVIYO_CURRENCY_LEN];
+    klaviyo_amount_form_t  form;
+
+    memset(&form, 0, sizeof(klaviyo_amount_form_t));
+
+    form.decimals = klaviyo_currency(currency->data, currency->len, code);
+
+    if (form.decimals >= 0) {
+        form.currency = code;
+    }
+
+    if (klaviyo_amount_read(&form, text->data, text->len, buf, &len)
+        != KLAVIYO_VALUE_OK)
+    {
+        return 0;
+    }
+
+    if (len == text->len && memcmp(buf, text->data, len) == 0) {
+        *amount = *text;
+        return 1;
+    }
+
+    *amount = klaviyo_page_keep(page, buf, len);
+
+    return amount->len != 0;
+}
+
+
+void
+klaviyo_page_set_amount(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text, const klaviyo_slice_t *currency)
+{
+    klaviyo_slice_t  amount;
+
+    if (page->fact[fact].len || text->len == 0) {
+        return;
+    }
+
+    page->fact[fact] = klaviyo_page_amount(page, text, currency, &amount)
+                       ? amount : *text;
+}
+
+
+int
+klaviyo_page_is_url(klaviyo_page_t *page, const klaviyo_slice_t *text)
+{
+    int                  one, two;
+    klaviyo_page_url_t   url;
+
+    klaviyo_page_url_parse(&url, text->data, text->len);
+
+    one = klaviyo_page_url_compare(&url, &page->url);
+
+    if (page->canonical.path.data == NULL) {
+        return one;
+    }
+
+    two = klaviyo_page_url_compare(&url, &page->canonical);
+
+    return one > two ? one : two;
+}
+
+
+typedef struct {
+    const klaviyo_slice_t    *id;
+    klaviyo_jsonld_node_t    *found;
+} klaviyo_page_resolve_t;
+
+
+static int
+klaviyo_page_resolve_met(void *data, const klaviyo_jsonld_node_t *node,
+    const klaviyo_slice_t *value)
+{
+    klaviyo_page_resolve_t *resolve = data;
+
+    size_t  i;
+
+    (void) value;
+
+    for (i = 0; i < node->n; i++) {
+
+        if (node->n > 1
+            && node->member[i].name.len == 3
+            && memcmp(node->member[i].name.data, "@id", 3) == 0
+            && node->member[i].value.len == resolve->id->len
+            && memcmp(node->member[i].value.data, resolve->id->data,
+                      resolve->id->len)
+               == 0)
+        {
+            *resolve->found = *node;
+            resolve->id = NULL;
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* an object that has nothing but an "@id" stands for another */
+
+int
+klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    klaviyo_jsonld_node_t *node)
+{
+    size_t                   i;
+    klaviyo_slice_t          id;
+    klaviyo_page_resolve_t   resolve;
+
+    if (!klaviyo_jsonld_open(node, value)) {
+        return 0;
+    }
+
+    if (node->n != 1
+        || node->member[0].name.len != 3
+        || memcmp(node->member[0].name.data, "@id", 3) != 0)
+    {
+        return 1;
+    }
+
+    if (page->references == KLAVIYO_PAGE_REFERENCES) {
+        return 0;
+    }
+
+    page->references++;
+
+    id = node->member[0].value;
+
+    resolve.id = &id;
+    resolve.found = node;
+
+    for (i = 0; i < page->nblocks && resolve.id; i++) {
+        klaviyo_jsonld_walk(&page->block[i], klaviyo_page_resolve_met,
+                            &resolve);
+    }
+
+    return resolve.id == NULL;
+}
+
+
+int
+klaviyo_page_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
+    const char *name, const char *const *names, klaviyo_slice_t *text)
+{
+    size_t                  i;
+    klaviyo_slice_t         value;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   inner;
+
+    klaviyo_jsonld_each(&each, node, name);
+
+    while (klaviyo_jsonld_next(&each, &value)) {
+
+        if (klaviyo_jsonld_text(&page->pool, &value, text)) {
+            return 1;
+        }
+
+        if (!klaviyo_page_open(page, &value, &inner)) {
+            continue;
+        }
+
+        for (i = 0; names[i]; i++) {
+            if (klaviyo_jsonld_get(&page->pool, &inner, names[i], text)) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
+    const klaviyo_slice_t *value)
+{
+    klaviyo_page_meeting_t *meeting = data;
+
+    int                    score, named;
+    size_t                 i;
+    klaviyo_page_nodes_t  *nodes;
+
+    static const char  *collections[] = { "CollectionPage", "OfferCatalog",
+                                          "ProductCollection" };
+    static const char  *articles[] = { "Article", "NewsArticle",
+                                       "BlogPosting", "TechArticle",
+                                       "Report", "LiveBlogPosting" };
+
+    nodes = &meeting->nodes;
+
+    if (klaviyo_page_product_score(meeting->page, node, &score, &named)) {
+
+        nodes->unnamed += !named;
+
+        if (score > nodes->score) {
+            nodes->score = score;
+            nodes->product = *value;
+        }
+
+        return 1;
+    }
+
+    if (klaviyo_jsonld_is(node, "BreadcrumbList")) {
+        if (nodes->breadcrumb.len == 0) {
+            nodes->breadcrumb = *value;
+        }
+
+        return 1;
+    }
+
+    if (klaviyo_jsonld_is(node, "Order")) {
+        if (nodes->order.len == 0) {
+            nodes->order = *value;
+        }
+
+        return 1;
+    }
+
+    nodes->search |= klaviyo_jsonld_is(node, "SearchResultsPage");
+    nodes->checkout |= klaviyo_jsonld_is(node, "CheckoutPage");
+    nodes->list |= klaviyo_jsonld_is(node, "ItemList");
+
+    for (i = 0; i < sizeof(collections) / sizeof(collections[0]); i++) {
+
+        if (klaviyo_jsonld_is(node, collections[i])) {
+            nodes->collection = 1;
+
+            if (nodes->category.len == 0) {
+                nodes->category = *value;
+            }
+        }
+    }
+
+    for (i = 0; i < sizeof(articles) / sizeof(articles[0]); i++) {
+
+        if (nodes->article.len == 0 && klaviyo_jsonld_is(node, articles[i])) {
+            nodes->article = *value;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+klaviyo_page_type(klaviyo_page_t *page, const char *type)
+{
+    page->fact[KLAVIYO_PAGE_TYPE].data = (const uint8_t *) type;
+    page->fact[KLAVIYO_PAGE_TYPE].len = strlen(type);
+}
+
+
+static int
+klaviyo_page_og_is(klaviyo_page_t *page, const char *type)
+{
+    klaviyo_slice_t  *text;
+
+    text = &page->meta[KLAVIYO_PAGE_META_OG_TYPE];
+
+    return text->len == strlen(type)
+           && memcmp(text->data, type, text->len) == 0;
+}
+
+
+/* the first of these that the page is */
+
+static void
+klaviyo_page_decide(klaviyo_page_t *page)
+{
+    size_t                  i;
+    klaviyo_slice_t        *value;
+    klaviyo_slice_t         url, last;
+    klaviyo_page_nodes_t   *jsonld, *micro;
+    klaviyo_page_meeting_t  meeting[2];
+
+    memset(meeting, 0, sizeof(meeting));
+
+    meeting[0].page = page;
+    meeting[1].page = page;
+
+    jsonld = &meeting[0].nodes;
+    micro = &meeting[1].nodes;
+
+    for (i = 0; i < page->nblocks; i++) {
+        klaviyo_jsonld_walk(&page->block[i], klaviyo_page_met, &meeting[0]);
+    }
+
+    if (page->microdata.len) {
+        klaviyo_jsonld_walk(&page->microdata, klaviyo_page_met, &meeting[1]);
+    }
+
+    /* the arguments of a request are not a page's */
+
+    klaviyo_page_set(page, KLAVIYO_PAGE_URL,
+                     &page->fact[KLAVIYO_PAGE_CANONICAL]);
+
+    if (page->url.path.len) {
+        url = page->url.path;
+        klaviyo_page_set_url(page, KLAVIYO_PAGE_URL, &url);
+    }
+
+    value = jsonld->order.len ? &jsonld->order : &micro->order;
+
+    if (value->len || page->push[KLAVIYO_PAGE_PUSH_ORDER].len) {
+        klaviyo_page_type(page, "order");
+
+        if (value->len) {
+            klaviyo_page_order(page, value);
+
+        } else {
+            klaviyo_page_push_order(page, KLAVIYO_PAGE_PUSH_ORDER);
+        }
+
+        return;
+    }
+
+    value = jsonld->breadcrumb.len ? &jsonld->breadcrumb : &micro->breadcrumb;
+
+    if (klaviyo_page_decide_product(page, jsonld, micro)) {
+        klaviyo_page_type(page, "product");
+
+        if (value->len) {
+            page->fact[KLAVIYO_PAGE_CATEGORIES].len = 0;
+            (void) klaviyo_page_breadcrumb(page, value, 1);
+        }
+
+        return;
+    }
+
+    last.len = 0;
+
+    if (value->len) {
+        last = klaviyo_page_breadcrumb(page, value, 0);
+    }
+
+    if (jsonld->checkout || micro->checkout
+        || page->push[KLAVIYO_PAGE_PUSH_CHECKOUT].len)
+    {
+        klaviyo_page_type(page, "checkout");
+        klaviyo_page_push_order(page, KLAVIYO_PAGE_PUSH_CHECKOUT);
+        return;
+    }
+
+    if (jsonld->search || micro->search
+        || page->push[KLAVIYO_PAGE_PUSH_SEARCH].len)
+    {
+        klaviyo_page_type(page, "search");
+        return;
+    }
+
+    value = jsonld->article.len ? &jsonld->article : &micro->article;
+
+    if (jsonld->collection || micro->collection
+        || ((jsonld->list || micro->list) && value->len == 0)
+        || page->push[KLAVIYO_PAGE_PUSH_CATEGORY].len
+        || klaviyo_page_og_is(page, "product.group")
+        || klaviyo_page_og_is(page, "product:group"))
+    {
+        klaviyo_page_type(page, "category");
+
+        klaviyo_page_set(page, KLAVIYO_PAGE_NAME, &last);
+        klaviyo_page_name(page, jsonld->category.len ? &jsonld->category
+                                                     : &micro->category,
+                          "name");
+        return;
+    }
+
+    if (value->len || klaviyo_page_og_is(page, "article")) {
+        klaviyo_page_type(page, "article");
+        klaviyo_page_name(page, value, "headline");
+        klaviyo_page_name(page, value, "name");
+    }
+}
+
+
+/*
+ * A product that names no URL is this page's, unless the page is a list of
+ * products; and of several in microdata nobody knows which one it is.
+ */
+
+static int
+klaviyo_page_decide_product(klaviyo_page_t *page,
+    klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro)
+{
+    int                    product, list;
+    klaviyo_page_nodes_t  *nodes;
+
+    product = 0;
+
+    list = jsonld->collection || micro->collection
+           || jsonld->search || micro->search
+           || page->push[KLAVIYO_PAGE_PUSH_CATEGORY].len != 0;
+
+    nodes = jsonld->score ? jsonld : micro;
+
+    if (nodes->score > 1
+        || (nodes->score == 1 && !list
+            && (nodes == jsonld || nodes->unnamed < 2
+                || klaviyo_page_meta_is_product(page))))
+    {
+        klaviyo_page_product(page, &nodes->product);
+        product = 1;
+    }
+
+    if (page->push[KLAVIYO_PAGE_PUSH_PRODUCT].len) {
+        klaviyo_page_push_product(page);
+        product = 1;
+    }
+
+    if (product || (!list && klaviyo_page_meta_is_product(page))) {
+        klaviyo_page_meta_product(page);
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static void
+klaviyo_page_name(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    const char *name)
+{
+    klaviyo_slice_t        text;
+    klaviyo_jsonld_node_t  node;
+
+    static const char  *urls[] = { "url", "contentUrl", "@id", NULL };
+
+    if (klaviyo_jsonld_open(&node, value)) {
+
+        if (klaviyo_jsonld_get(&page->pool, &node, name, &text)) {
+            klaviyo_page_set(page, KLAVIYO_PAGE_NAME, &text);
+        }
+
+        if (klaviyo_page_get(page, &node, "image", urls, &text)) {
+            klaviyo_page_set_url(page, KLAVIYO_PAGE_IMAGE, &text);
+        }
+    }
+
+    klaviyo_page_set(page, KLAVIYO_PAGE_NAME,
+                     &page->meta[KLAVIYO_PAGE_META_OG_TITLE]);
+
+    klaviyo_page_set_url(page, KLAVIYO_PAGE_IMAGE,
+                         &page->meta[KLAVIYO_PAGE_META_OG_IMAGE]);
+}
+
+
+/* one block as it is, several as a list */
+
+static void
+klaviyo_page_jsonld(klaviyo_page_t *page)
+{
+    size_t                i;
+    klaviyo_page_text_t   text;
+
+    if (page->nblocks == 0) {
+        return;
+    }
+
+    if (page->nblocks == 1) {
+        page->fact[KLAVIYO_PAGE_JSONLD] = page->block[0];
+        return;
+    }
+
+    klaviyo_page_text_init(&text, &page->pool,
+                           page->kept + KLAVIYO_PAGE_BLOCKS + 2);
+
+    for (i = 0; i < page->nblocks; i++) {
+        klaviyo_page_text_raw(&text, i ? "," : "[", 1);
+        klaviyo_page_text_raw(&text, page->block[i].data,
+                              page->block[i].len);
+    }
+
+    klaviyo_page_text_literal(&text, "]");
+
+    if (!text.cut) {
+        page->fact[KLAVIYO_PAGE_JSONLD].data = text.data;
+        page->fact[KLAVIYO_PAGE_JSONLD].len = text.len;
+    }
+}

@@ -1,0 +1,218 @@
+/*
+ * Private to page/: what was kept of a page, for those that read facts in it.
+ */
+
+
+#ifndef KLAVIYO_PAGE_PRIVATE_H
+#define KLAVIYO_PAGE_PRIVATE_H
+
+
+#include "klaviyo_microdata.h"
+#include "klaviyo_page.h"
+#include "klaviyo_page_url.h"
+
+
+#define KLAVIYO_PAGE_BLOCKS          32   /* of JSON-LD                      */
+#define KLAVIYO_PAGE_REFERENCES      16   /* that are followed, each through
+                                             the whole page                  */
+#define KLAVIYO_PAGE_CATEGORIES_MAX  32   /* of one list                     */
+#define KLAVIYO_PAGE_ITEMS_MAX       1000 /* of an order                     */
+
+
+/* meta tags: the first of a name counts; X(constant, name) */
+
+#define KLAVIYO_PAGE_METAS(X)                                                \
+    X(OG_TYPE,            "og:type")                                         \
+    X(OG_TITLE,           "og:title")                                        \
+    X(OG_IMAGE,           "og:image")                                        \
+    X(OG_IMAGE_URL,       "og:image:url")                                    \
+    X(OG_IMAGE_SECURE,    "og:image:secure_url")                             \
+    X(OG_PRICE,           "og:price:amount")                                 \
+    X(OG_CURRENCY,        "og:price:currency")                               \
+    X(OG_BRAND,           "og:brand")                                        \
+    X(OG_AVAILABILITY,    "og:availability")                                 \
+    X(PRICE,              "product:price:amount")                            \
+    X(PRICE_CURRENCY,     "product:price:currency")                          \
+    X(SALE_PRICE,         "product:sale_price:amount")                       \
+    X(SALE_CURRENCY,      "product:sale_price:currency")                     \
+    X(ORIGINAL_PRICE,     "product:original_price:amount")                   \
+    X(BRAND,              "product:brand")                                   \
+    X(AVAILABILITY,       "product:availability")                            \
+    X(CATEGORY,           "product:category")                                \
+    X(ITEM_ID,            "product:retailer_item_id")                        \
+    X(PART_NO,            "product:retailer_part_no")
+
+
+#define klaviyo_page_meta_constant(constant, name)                           \
+    KLAVIYO_PAGE_META_##constant,
+
+typedef enum {
+    KLAVIYO_PAGE_METAS(klaviyo_page_meta_constant)
+    KLAVIYO_PAGE_META_N
+} klaviyo_page_meta_e;
+
+#undef klaviyo_page_meta_constant
+
+
+/* what a push to the data layer tells of */
+
+typedef enum {
+    KLAVIYO_PAGE_PUSH_PRODUCT = 0,
+    KLAVIYO_PAGE_PUSH_ORDER,
+    KLAVIYO_PAGE_PUSH_CHECKOUT,
+    KLAVIYO_PAGE_PUSH_CATEGORY,
+    KLAVIYO_PAGE_PUSH_SEARCH,
+    KLAVIYO_PAGE_PUSH_N
+} klaviyo_page_push_e;
+
+
+/* nodes of linked data, the first of each kind; a length of 0: none */
+
+typedef struct {
+    klaviyo_slice_t           product;
+    int                       score;      /* of the product                  */
+    unsigned                  unnamed;    /* products without a URL          */
+    klaviyo_slice_t           order;
+    klaviyo_slice_t           breadcrumb;
+    klaviyo_slice_t           category;
+    klaviyo_slice_t           article;
+    unsigned                  list:1;     /* an ItemList, at least           */
+    unsigned                  collection:1;
+    unsigned                  search:1;
+    unsigned                  checkout:1;
+} klaviyo_page_nodes_t;
+
+
+struct klaviyo_page_s {
+    klaviyo_jsonld_pool_t     pool;
+    klaviyo_html_t           *html;
+    unsigned                  want;
+    size_t                    size;
+    size_t                    kept;       /* bytes of blocks and pushes      */
+
+    klaviyo_page_request_t    request;
+    klaviyo_page_url_t        url;        /* the request's                   */
+    klaviyo_page_url_t        canonical;
+
+    klaviyo_microdata_t       micro;
+    klaviyo_slice_t           microdata;  /* as JSON                         */
+    klaviyo_slice_t           block[KLAVIYO_PAGE_BLOCKS];
+    size_t                    nblocks;
+    klaviyo_slice_t           meta[KLAVIYO_PAGE_META_N];
+    klaviyo_slice_t           push[KLAVIYO_PAGE_PUSH_N];
+
+    klaviyo_slice_t           fact[KLAVIYO_PAGE_N];
+
+    unsigned                  references;
+    unsigned                  broken;
+    unsigned                  ended:1;
+};
+
+
+/* klaviyo_page.c */
+
+/* a copy; a length of 0: there is no memory, or no room */
+klaviyo_slice_t klaviyo_page_keep(klaviyo_page_t *page, const uint8_t *p,
+    size_t len);
+
+/* sets a fact that is not there yet */
+void klaviyo_page_set(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text);
+
+/* the same with the whole URL of one that may be relative */
+void klaviyo_page_set_url(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text);
+
+/*
+ * An amount as a JSON number where it can be read in one way, else as it
+ * is; the currency may be empty.
+ */
+void klaviyo_page_set_amount(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text, const klaviyo_slice_t *currency);
+
+/* the text is an amount: 1, and as a JSON number in *amount */
+int klaviyo_page_amount(klaviyo_page_t *page, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *currency, klaviyo_slice_t *amount);
+
+/* which page the URL means: that of klaviyo_page_url_e */
+int klaviyo_page_is_url(klaviyo_page_t *page, const klaviyo_slice_t *text);
+
+/* the object, or the one that it refers to; 0: there is none */
+int klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    klaviyo_jsonld_node_t *node);
+
+/*
+ * The first value of the property that is text, or an object that has the
+ * text in one of `names`, which ends in NULL.
+ */
+int klaviyo_page_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
+    const char *name, const char *const *names, klaviyo_slice_t *text);
+
+
+/* klaviyo_product.c */
+
+/* 1: the node is a product, and *score says whose; 0 of it: another page's */
+int klaviyo_page_product_score(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, int *score, int *named);
+
+void klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value);
+
+/* of the meta tags; 1: they speak of a product */
+int klaviyo_page_meta_is_product(klaviyo_page_t *page);
+void klaviyo_page_meta_product(klaviyo_page_t *page);
+
+
+/* klaviyo_breadcrumb.c */
+
+/*
+ * Sets the categories, without the home page and, for a product, the product
+ * itself; gives the name of the last one, which may be empty.
+ */
+klaviyo_slice_t klaviyo_page_breadcrumb(klaviyo_page_t *page,
+    const klaviyo_slice_t *value, int product);
+
+/* of a product's own words: "Home > Lamps", a list, an object with a name */
+void klaviyo_page_category(klaviyo_page_t *page, const klaviyo_slice_t *text);
+
+
+/* klaviyo_order.c */
+
+typedef struct {
+    klaviyo_page_text_t       items;
+    klaviyo_page_text_t       names;
+    size_t                    n;
+} klaviyo_page_list_t;
+
+
+typedef struct {
+    klaviyo_slice_t           name;
+    klaviyo_slice_t           id;
+    klaviyo_slice_t           sku;
+    klaviyo_slice_t           brand;
+    klaviyo_slice_t           price;      /* of one                          */
+    klaviyo_slice_t           quantity;
+    klaviyo_slice_t           image;
+    klaviyo_slice_t           url;
+    klaviyo_slice_t           category[5];
+} klaviyo_page_item_t;
+
+
+void klaviyo_page_list_init(klaviyo_page_t *page, klaviyo_page_list_t *list);
+void klaviyo_page_list_add(klaviyo_page_t *page, klaviyo_page_list_t *list,
+    const klaviyo_page_item_t *item, const klaviyo_slice_t *currency);
+void klaviyo_page_list_end(klaviyo_page_t *page, klaviyo_page_list_t *list);
+
+void klaviyo_page_order(klaviyo_page_t *page, const klaviyo_slice_t *value);
+
+
+/* klaviyo_datalayer.c */
+
+/* keeps what the script pushes, the first of each kind */
+void klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p,
+    size_t len);
+
+void klaviyo_page_push_product(klaviyo_page_t *page);
+void klaviyo_page_push_order(klaviyo_page_t *page, klaviyo_page_push_e push);
+
+
+#endif /* KLAVIYO_PAGE_PRIVATE_H */

@@ -1,0 +1,539 @@
+/*
+ * What pages say of themselves, as shops print it: read whole and in pieces
+ * of any size, with the same result.
+ */
+
+
+#include <stdlib.h>
+
+#include "page/klaviyo_page.h"
+
+#include "tap.h"
+
+
+#define ALL  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA                     \
+              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER)
+
+#define LD(json)  "<script type=\"application/ld+json\">" json "</script>"
+
+#define HOST  "https://shop.example"
+
+
+#define name(constant, name)  name,
+
+static const char  *names[] = { KLAVIYO_PAGE_FACTS(name) };
+
+#undef name
+
+
+static void   *taken[4096];
+static size_t  taken_count;
+static size_t  taken_limit;
+
+static char    facts[65536];
+static int     broken;
+
+
+static void *
+take(void *data, size_t size)
+{
+    (void) data;
+
+    if (taken_count == taken_limit) {
+        return NULL;
+    }
+
+    return taken[taken_count++] = malloc(size);
+}
+
+
+/* a line for each fact but the JSON-LD itself; -1: no memory */
+
+static int
+read_page(const char *uri, const char *html, size_t len, unsigned want,
+    size_t size, size_t piece)
+{
+    int                      rc;
+    size_t                   i, n, at, used;
+    uint8_t                 *copy;
+    klaviyo_page_t          *page;
+    const klaviyo_slice_t   *fact;
+    klaviyo_page_request_t   request;
+
+    rc = 0;
+    used = 0;
+    facts[0] = '\0';
+    taken_count = 0;
+
+    request.scheme.data = (const uint8_t *) "https";
+    request.scheme.len = 5;
+    request.host.data = (const uint8_t *) "shop.example";
+    request.host.len = 12;
+    request.uri.data = (const uint8_t *) uri;
+    request.uri.len = strlen(uri);
+
+    page = klaviyo_page_create(want, size, &request, take, NULL);
+
+    if (page == NULL) {
+        rc = -1;
+        goto done;
+    }
+
+    for (at = 0; at < len && rc == 0; at += n) {
+        n = len - at < piece ? len - at : piece;
+
+        copy = malloc(n);
+        memcpy(copy, html + at, n);
+        rc = klaviyo_page_feed(page, copy, n);
+        free(copy);
+    }
+
+    if (klaviyo_page_end(page) == -1) {
+        rc = -1;
+    }
+
+    for (i = 0; i < KLAVIYO_PAGE_N; i++) {
+        fact = klaviyo_page_fact(page, i);
+
+        if (fact->len && i != KLAVIYO_PAGE_JSONLD
+            && i != KLAVIYO_PAGE_URL)
+        {
+            used += snprintf(facts + used, sizeof(facts) - used, "%s=%.*s\n",
+                             names[i], (int) fact->len,
+                             (const char *) fact->data);
+        }
+    }
+
+    broken = klaviyo_page_broken(page);
+
+done:
+
+    while (taken_count) {
+        free(taken[--taken_count]);
+    }
+
+    return rc;
+}
+
+
+/* the whole page, then in pieces of every size up to 40 bytes */
+
+static void
+says(const char *label, const char *uri, const char *html,
+    const char *expected)
+{
+    size_t  piece, len;
+
+    len = strlen(html);
+    taken_limit = sizeof(taken) / sizeof(taken[0]);
+
+    read_page(uri, html, len, ALL, 65536, len);
+    is_str(facts, expected, "%s", label);
+
+    for (piece = 1; piece < 40; piece++) {
+        read_page(uri, html, len, ALL, 65536, piece);
+
+        if (strcmp(facts, expected) != 0) {
+            ok(0, "%s: in pieces of %zu", label, piece);
+            return;
+        }
+    }
+}
+
+
+static void
+test_jsonld(void)
+{
+    says("an object", "/lamp",
+         LD("{\"@context\":\"https://schema.org/\",\"@type\":\"Product\","
+            "\"name\":\"Lamp &amp; shade\",\"sku\":\"L-7\","
+            "\"productID\":\"7\",\"image\":\"/i/lamp.jpg\","
+            "\"brand\":{\"@type\":\"Brand\",\"name\":\"Acme\"},"
+            "\"aggregateRating\":{\"@type\":\"AggregateRating\","
+            "\"ratingValue\":4.5,\"reviewCount\":3},"
+            "\"offers\":{\"@type\":\"Offer\",\"price\":\"19.90\","
+            "\"priceCurrency\":\"EUR\","
+            "\"availability\":\"https://schema.org/InStock\"}}"),
+         "type=product\nname=Lamp & shade\nproduct_id=7\nsku=L-7\n"
+         "brand=Acme\nprice=19.90\ncurrency=EUR\n"
+         "image=https://shop.example/i/lamp.jpg\navailability=InStock\n"
+         "rating=4.5\n");
+
+    says("as WooCommerce prints it", "/product/lamp/?utm_source=x",
+         "<title>Lamp &#8211; Shop</title>"
+         "<link rel=\"canonical\" href=\"" HOST "/product/lamp/\" />"
+         LD("{\"@context\":\"https:\\/\\/schema.org\\/\",\"@graph\":["
+            "{\"@context\":\"https:\\/\\/schema.org\\/\","
+            "\"@type\":\"BreadcrumbList\",\"itemListElement\":["
+            "{\"@type\":\"ListItem\",\"position\":1,\"item\":{"
+            "\"name\":\"Home\",\"@id\":\"https:\\/\\/shop.example\"}},"
+            "{\"@type\":\"ListItem\",\"position\":2,\"item\":{"
+            "\"name\":\"Lamps\",\"@id\":"
+            "\"https:\\/\\/shop.example\\/product-category\\/lamps\\/\"}},"
+            "{\"@type\":\"ListItem\",\"position\":3,\"item\":{"
+            "\"name\":\"Lamp\",\"@id\":"
+            "\"https:\\/\\/shop.example\\/product\\/lamp\\/\"}}]},"
+            "{\"@context\":\"https:\\/\\/schema.org\\/\","
+            "\"@type\":\"Product\",\"@id\":"
+            "\"https:\\/\\/shop.example\\/product\\/lamp\\/#product\","
+            "\"name\":\"Lamp\",\"url\":"
+            "\"https:\\/\\/shop.example\\/product\\/lamp\\/\","
+            "\"description\":\"A lamp.\",\"image\":"
+            "\"https:\\/\\/shop.example\\/lamp.jpg\",\"sku\":\"L-7\","
+            "\"offers\":[{\"@type\":\"Offer\",\"priceSpecification\":["
+            "{\"@type\":\"UnitPriceSpecification\",\"price\":\"19.90\","
+            "\"priceCurrency\":\"EUR\",\"valueAddedTaxIncluded\":false},"
+            "{\"@type\":\"UnitPriceSpecification\",\"price\":\"24.90\","
+            "\"priceCurrency\":\"EUR\","
+            "\"priceType\":\"https:\\/\\/schema.org\\/ListPrice\"}],"
+            "\"availability\":\"http:\\/\\/schema.org\\/InStock\","
+            "\"url\":\"https:\\/\\/shop.example\\/product\\/lamp\\/\"}]}]}"),
+         "type=product\ntitle=Lamp \xe2\x80\x93 Shop\n"
+         "canonical=https://shop.example/product/lamp/\n"
+         "name=Lamp\nproduct_id=L-7\nsku=L-7\nprice=19.90\n"
+         "list_price=24.90\ncurrency=EUR\n"
+         "image=https://shop.example/lamp.jpg\navailability=InStock\n"
+         "categories=[\"Lamps\"]\n");
+
+    says("an array, @type as a list, an AggregateOffer", "/lamp",
+         LD("[{\"@type\":\"WebSite\",\"url\":\"/\"},"
+            "{\"@type\":[\"Thing\",\"http://schema.org/Product\"],"
+            "\"name\":\"Lamp\",\"brand\":\"Acme\","
+            "\"image\":[{\"@type\":\"ImageObject\",\"url\":\"//c.example/1\"}"
+            "],\"offers\":{\"@type\":\"AggregateOffer\",\"lowPrice\":10,"
+            "\"highPrice\":20,\"priceCurrency\":\"USD\"}}]"),
+         "type=product\nname=Lamp\nbrand=Acme\nprice=10\ncurrency=USD\n"
+         "image=https://c.example/1\n");
+
+    says("offers: the one of the page's URL", "/lamp?variant=2",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"url\":\"/lamp\","
+            "\"offers\":[{\"price\":1,\"priceCurrency\":\"EUR\","
+            "\"url\":\"/lamp?variant=1\"},{\"price\":2,"
+            "\"priceCurrency\":\"EUR\",\"url\":\"/lamp?variant=2\"}]}"),
+         "type=product\nname=Lamp\nprice=2\ncurrency=EUR\n");
+
+    says("an AggregateOffer with the offers in it", "/lamp?variant=2",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"url\":\"/lamp\","
+            "\"offers\":{\"@type\":\"AggregateOffer\",\"lowPrice\":1,"
+            "\"priceCurrency\":\"EUR\",\"offers\":[{\"price\":2,"
+            "\"priceCurrency\":\"EUR\",\"url\":\"/lamp?variant=2\"}]}}"),
+         "type=product\nname=Lamp\nprice=2\ncurrency=EUR\n");
+
+    says("a ProductGroup: the variant of the page", "/lamp?variant=2",
+         LD("{\"@type\":\"ProductGroup\",\"name\":\"Lamp\","
+            "\"productGroupID\":\"70\",\"url\":\"/lamp\","
+            "\"brand\":{\"name\":\"Acme\"},\"hasVariant\":["
+            "{\"@type\":\"Product\",\"name\":\"Lamp, red\",\"sku\":\"R\","
+            "\"offers\":{\"price\":\"1.00\",\"priceCurrency\":\"EUR\","
+            "\"url\":\"/lamp?variant=1\"}},"
+            "{\"@type\":\"Product\",\"name\":\"Lamp, blue\",\"sku\":\"B\","
+            "\"image\":\"/b.jpg\",\"offers\":{\"price\":\"2.00\","
+            "\"priceCurrency\":\"EUR\",\"url\":\"/lamp?variant=2\"}}]}"),
+         "type=product\nname=Lamp, blue\nproduct_id=70\nsku=B\nbrand=Acme\n"
+         "price=2.00\ncurrency=EUR\nimage=https://shop.example/b.jpg\n");
+
+    says("a ProductGroup without one", "/lamp",
+         LD("{\"@type\":\"ProductGroup\",\"name\":\"Lamp\","
+            "\"url\":\"/lamp\",\"hasVariant\":["
+            "{\"@type\":\"Product\",\"name\":\"Lamp, red\",\"sku\":\"R\","
+            "\"offers\":{\"price\":\"1.00\",\"priceCurrency\":\"EUR\","
+            "\"url\":\"/lamp?variant=1\"}}]}"),
+         "type=product\nname=Lamp\nproduct_id=R\nsku=R\nprice=1.00\n"
+         "currency=EUR\n");
+
+    says("several blocks of which one is broken, comments around", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Bro")
+         LD("\n<!--\n//<![CDATA[\n{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"price\":5}};\n//]]>\n-->\n"),
+         "type=product\nname=Lamp\nprice=5\n");
+    is_int(broken, 1, "the broken one is counted");
+
+    says("encoded as if it were HTML", "/lamp",
+         LD("{&quot;@type&quot;:&quot;Product&quot;,"
+            "&quot;name&quot;:&quot;Lamp&quot;}"),
+         "type=product\nname=Lamp\n");
+
+    says("references, a page around the product", "/lamp",
+         LD("{\"@graph\":[{\"@type\":\"ItemPage\",\"@id\":\"/lamp\","
+            "\"mainEntity\":{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"image\":{\"@id\":\"#img\"},\"brand\":{\"@id\":\"#b\"}}},"
+            "{\"@type\":\"ImageObject\",\"@id\":\"#img\","
+            "\"contentUrl\":\"https://c.example/1.jpg\"},"
+            "{\"@type\":\"Brand\",\"@id\":\"#b\",\"name\":\"Acme\"}]}"),
+         "type=product\nname=Lamp\nbrand=Acme\n"
+         "image=https://c.example/1.jpg\n");
+
+    says("amounts as shops write them", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"offers\":{"
+            "\"price\":\"1.299,00 \xe2\x82\xac\",\"priceCurrency\":\"EUR\"}}"),
+         "type=product\nname=Lamp\nprice=1299.00\ncurrency=EUR\n");
+}
+
+
+static void
+test_whose(void)
+{
+    says("another page's product", "/about",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"url\":\"/lamp\"}"),
+         "");
+
+    says("related products before the page's own", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Chair\","
+            "\"url\":\"" HOST "/chair\"}")
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"url\":\"" HOST "/lamp/\"}"),
+         "type=product\nname=Lamp\n");
+
+    says("by an id among the arguments", "/index.php?id=2&a=b",
+         LD("[{\"@type\":\"Product\",\"name\":\"Chair\","
+            "\"url\":\"/index.php?id=1\"},{\"@type\":\"Product\","
+            "\"name\":\"Lamp\",\"url\":\"/index.php?a=b&amp;id=2\"}]"),
+         "type=product\nname=Lamp\n");
+
+    says("by the canonical URL", "/sale/lamp",
+         "<link rel=canonical href=https://www.shop.example/lamp>"
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"url\":\"https://www.shop.example/lamp\"}"),
+         "type=product\ncanonical=https://www.shop.example/lamp\n"
+         "name=Lamp\n");
+
+    says("what a review holds is text", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"review\":{"
+            "\"@type\":\"Review\",\"itemReviewed\":{\"@type\":\"Product\","
+            "\"name\":\"Evil\",\"url\":\"/lamp\"},\"reviewBody\":"
+            "\"&lt;script type=application/ld+json&gt;{}&lt;/script&gt;\"}}")
+         "<div itemscope itemtype=\"https://schema.org/Product\">"
+         "<meta itemprop=url content=/lamp><b itemprop=name>Evil</b>"
+         "<b itemprop=sku>666</b></div>",
+         "type=product\nname=Lamp\n");
+
+    says("a list of products is no product", "/lamps",
+         LD("[{\"@type\":\"CollectionPage\",\"name\":\"Lamps\"},"
+            "{\"@type\":\"Product\",\"name\":\"Lamp\"}]"),
+         "type=category\nname=Lamps\n");
+
+    says("products of a list in microdata", "/lamps",
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>One</b></div>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>Two</b></div>",
+         "");
+}
+
+
+static void
+test_microdata(void)
+{
+    says("as Magento prints it", "/lamp.html",
+         "<meta property=\"og:type\" content=\"product\" />"
+         "<meta property=\"og:image\" content=\"" HOST "/m/lamp.jpg\" />"
+         "<meta property=\"product:price:amount\" content=\"19.9\"/>"
+         "<meta property=\"product:price:currency\" content=\"EUR\"/>"
+         "<main itemscope itemtype=\"http://schema.org/Product\">"
+         "<h1><span itemprop=\"name\">Lamp</span></h1>"
+         "<div itemprop=\"offers\" itemscope "
+         "itemtype=\"http://schema.org/Offer\"><span>&euro;19.90</span>"
+         "<meta itemprop=\"price\" content=\"19.9\" />"
+         "<meta itemprop=\"priceCurrency\" content=\"EUR\" />"
+         "<link itemprop=\"availability\" "
+         "href=\"https://schema.org/InStock\"></div>"
+         "<div class=\"value\" itemprop=\"sku\">L-7</div></main>",
+         "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nprice=19.9\n"
+         "currency=EUR\nimage=https://shop.example/m/lamp.jpg\n"
+         "availability=InStock\n");
+
+    says("as Shopware prints it", "/Lamp/L-7",
+         "<html itemscope=\"itemscope\" "
+         "itemtype=\"https://schema.org/WebPage\">"
+         "<nav><ol itemscope itemtype=\"https://schema.org/BreadcrumbList\">"
+         "<li itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a href=\"/Lamps/\" "
+         "itemprop=\"item\"><link itemprop=\"url\" href=\"/Lamps/\">"
+         "<span itemprop=\"name\">Lamps</span></a>"
+         "<meta itemprop=\"position\" content=\"1\"></li></ol></nav>"
+         "<div itemscope itemtype=\"https://schema.org/Product\">"
+         "<h1 itemprop=\"name\">\n  Lamp\n</h1>"
+         "<div itemprop=\"brand\" itemtype=\"https://schema.org/Brand\" "
+         "itemscope><meta itemprop=\"name\" content=\"Acme\"></div>"
+         "<div itemprop=\"offers\" itemscope "
+         "itemtype=\"https://schema.org/Offer\"><meta itemprop=\"url\" "
+         "content=\"" HOST "/Lamp/L-7\"><meta itemprop=\"priceCurrency\" "
+         "content=\"EUR\"><meta itemprop=\"price\" content=\"495.95\"></div>"
+         "<span itemprop=\"sku\">L-7</span></div></html>",
+         "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nbrand=Acme\n"
+         "price=495.95\ncurrency=EUR\ncategories=[\"Lamps\"]\n");
+}
+
+
+static void
+test_meta(void)
+{
+    says("OpenGraph alone", "/lamp",
+         "<meta property=\"og:type\" content=\"product\">"
+         "<meta property=\"og:title\" content=\"Lamp &quot;X&quot;\">"
+         "<meta property=\"og:image\" content=\"https://c.example/1.jpg\">"
+         "<meta property=\"product:original_price:amount\" content=\"30\">"
+         "<meta property=\"product:price:amount\" content=\"20\">"
+         "<meta property=\"product:price:currency\" content=\"USD\">"
+         "<meta property=\"product:brand\" content=\"Acme\">"
+         "<meta property=\"product:retailer_item_id\" content=\"7\">"
+         "<meta property=\"product:availability\" content=\"in stock\">",
+         "type=product\nname=Lamp \"X\"\nproduct_id=7\nbrand=Acme\nprice=20\n"
+         "list_price=30\ncurrency=USD\nimage=https://c.example/1.jpg\n"
+         "availability=InStock\n");
+
+    says("what JSON-LD leaves out comes from there", "/lamp",
+         "<meta property=\"og:price:amount\" content=\"99\">"
+         "<meta property=\"og:price:currency\" content=\"USD\">"
+         "<meta property=\"og:image\" content=\"https://c.example/1.jpg\">"
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"price\":5}}"),
+         "type=product\nname=Lamp\nprice=5\ncurrency=USD\n"
+         "image=https://c.example/1.jpg\n");
+
+    says("an article", "/blog/1",
+         "<meta property=\"og:type\" content=\"article\">"
+         "<meta property=\"og:title\" content=\"News\">",
+         "type=article\nname=News\n");
+
+    says("nothing", "/", "<title>Hello</title><p>world</p>",
+         "title=Hello\n");
+}
+
+
+static void
+test_order(void)
+{
+    says("an order", "/thanks",
+         LD("{\"@type\":\"Order\",\"orderNumber\":\"1001\","
+            "\"priceCurrency\":\"EUR\",\"price\":\"59.80\","
+            "\"customer\":{\"@type\":\"Person\",\"name\":\"Eve\"},"
+            "\"acceptedOffer\":[{\"@type\":\"Offer\",\"itemOffered\":{"
+            "\"@type\":\"Product\",\"name\":\"Lamp\",\"sku\":\"L-7\","
+            "\"url\":\"" HOST "/lamp\"},\"price\":\"29.90\","
+            "\"eligibleQuantity\":{\"@type\":\"QuantitativeValue\","
+            "\"value\":\"2\"}}]}"),
+         "type=order\ncurrency=EUR\norder_id=1001\ntotal=59.80\n"
+         "items=[{\"ProductID\":\"L-7\",\"SKU\":\"L-7\","
+         "\"ProductName\":\"Lamp\",\"Quantity\":2,\"ItemPrice\":29.90,"
+         "\"ProductURL\":\"https://shop.example/lamp\"}]\n"
+         "item_names=[\"Lamp\"]\n");
+
+    says("ordered items", "/thanks",
+         LD("{\"@type\":\"Order\",\"orderNumber\":7,"
+            "\"totalPaymentDue\":{\"@type\":\"PriceSpecification\","
+            "\"price\":10,\"priceCurrency\":\"USD\"},"
+            "\"orderedItem\":[{\"@type\":\"OrderItem\",\"orderQuantity\":1,"
+            "\"orderedItem\":{\"@type\":\"Product\",\"name\":\"A\","
+            "\"productID\":\"1\",\"offers\":{\"price\":10}}}]}"),
+         "type=order\ncurrency=USD\norder_id=7\ntotal=10\n"
+         "items=[{\"ProductID\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":10}]\nitem_names=[\"A\"]\n");
+
+    says("a purchase in the data layer", "/thanks",
+         "<script>window.dataLayer = window.dataLayer || [];\n"
+         "dataLayer.push({ ecommerce: null });\n"
+         "dataLayer.push({\"event\":\"purchase\",\"ecommerce\":{"
+         "\"transaction_id\":\"T1\",\"value\":25.42,\"currency\":\"USD\","
+         "\"items\":[{\"item_id\":\"7\",\"item_name\":\"Lamp\","
+         "\"item_brand\":\"Acme\",\"item_category\":\"Lamps\","
+         "\"item_category2\":\"Desk\",\"price\":12.71,\"quantity\":2}]}});"
+         "</script>",
+         "type=order\ncurrency=USD\norder_id=T1\ntotal=25.42\n"
+         "items=[{\"ProductID\":\"7\",\"ProductName\":\"Lamp\","
+         "\"Quantity\":2,\"ItemPrice\":12.71,"
+         "\"Categories\":[\"Lamps\",\"Desk\"],\"Brand\":\"Acme\"}]\n"
+         "item_names=[\"Lamp\"]\n");
+
+    says("the form before GA4", "/thanks",
+         "<script>dataLayer = [{\"ecommerce\":{\"currencyCode\":\"EUR\","
+         "\"purchase\":{\"actionField\":{\"id\":\"T2\",\"revenue\":\"5.00\"},"
+         "\"products\":[{\"id\":\"9\",\"name\":\"B\",\"price\":\"5.00\","
+         "\"quantity\":1}]}}}];</script>",
+         "type=order\ncurrency=EUR\norder_id=T2\ntotal=5.00\n"
+         "items=[{\"ProductID\":\"9\",\"ProductName\":\"B\",\"Quantity\":1,"
+         "\"ItemPrice\":5.00}]\nitem_names=[\"B\"]\n");
+
+    says("view_item and begin_checkout", "/lamp",
+         "<script>dataLayer.push({\"event\":\"view_item\",\"ecommerce\":{"
+         "\"currency\":\"EUR\",\"value\":3,\"items\":[{\"item_id\":\"7\","
+         "\"item_name\":\"Lamp\",\"item_category\":\"Lamps\","
+         "\"price\":3}]}}, {\"event\":\"begin_checkout\"});</script>",
+         "type=product\nname=Lamp\nproduct_id=7\nprice=3\ncurrency=EUR\n"
+         "categories=[\"Lamps\"]\n");
+
+    says("what is no JSON is left alone", "/thanks",
+         "<script>dataLayer.push({'event':'purchase'});"
+         "dataLayer.push({event:\"purchase\"});"
+         "dataLayer.push(x);dataLayer.push({\"event\":\"purchase\"</script>",
+         "");
+}
+
+
+static void
+test_bounds(void)
+{
+    int          rc;
+    size_t       limit, len;
+    static char  large[300000];
+
+    static const char  page[] =
+         "<link rel=canonical href=/lamp>"
+         LD("{\"@type\":\"Product\",\"name\":\"L\\u00e4mp\",\"url\":\"/lamp\","
+            "\"image\":\"1.jpg\",\"offers\":{\"price\":\"1.299,00\","
+            "\"priceCurrency\":\"EUR\"}}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":["
+            "{\"name\":\"A\",\"item\":\"/a\"}]}")
+         "<div itemscope itemtype=http://schema.org/Thing>"
+         "<b itemprop=name>x</b></div>";
+
+    len = sizeof(page) - 1;
+
+    for (limit = 0; limit < 100; limit++) {
+        taken_limit = limit;
+        rc = read_page("/x/lamp", page, len, ALL, 65536, 64);
+
+        if (rc == 0) {
+            break;
+        }
+
+        if (facts[0]) {
+            ok(0, "facts although memory ended after %zu", limit);
+        }
+    }
+
+    ok(limit > 4 && limit < 100, "memory may end at any time");
+
+    taken_limit = sizeof(taken) / sizeof(taken[0]);
+
+    read_page("/lamp", page, len, ALL, 64, len);
+    ok(strlen(facts) < sizeof(page), "little is kept of a page");
+
+    memset(large, '[', sizeof(large) - 1);
+    memcpy(large, "<script type=application/ld+json>", 33);
+    read_page("/lamp", large, sizeof(large) - 1, ALL, 524288, 4096);
+    is_str(facts, "", "brackets without an end");
+
+    memset(large, ' ', sizeof(large));
+
+    for (len = 0; len < sizeof(large) - 100; len += 23) {
+        memcpy(large + len, "<b itemscope itemprop=a>", 23);
+    }
+
+    read_page("/lamp", large, sizeof(large) - 1, ALL, 524288, 4096);
+    is_str(facts, "", "items without an end");
+}
+
+
+int
+main(void)
+{
+    test_jsonld();
+    test_whose();
+    test_microdata();
+    test_meta();
+    test_order();
+    test_bounds();
+
+    return done_testing();
+}
