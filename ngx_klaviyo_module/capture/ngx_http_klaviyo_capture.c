@@ -260,7 +260,9 @@ ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
     if (ngx_http_script_variables_count(&value[1])) {
         ngx_str_set(&klcf->account, "");
 
-        if (ngx_http_klaviyo_complex(cf, &value[1], &klcf->choice) != NGX_OK) {
+        if (ngx_http_klaviyo_track_slot(cf, &value[1], &klcf->choice)
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
 
@@ -413,27 +415,6 @@ ngx_http_klaviyo_capture_account(ngx_conf_t *cf,
     }
 
     return account[0];
-}
-
-
-ngx_int_t
-ngx_http_klaviyo_complex(ngx_conf_t *cf, ngx_str_t *text,
-    ngx_http_complex_value_t **value)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    *value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (*value == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = *value;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 

@@ -210,10 +210,6 @@ ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_klaviyo_wait_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
-/* a value with variables, for the configuration */
-ngx_int_t ngx_http_klaviyo_complex(ngx_conf_t *cf, ngx_str_t *text,
-    ngx_http_complex_value_t **value);
-
 /* the log-phase handler, first of its phase; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);
 

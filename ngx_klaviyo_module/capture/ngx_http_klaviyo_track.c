@@ -267,8 +267,9 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         track->account.data = word->data + 8;
 
         if (ngx_http_script_variables_count(&track->account)
-            && ngx_http_klaviyo_complex(cf, &track->account, &track->choice)
-               != NGX_OK)
+            && ngx_http_klaviyo_track_slot(cf, &track->account,
+                                           &track->choice)
+               != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
         }
