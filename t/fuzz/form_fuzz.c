@@ -35,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (klaviyo_form_next(&form, data, line - data, &value)) {
         buf = malloc(value.len ? value.len : 1);
 
-        if (klaviyo_form_decode(&value, buf) > value.len) {
+        if (klaviyo_form_decode(&form, &value, buf) > value.len) {
             abort();
         }
 

@@ -12,10 +12,18 @@
 
 #include <jansson.h>
 
+#include "../../cli/klaviyo_cli.h"
 #include "../../cli/klaviyo_cli_line.c"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+void
+klaviyo_cli_write(FILE *out, const void *data, size_t len)
+{
+    fwrite(data, 1, len, out);
+}
 
 
 static void
