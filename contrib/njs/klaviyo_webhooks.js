@@ -238,7 +238,6 @@ function shopifyOrder(body) {
         time: text(body.created_at),
         value: number(body.total_price),
         currency: text(body.currency),
-        url: text(body.order_status_url),
         reason: text(body.cancel_reason),
         discount_code: text(object(list(body.discount_codes)[0]).code),
         discount_value: number(body.total_discounts),

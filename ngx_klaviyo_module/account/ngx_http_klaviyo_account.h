@@ -114,6 +114,10 @@ typedef struct {
     ngx_uint_t     (*answered)(ngx_http_request_t *r);
                                      /* 1: by the module, such a request
                                         fires no event; NULL: none is        */
+    ngx_uint_t     (*signed_by)(ngx_http_request_t *r,
+                                struct ngx_http_klaviyo_webhook_s *webhook);
+                                     /* 0: not verified, the rules of its
+                                        location fire no event               */
     ngx_uint_t       enriches;       /* klaviyo_enrich stands somewhere      */
     u_char          *nobody_file;    /* where an event stands whose visitors */
     ngx_uint_t       nobody_line;    /* cannot be known                      */

@@ -669,6 +669,24 @@ ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
 }
 
 
+/* in a location with klaviyo_webhook, only what was verified there */
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_signed(ngx_http_request_t *r,
+    ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    if (conf->location.webhook == NULL) {
+        return 1;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+    return kmcf->signed_by(r, conf->location.webhook);
+}
+
+
 static void
 ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
@@ -678,8 +696,15 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_t      *rule, *chosen, *json, own;
     ngx_http_klaviyo_captures_t   saved;
 
-    n = set->rules ? set->rules->nelts : 0;
     rule = ngx_http_klaviyo_rule_set_first(set);
+
+    if (!ngx_http_klaviyo_capture_signed(r, set->conf)) {
+        ngx_http_klaviyo_capture_skip(ctx, rule,
+                                      KLAVIYO_COUNT_SKIPPED_UNSIGNED);
+        return;
+    }
+
+    n = set->rules ? set->rules->nelts : 0;
 
     saved.values = NULL;
 

@@ -154,7 +154,8 @@
     X(BODY_UNREADABLE,      "response_body", "unreadable")                   \
     X(BODY_MEMORY,          "response_body", "no_memory")                    \
     X(VALUE_JSONLD,         "left_out",     "json_ld")                       \
-    X(SKIPPED_PAGE,         "skipped",      "page")
+    X(SKIPPED_PAGE,         "skipped",      "page")                          \
+    X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -47,6 +47,8 @@ static ngx_int_t ngx_http_klaviyo_webhook_refuse(ngx_http_request_t *r,
 static ngx_int_t ngx_http_klaviyo_webhook_answer(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state);
 static ngx_uint_t ngx_http_klaviyo_webhook_answered(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_klaviyo_webhook_signed_by(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_t *webhook);
 static ngx_int_t ngx_http_klaviyo_webhook_headers(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state);
 static ngx_uint_t ngx_http_klaviyo_webhook_name(ngx_http_request_t *r,
@@ -133,6 +135,7 @@ ngx_http_klaviyo_webhook_init(ngx_conf_t *cf)
     }
 
     kmcf->answered = ngx_http_klaviyo_webhook_answered;
+    kmcf->signed_by = ngx_http_klaviyo_webhook_signed_by;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -327,6 +330,20 @@ ngx_http_klaviyo_webhook_answered(ngx_http_request_t *r)
     state = ngx_http_klaviyo_webhook_state(r, NULL);
 
     return state && state->answered;
+}
+
+
+/* `return` and `rewrite` leave a location before anybody was verified */
+
+static ngx_uint_t
+ngx_http_klaviyo_webhook_signed_by(ngx_http_request_t *r,
+    ngx_http_klaviyo_webhook_t *webhook)
+{
+    ngx_http_klaviyo_webhook_state_t  *state;
+
+    state = ngx_http_klaviyo_webhook_state(r, webhook);
+
+    return state && state->rc == NGX_OK;
 }
 
 
