@@ -156,6 +156,7 @@ static const struct {
     { "header", "the application's header held no event" },
     { "cached", "the application's header came from a cache" },
     { "no_header", "nothing was named in the application's header" },
+    { "unsigned", "calls that no sender signed" },
     { "location", "rules of a location that the request only passed" },
     { "account", "no account has the name that a variable gave" },
     { "page", "pages of another type than \"page=\" asks for" },
