@@ -140,13 +140,15 @@ void
 klaviyo_scan_enter(klaviyo_scan_t *scan, const klaviyo_slice_t *value)
 {
     scan->pos = value->data;
-    scan->last = value->data + value->len;
+    scan->last = value->data;
     scan->object = 0;
     scan->at_value = 0;
 
     if (value->len == 0) {
         return;
     }
+
+    scan->last += value->len;
 
     if (*value->data == '{' || *value->data == '[') {
         scan->object = (*value->data == '{');

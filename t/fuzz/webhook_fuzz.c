@@ -65,6 +65,11 @@ accepted(const klaviyo_slice_t *body, const klaviyo_slice_t *id)
 
     root = json_loadb((const char *) body->data, body->len,
                       JSON_REJECT_DUPLICATES, NULL);
+
+    if (root == NULL) {             /* the scanner takes more than jansson */
+        return;
+    }
+
     value = json_object_get(json_object_get(root, "meta"),
                             "klaviyo_webhook_id");
 
