@@ -1019,7 +1019,7 @@ recipe 'Mail scanners' => sub {
 
 for my $path (sort glob "$root/t/shops/*.conf") {
     my $name = basename($path);
-    my ($heading) = grep { ($recipe{$_}{nginx}[0] // '') eq text($path) }
+    my ($heading) = grep { ($recipe{$_}{nginx} // [''])->[0] eq text($path) }
         keys %recipe;
 
     ok defined $heading, "the cookbook shows t/shops/$name as it stands";

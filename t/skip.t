@@ -373,7 +373,7 @@ is hit('GET', '/consent', Cookie => 'consent=0'), 'consent', '0';
 is_deeply counted(), {consent => 3}, 'counted';
 is hit('GET', '/consent', Cookie => 'consent=1'), 1, 'it is 1';
 is hit('GET', '/consent', Cookie => 'consent=00'), 1, '00';
-is hit('GET', '/consent', Cookie => 'consent=no'), 1, 'any other text';
+is hit('GET', '/consent', Cookie => 'consent=fine'), 1, 'any other text';
 is hit('GET', '/consent', 'User-Agent' => 'bot'), 'bot', 'a bot is a bot';
 is hit('GET', '/consent', Cookie => 'consent=1; __kla_off=true'), 'kla_off',
     'consent is not asked over __kla_off';

@@ -30,7 +30,7 @@ my @counters = map { "nginx_klaviyo_${_}_total" } qw(
     enrich_requests enrich_ended enrich_not_asked
     spool_events_written spool_segments_abandoned spool_errors spool_full
     dead_letters_written dead_letters_dropped_by_rotation dead_letters_errors
-    hold_held hold_released hold_expired hold_lost
+    hold_held hold_released hold_expired hold_lost pages response_bodies
 );
 
 my @gauges = map { "nginx_klaviyo_$_" } qw(

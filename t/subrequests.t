@@ -416,10 +416,11 @@ is $_->{profile}{email}, 'ann@shop.com', "auth_request: who: $_->{metric}"
 is $answer->status, 401, 'auth_request: refused';
 is metrics(@events), 'Main Refused', 'auth_request: by status';
 
-($answer, @events) = ask('/redirected', 2);
+($answer, @events) = ask('/redirected', 3);
 is $answer->status, 200, 'auth_request: by error_page';
-is metrics(@events), 'Main Sub', 'one event, of where it ends';
-is $events[1]{properties}{Sub}, 'auth /check', 'which is that';
+is metrics(@events), 'First Main Sub', 'both of its locations';
+is +(grep { $_->{metric} eq 'Sub' } @events)[0]{properties}{Sub},
+    'auth /check', 'where it ends';
 
 
 # the id of an event

@@ -98,6 +98,9 @@ typedef struct {
 } ngx_http_klaviyo_account_t;
 
 
+struct ngx_http_klaviyo_webhook_s;
+
+
 typedef struct {
     ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
     ngx_http_klaviyo_user_t

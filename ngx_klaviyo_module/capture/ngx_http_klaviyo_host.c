@@ -110,7 +110,6 @@ ngx_http_klaviyo_host(ngx_http_request_t *r, ngx_array_t *hosts,
     ngx_str_t                 *header;
     ngx_uint_t                 i;
     ngx_http_klaviyo_host_t   *known;
-    ngx_http_core_srv_conf_t  *cscf;
 
     ngx_str_set(port, "");
 
@@ -147,9 +146,7 @@ ngx_http_klaviyo_host(ngx_http_request_t *r, ngx_array_t *hosts,
         }
 
     } else if (host->len == 0) {
-        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-        *host = cscf->server_name;
-        return;
+        return;                         /* nobody named one */
     }
 
     if (r->headers_in.host == NULL) {

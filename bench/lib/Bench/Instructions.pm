@@ -32,6 +32,11 @@ sub count {
 
     my $requests = $option{requests} // 200;
     my $port     = free_port();
+
+    # without a master, the worker is root
+
+    chown 0, 0, $bench->{memory} if $> == 0;
+
     my $holder   = _hold($bench);
     my $out      = "$bench->{dir}/callgrind.out";
 
