@@ -16,18 +16,18 @@ sub asked { return $_[0]->sandbox->requests->[-1]{path} }
 subtest 'an answer that breaks off does not end the page around it' => sub {
     my $t = Klaviyo::Test->new(server => q{
         location /klaviyo/ { internal; klaviyo_pass; }
-        location = /gateway { klaviyo_pass /api/lists; }
+        location = /gateway { klaviyo_pass /api/profiles; }
         location = /page { ssi on; default_type text/html;
                            root %%DIR%%/www; }
     });
 
     $t->file('www/page', 'before <!--# include virtual='
-        . '"/klaviyo/api/lists" --> between <!--# include virtual='
+        . '"/klaviyo/api/profiles" --> between <!--# include virtual='
         . '"/klaviyo/api/lists/LIST04" --> after');
     chmod 0755, $t->dir, $t->dir . '/www';
     $t->start;
 
-    my %broken = (kind => 'raw', endpoint => 'lists', times => 1, bytes =>
+    my %broken = (kind => 'raw', endpoint => 'profiles', times => 1, bytes =>
         "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" . 'x' x 1000);
 
     $t->sandbox->fault(%broken, after => 1);
