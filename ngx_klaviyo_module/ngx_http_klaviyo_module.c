@@ -117,6 +117,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_attribution"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_attribution,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_consent"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
       ngx_http_klaviyo_consent,
@@ -301,6 +308,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
     ngx_http_klaviyo_header_init();
 
     ngx_http_klaviyo_kx_cookie_init(kmcf);
+
+    ngx_http_klaviyo_attribution_init(kmcf);
 
     ngx_http_klaviyo_enrich_init(kmcf);
 

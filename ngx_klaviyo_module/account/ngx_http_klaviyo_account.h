@@ -107,6 +107,7 @@ typedef struct {
                      user;           /* of the workers                       */
     ngx_uint_t       user_unknown;   /* "user" may come behind "http"        */
     ngx_flag_t       kx_cookie;      /* there is a klaviyo_kx_cookie         */
+    ngx_flag_t       attribution;    /* there is a klaviyo_attribution       */
 
     ngx_array_t     *bot_patterns;   /* of klaviyo_bots, while it is read    */
     struct klaviyo_bots_s  *bots;    /* NULL without an account              */

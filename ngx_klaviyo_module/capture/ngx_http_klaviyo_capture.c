@@ -85,6 +85,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->enrich = NGX_CONF_UNSET_PTR;
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
+    conf->attribution = NGX_CONF_UNSET_PTR;
     conf->consent = NGX_CONF_UNSET_PTR;
     conf->hosts = NGX_CONF_UNSET_PTR;
     conf->rules = NGX_CONF_UNSET_PTR;
@@ -109,6 +110,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->account.data == NULL
             && conf->defaults == NGX_CONF_UNSET
             && conf->phone_country == NGX_CONF_UNSET
+            && conf->attribution == NGX_CONF_UNSET_PTR
             && conf->header == NGX_CONF_UNSET_PTR
             && conf->json_tracks == NGX_CONF_UNSET_PTR
             && conf->enrich == NGX_CONF_UNSET_PTR);
@@ -145,6 +147,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_bitmask_value(conf->identity, prev->identity,
                                  NGX_HTTP_KLAVIYO_IDENTITY_DEFAULT);
     ngx_conf_merge_ptr_value(conf->kx_cookie, prev->kx_cookie, NULL);
+    ngx_conf_merge_ptr_value(conf->attribution, prev->attribution, NULL);
     ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
 
     /* found out once for each server: above it they stay unset */

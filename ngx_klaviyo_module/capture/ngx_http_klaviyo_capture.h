@@ -59,12 +59,12 @@ typedef struct {
 } ngx_http_klaviyo_track_t;
 
 
-/* klaviyo_kx_cookie */
+/* klaviyo_kx_cookie, klaviyo_attribution */
 
 typedef struct {
     ngx_str_t                  name;
     ngx_str_t                  attributes; /* all that follows the value     */
-} ngx_http_klaviyo_kx_cookie_t;
+} ngx_http_klaviyo_own_cookie_t;
 
 
 /* klaviyo_enrich */
@@ -104,8 +104,9 @@ typedef struct {
     ngx_int_t                  phone_country;  /* calling code, 0: off       */
 
     ngx_uint_t                 identity;   /* NGX_HTTP_KLAVIYO_IDENTITY_*    */
-    ngx_http_klaviyo_kx_cookie_t
-                              *kx_cookie;  /* UNSET_PTR: inherit, NULL: off  */
+    ngx_http_klaviyo_own_cookie_t
+                              *kx_cookie,  /* UNSET_PTR: inherit, NULL: off  */
+                              *attribution;
 
     ngx_http_klaviyo_track_t  *header;     /* klaviyo_response_header, whose
                                               name stands as the metric;
@@ -160,6 +161,11 @@ char *ngx_http_klaviyo_kx_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* the filter that sets the cookie, if there is one; in postconfiguration */
 void ngx_http_klaviyo_kx_cookie_init(ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* directive: klaviyo_attribution; and its filter, in postconfiguration */
+char *ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_klaviyo_attribution_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* directive: klaviyo_consent_string */
 char *ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,

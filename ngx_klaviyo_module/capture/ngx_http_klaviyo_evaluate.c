@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_amount.h"
+#include "ngx_http_klaviyo_attribution.h"
 #include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_wait.h"
 
@@ -85,21 +86,26 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
         return NGX_ERROR;
     }
 
-    if (template->defaults) {
+    if (template->defaults
+        && ngx_http_klaviyo_utm(r, template->properties, &values->utm,
+                                &values->nutm)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        if (ngx_http_klaviyo_utm(r, template->properties, &values->utm,
-                                 &values->nutm)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (template->attribution
+        && ngx_http_klaviyo_attribution_add(r, values->ring, template,
+                                            &values->utm, &values->nutm)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        for (i = 0; i < values->nutm; i++) {
-            values->size += values->utm[i].name.len + sizeof(",\"\":") - 1
-                            + klaviyo_value_size(
-                                                    KLAVIYO_VALUE_STRING,
-                                                    values->utm[i].value.len);
-        }
+    for (i = 0; i < values->nutm; i++) {
+        values->size += values->utm[i].name.len + sizeof(",\"\":") - 1
+                        + klaviyo_value_size(KLAVIYO_VALUE_STRING,
+                                             values->utm[i].value.len);
     }
 
     return ngx_http_klaviyo_evaluate_rest(values, ctx);

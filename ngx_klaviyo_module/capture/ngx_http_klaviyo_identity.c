@@ -15,7 +15,7 @@ struct ngx_http_klaviyo_claims_s {
     klaviyo_identity_t              claim[NGX_HTTP_KLAVIYO_CLAIM_N];
     klaviyo_identity_rc_e           rc[NGX_HTTP_KLAVIYO_CLAIM_N];
     ngx_str_t                       args[NGX_HTTP_KLAVIYO_ARG_N];
-    ngx_http_klaviyo_kx_cookie_t   *kx_cookie;   /* the one that was read    */
+    ngx_http_klaviyo_own_cookie_t  *kx_cookie;   /* the one that was read    */
     ngx_uint_t                      read;        /* 1 << claim               */
 };
 

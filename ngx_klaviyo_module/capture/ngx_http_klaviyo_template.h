@@ -101,6 +101,8 @@ struct ngx_http_klaviyo_template_s {
     klaviyo_amount_form_t        form;         /* of the amount             */
     int                          zone;         /* of the time               */
     ngx_uint_t                   phone_country;
+    ngx_http_klaviyo_own_cookie_t
+                                *attribution;  /* NULL: off                 */
 
     size_t                       size;         /* of all that is no value   */
     unsigned                     identified:2; /* by a constant             */

@@ -155,7 +155,8 @@
     X(BODY_MEMORY,          "response_body", "no_memory")                    \
     X(VALUE_JSONLD,         "left_out",     "json_ld")                       \
     X(SKIPPED_PAGE,         "skipped",      "page")                          \
-    X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")
+    X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")                      \
+    X(VALUE_CAMPAIGN,       "left_out",     "campaign")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \
