@@ -27,8 +27,8 @@ package Klaviyo::Sandbox;
 #
 # A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk",
 # "profiles", "lists", "subscriptions"), "account" (its name), "skip" (let so
-# many through first) and "times" (0: until cleared).  The first fault in the
-# list that is due takes the request:
+# many through first), "share" (0.5: half of them, by chance) and "times" (0:
+# until cleared).  The first fault in the list that is due takes the request:
 #
 #   status  "status", "retry_after" (a number, any text, or {"date": s}),
 #           "body" ("json", "html", "empty", any text), "size" (pad the body

@@ -78,6 +78,7 @@ sub take {
             && ($early || $$body !~ /$fault->{contains}/);
         next if defined $fault->{larger}
             && ($early || length $$body <= $fault->{larger});
+        next if defined $fault->{share} && rand() >= $fault->{share};
         next if !_due($fault);
 
         return $fault;
