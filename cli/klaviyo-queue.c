@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "klaviyo_cli_progress.h"
 #include "klaviyo_cli_rights.h"
 
 
@@ -19,6 +21,8 @@
 #define KLAVIYO_CLI_BACKFILL  0x04
 #define KLAVIYO_CLI_OUTPUT    0x08
 #define KLAVIYO_CLI_FILE      0x10
+#define KLAVIYO_CLI_ALL       0x20
+#define KLAVIYO_CLI_FULL      0x40
 
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
 } klaviyo_cli_command_t;
 
 
+static void klaviyo_cli_account(klaviyo_cli_t *cli);
 static int klaviyo_cli_option(klaviyo_cli_t *cli,
     const klaviyo_cli_command_t *command, const char *arg);
 static void klaviyo_cli_complain(const char *fmt, va_list args)
@@ -38,7 +43,10 @@ static int klaviyo_cli_usage(const char *fmt, ...)
 
 static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
 
-    { "stat", klaviyo_cli_stat, KLAVIYO_CLI_JSON|KLAVIYO_CLI_SPOOL },
+    { "stat", klaviyo_cli_stat,
+      KLAVIYO_CLI_JSON|KLAVIYO_CLI_ALL|KLAVIYO_CLI_SPOOL },
+
+    { "tail", klaviyo_cli_tail, KLAVIYO_CLI_FULL },
 
     { "check", klaviyo_cli_check, KLAVIYO_CLI_SPOOL },
 
@@ -53,18 +61,23 @@ static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
 
 
 static const char  klaviyo_cli_help[] =
-    "Usage: klaviyo-queue stat [--json] <ring> [--spool=dir]\n"
-    "       klaviyo-queue check <ring> [--spool=dir]\n"
-    "       klaviyo-queue export <ring> [--spool=dir]\n"
-    "       klaviyo-queue replay [--backfill] <ring> [file|-]\n"
-    "       klaviyo-queue repair <ring> [--spool=dir] [--output=file]\n"
+    "Usage: klaviyo-queue stat [--all] [--json] <account>\n"
+    "       klaviyo-queue tail [--full] <account>\n"
+    "       klaviyo-queue check <account>\n"
+    "       klaviyo-queue export <account>\n"
+    "       klaviyo-queue replay [--backfill] <account> [file|-]\n"
+    "       klaviyo-queue repair <account> [--output=file]\n"
     "       klaviyo-queue --help | --version\n"
     "\n"
     "Looks into the queue of an account of nginx's klaviyo module, and puts\n"
-    "events back into it.  <ring> is the path of the account's \"queue\"\n"
-    "setting, dir that of \"spool\".\n"
+    "events back into it.  <account> is its name, as in \"stat shop\"; with\n"
+    "another directory of its \"queue\", /dir/shop; or the path of the ring\n"
+    "itself, beside --spool=dir with that of its spool.\n"
     "\n"
-    "  stat      what became of the events, and what is queued\n"
+    "  stat      what became of the events, and what is queued; --all: zeroes\n"
+    "            too\n"
+    "  tail      events as they come and what becomes of them, until it is\n"
+    "            ended; --full: with personal data\n"
     "  check     verifies every byte that is queued\n"
     "  export    what is queued, one JSON object a line\n"
     "  replay    dead letters or an export, back into the queue\n"
@@ -136,11 +149,35 @@ main(int argc, char **argv)
     }
 
     if (cli.ring == NULL) {
-        return klaviyo_cli_usage("\"%s\" needs the path of a ring",
-                                 command->name);
+        return klaviyo_cli_usage("\"%s\" needs the name of an account, or the "
+                                 "path of a ring", command->name);
     }
 
+    klaviyo_cli_account(&cli);
+
     return klaviyo_cli_rights_run(&cli, command->run);
+}
+
+
+/* A path has a slash; if nothing is there, it may be an account's. */
+
+static void
+klaviyo_cli_account(klaviyo_cli_t *cli)
+{
+    char  file[PATH_MAX];
+
+    if (strchr(cli->ring, '/') == NULL) {
+        cli->name = cli->ring;
+        return;
+    }
+
+    if ((size_t) snprintf(file, sizeof(file), "%s%s", cli->ring,
+                          KLAVIYO_PATHS_SUFFIX) < sizeof(file)
+        && access(cli->ring, F_OK) == -1
+        && access(file, F_OK) == 0)
+    {
+        cli->name = cli->ring;
+    }
 }
 
 
@@ -152,6 +189,16 @@ klaviyo_cli_option(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
 
     if ((command->takes & KLAVIYO_CLI_JSON) && strcmp(arg, "--json") == 0) {
         cli->json = 1;
+        return KLAVIYO_CLI_OK;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_ALL) && strcmp(arg, "--all") == 0) {
+        cli->all = 1;
+        return KLAVIYO_CLI_OK;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_FULL) && strcmp(arg, "--full") == 0) {
+        cli->full = 1;
         return KLAVIYO_CLI_OK;
     }
 
@@ -201,6 +248,7 @@ klaviyo_cli_complain(const char *fmt, va_list args)
     len = vasprintf(&text, fmt, args);
 
     (void) fflush(stdout);
+    klaviyo_cli_progress_clear();
     (void) fputs("klaviyo-queue: ", stderr);
 
     if (len != -1) {
@@ -281,9 +329,22 @@ klaviyo_cli_write(FILE *out, const void *data, size_t len)
 }
 
 
+int64_t
+klaviyo_cli_now(void)
+{
+    struct timespec  now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
 int
 klaviyo_cli_flush(void)
 {
+    klaviyo_cli_progress_clear();
+
     if (fflush(stdout) != 0 || ferror(stdout)) {
         return klaviyo_cli_error("standard output: %s", strerror(errno));
     }

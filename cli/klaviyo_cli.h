@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "queue/klaviyo_paths.h"
 #include "queue/klaviyo_ring_open.h"
 
 
@@ -22,14 +23,19 @@
 
 
 typedef struct {
-    const char  *ring;
-    const char  *file;           /* NULL or "-": standard input             */
-    const char  *spool;          /* NULL: not given                         */
-    const char  *output;         /* NULL: standard output                   */
-    FILE        *in;             /* of file                                 */
-    FILE        *out;            /* of output                               */
-    unsigned     json:1;
-    unsigned     backfill:1;
+    const char      *name;       /* of the account; NULL: paths are given   */
+    const char      *ring;
+    const char      *file;       /* NULL or "-": standard input             */
+    const char      *spool;      /* NULL: not given                         */
+    const char      *dead_letter;  /* NULL: not known                       */
+    const char      *output;     /* NULL: standard output                   */
+    FILE            *in;         /* of file                                 */
+    FILE            *out;        /* of output                               */
+    klaviyo_paths_t  paths;      /* of the account                          */
+    unsigned         json:1;
+    unsigned         backfill:1;
+    unsigned         all:1;
+    unsigned         full:1;
 } klaviyo_cli_t;
 
 
@@ -38,6 +44,7 @@ int klaviyo_cli_check(const klaviyo_cli_t *cli);
 int klaviyo_cli_export(const klaviyo_cli_t *cli);
 int klaviyo_cli_replay(const klaviyo_cli_t *cli);
 int klaviyo_cli_repair(const klaviyo_cli_t *cli);
+int klaviyo_cli_tail(const klaviyo_cli_t *cli);
 
 
 /* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */
@@ -49,6 +56,9 @@ int klaviyo_cli_error(const char *fmt, ...)
  * but the newline as \u00XX, as a terminal obeys them.
  */
 void klaviyo_cli_write(FILE *out, const void *data, size_t len);
+
+/* ms of CLOCK_REALTIME */
+int64_t klaviyo_cli_now(void);
 
 /* whether all that was written has left; KLAVIYO_CLI_CANNOT with the error */
 int klaviyo_cli_flush(void);

@@ -14,6 +14,7 @@
 
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
+#include "klaviyo_cli_progress.h"
 #include "queue/klaviyo_feed.h"
 #include "queue/klaviyo_spool_look.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     size_t                size;
     uint64_t              events;
     uint64_t              missing;
+    uint64_t              of;          /* events that are queued            */
     unsigned              faults;
     unsigned              write:1;     /* export                            */
     unsigned              other:1;     /* of another ring's numbering       */
@@ -81,6 +83,8 @@ klaviyo_cli_check(const klaviyo_cli_t *cli)
     if (rc == KLAVIYO_CLI_CANNOT) {
         return rc;
     }
+
+    klaviyo_cli_progress_clear();
 
     (void) printf("%" PRIu64 " events are whole, %" PRIu64 " are missing\n",
                   reader.events, reader.missing);
@@ -205,6 +209,7 @@ klaviyo_cli_read_stream(klaviyo_cli_reader_t *reader)
 
     end = span.end.seq;
     seq = span.done;
+    reader->of = end - seq;
 
     reader->cursor.position = span.first.position;
     reader->cursor.seq = span.done;
@@ -478,6 +483,10 @@ klaviyo_cli_read_event(klaviyo_cli_reader_t *reader,
     if (reader->write) {
         klaviyo_cli_line_print(stdout, event);
     }
+
+    klaviyo_cli_progress(reader->write ? stdout : NULL,
+                         reader->write ? "written" : "read", reader->events,
+                         reader->events, reader->of);
 }
 
 

@@ -18,6 +18,7 @@
 
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
+#include "klaviyo_cli_progress.h"
 #include "queue/klaviyo_spool_look.h"
 
 
@@ -196,6 +197,8 @@ klaviyo_cli_repair_found(const klaviyo_event_t *event)
     {
         klaviyo_cli_write(klaviyo_cli_out, line, len);
         klaviyo_cli_found++;
+        klaviyo_cli_progress(klaviyo_cli_out, "found", klaviyo_cli_found, 0,
+                             0);
 
     } else {
         klaviyo_cli_nonsense++;

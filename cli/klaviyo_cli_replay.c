@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
+#include "klaviyo_cli_progress.h"
 
 
 #define KLAVIYO_CLI_WAIT       30000   /* ms that a full ring is waited for */
@@ -32,6 +34,8 @@ typedef struct {
     uint64_t         number;     /* of the line, from 1                     */
     uint64_t         put;
     uint64_t         bad;
+    uint64_t         bytes;      /* that were read                          */
+    uint64_t         of;         /* 0: no file, it is not known             */
 } klaviyo_cli_input_t;
 
 
@@ -49,6 +53,7 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
 {
     int                  rc;
     char                 error[KLAVIYO_RING_ERROR_MAX];
+    struct stat          st;
     klaviyo_ring_t      *ring;
     klaviyo_cli_input_t  input;
 
@@ -56,6 +61,10 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
 
     input.in = cli->in;
     input.name = (cli->in == stdin) ? "standard input" : cli->file;
+
+    if (fstat(fileno(cli->in), &st) == 0 && S_ISREG(st.st_mode)) {
+        input.of = (uint64_t) st.st_size;
+    }
 
     if (klaviyo_ring_open(&ring, cli->ring, KLAVIYO_RING_JOIN, error)
         == KLAVIYO_RING_OK)
@@ -135,6 +144,8 @@ klaviyo_cli_replay_all(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
                                  input->name, input->bad - KLAVIYO_CLI_TOLD);
     }
 
+    klaviyo_cli_progress_clear();
+
     (void) printf("%" PRIu64 " events put, %" PRIu64 " lines skipped\n",
                   input->put, input->bad);
 
@@ -155,7 +166,7 @@ klaviyo_cli_replay_put(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
     int                waited;
     char               error[KLAVIYO_RING_ERROR_MAX];
     const char        *what;
-    struct timespec    now, step;
+    struct timespec    step;
     klaviyo_ring_rc_e  rc;
 
     step.tv_sec = 0;
@@ -168,13 +179,14 @@ klaviyo_cli_replay_put(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
             break;
         }
 
-        clock_gettime(CLOCK_REALTIME, &now);
-        event->time = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        event->time = klaviyo_cli_now();
 
         rc = klaviyo_ring_put(ring, event);
 
         if (rc == KLAVIYO_RING_OK) {
             input->put++;
+            klaviyo_cli_progress(NULL, "put", input->put, input->bytes,
+                                 input->of);
             return KLAVIYO_CLI_OK;
         }
 
@@ -219,6 +231,7 @@ klaviyo_cli_replay_line(klaviyo_cli_input_t *input)
     size_t    size;
     uint8_t  *p;
 
+    input->bytes += input->len + (input->number != 0);
     input->len = 0;
     input->number++;
 

@@ -27,8 +27,10 @@ static int klaviyo_cli_rights_file(const char *path, int flags,
 static int klaviyo_cli_rights_become(const klaviyo_trust_t *owner);
 static int klaviyo_cli_rights_owner(const char *path,
     klaviyo_trust_t *owner);
-static int klaviyo_cli_rights_drop(const klaviyo_cli_t *cli);
-static int klaviyo_cli_rights_child(const klaviyo_cli_t *cli,
+static int klaviyo_cli_rights_drop(klaviyo_cli_t *cli);
+static int klaviyo_cli_rights_name(klaviyo_cli_t *cli);
+static int klaviyo_cli_rights_leave(const char *path, const char *other);
+static int klaviyo_cli_rights_child(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli));
 
 
@@ -195,7 +197,65 @@ klaviyo_cli_rights_owner(const char *path, klaviyo_trust_t *owner)
 /* for good; a queue that is root's alone stays so */
 
 static int
-klaviyo_cli_rights_drop(const klaviyo_cli_t *cli)
+klaviyo_cli_rights_drop(klaviyo_cli_t *cli)
+{
+    if (cli->name && klaviyo_cli_rights_name(cli) != KLAVIYO_CLI_OK) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
+    return klaviyo_cli_rights_leave(cli->ring, cli->spool);
+}
+
+
+/* What the workers' user wrote is read with that user's rights. */
+
+static int
+klaviyo_cli_rights_name(klaviyo_cli_t *cli)
+{
+    int   rc;
+    char  file[PATH_MAX], error[KLAVIYO_RING_ERROR_MAX];
+
+    if ((size_t) snprintf(file, sizeof(file), "%s%s%s",
+                          strchr(cli->name, '/') ? "" : KLAVIYO_PATHS_DIR,
+                          cli->name, KLAVIYO_PATHS_SUFFIX)
+        >= sizeof(file))
+    {
+        return klaviyo_cli_error("the name of the account is too long");
+    }
+
+    if (klaviyo_cli_rights_leave(file, NULL) != KLAVIYO_CLI_OK) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
+    rc = klaviyo_paths_read(file, &cli->paths, error);
+
+    if (rc == 1) {
+        return klaviyo_cli_error("no account \"%s\": there is no \"%s\", which "
+                                 "nginx writes beside the queue; with another "
+                                 "\"queue\" name the directory, as in "
+                                 "/dev/shm/klaviyo/shop", cli->name, file);
+    }
+
+    if (rc == -1) {
+        return klaviyo_cli_error("%s", error);
+    }
+
+    cli->ring = cli->paths.ring;
+
+    if (cli->spool == NULL && cli->paths.spool[0]) {
+        cli->spool = cli->paths.spool;
+    }
+
+    if (cli->paths.dead_letter[0]) {
+        cli->dead_letter = cli->paths.dead_letter;
+    }
+
+    return KLAVIYO_CLI_OK;
+}
+
+
+static int
+klaviyo_cli_rights_leave(const char *path, const char *other)
 {
     klaviyo_trust_t  owner;
 
@@ -203,12 +263,12 @@ klaviyo_cli_rights_drop(const klaviyo_cli_t *cli)
         return KLAVIYO_CLI_OK;
     }
 
-    if (klaviyo_cli_rights_owner(cli->ring, &owner) != KLAVIYO_CLI_OK) {
+    if (klaviyo_cli_rights_owner(path, &owner) != KLAVIYO_CLI_OK) {
         return KLAVIYO_CLI_CANNOT;
     }
 
-    if (owner.uid == 0 && cli->spool
-        && klaviyo_cli_rights_owner(cli->spool, &owner) != KLAVIYO_CLI_OK)
+    if (owner.uid == 0 && other
+        && klaviyo_cli_rights_owner(other, &owner) != KLAVIYO_CLI_OK)
     {
         return KLAVIYO_CLI_CANNOT;
     }
@@ -228,7 +288,7 @@ klaviyo_cli_rights_drop(const klaviyo_cli_t *cli)
 
 
 static int
-klaviyo_cli_rights_child(const klaviyo_cli_t *cli,
+klaviyo_cli_rights_child(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli))
 {
     int    rc, status;

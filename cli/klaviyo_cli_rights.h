@@ -12,7 +12,10 @@
 #include "klaviyo_cli.h"
 
 
-/* opens cli->in and cli->out, runs the command, closes them; its status */
+/*
+ * Opens cli->in and cli->out, finds out where the account's files are if it
+ * is given by its name, runs the command, closes them; its status.
+ */
 int klaviyo_cli_rights_run(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli));
 

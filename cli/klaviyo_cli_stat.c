@@ -21,6 +21,7 @@ typedef struct {
     klaviyo_figures_t      figures;
     klaviyo_ring_span_t    span;
     klaviyo_spool_state_t  spool;
+    klaviyo_health_t       health;
     const char            *group[KLAVIYO_CLI_GROUPS];
     unsigned               groups;
     unsigned               in_use:1;
@@ -34,8 +35,12 @@ static void klaviyo_cli_stat_group(klaviyo_cli_stat_t *stat,
     const char *group);
 static uint64_t klaviyo_cli_stat_sum(const klaviyo_cli_stat_t *stat,
     const char *group);
-static void klaviyo_cli_stat_each(const klaviyo_cli_stat_t *stat,
-    const char *group, unsigned json);
+static void klaviyo_cli_stat_each(const klaviyo_cli_t *cli,
+    const klaviyo_cli_stat_t *stat, const char *group);
+static void klaviyo_cli_stat_number(const klaviyo_cli_t *cli,
+    const char *name, uint64_t n);
+static void klaviyo_cli_stat_verdict(const klaviyo_cli_t *cli,
+    const klaviyo_cli_stat_t *stat);
 static void klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
     const klaviyo_cli_stat_t *stat);
 static void klaviyo_cli_stat_json(const klaviyo_cli_t *cli,
@@ -108,6 +113,7 @@ klaviyo_cli_stat_read(const klaviyo_cli_t *cli, klaviyo_ring_t *ring,
     }
 
     klaviyo_ring_figures(ring, &stat->figures);
+    klaviyo_ring_health(ring, &stat->health);
 
     if (klaviyo_ring_span(ring, &stat->span) != KLAVIYO_RING_OK) {
         return klaviyo_cli_error("the ring was taken away");
@@ -176,14 +182,14 @@ klaviyo_cli_stat_sum(const klaviyo_cli_stat_t *stat, const char *group)
 
 
 static void
-klaviyo_cli_stat_one(const klaviyo_figure_name_t *name, uint64_t n,
-    unsigned json, unsigned *printed)
+klaviyo_cli_stat_one(const klaviyo_cli_t *cli,
+    const klaviyo_figure_name_t *name, uint64_t n, unsigned *printed)
 {
-    if (json) {
+    if (cli->json) {
         (void) printf("%s\"%s\":%" PRIu64, *printed ? "," : "", name->name,
                       n);
 
-    } else {
+    } else if (n || cli->all) {
         (void) printf("  %-22s %" PRIu64 "\n", name->name, n);
     }
 
@@ -192,8 +198,8 @@ klaviyo_cli_stat_one(const klaviyo_figure_name_t *name, uint64_t n,
 
 
 static void
-klaviyo_cli_stat_each(const klaviyo_cli_stat_t *stat, const char *group,
-    unsigned json)
+klaviyo_cli_stat_each(const klaviyo_cli_t *cli,
+    const klaviyo_cli_stat_t *stat, const char *group)
 {
     int       i;
     unsigned  printed;
@@ -202,16 +208,60 @@ klaviyo_cli_stat_each(const klaviyo_cli_stat_t *stat, const char *group,
 
     for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
         if (strcmp(klaviyo_outcome_names[i].group, group) == 0) {
-            klaviyo_cli_stat_one(&klaviyo_outcome_names[i],
-                                 stat->figures.outcome[i], json, &printed);
+            klaviyo_cli_stat_one(cli, &klaviyo_outcome_names[i],
+                                 stat->figures.outcome[i], &printed);
         }
     }
 
     for (i = 0; i < KLAVIYO_COUNT_N; i++) {
         if (strcmp(klaviyo_counter_names[i].group, group) == 0) {
-            klaviyo_cli_stat_one(&klaviyo_counter_names[i],
-                                 stat->figures.counter[i], json, &printed);
+            klaviyo_cli_stat_one(cli, &klaviyo_counter_names[i],
+                                 stat->figures.counter[i], &printed);
         }
+    }
+}
+
+
+/* what is zero is left out, but for those that are looked for first */
+
+static void
+klaviyo_cli_stat_number(const klaviyo_cli_t *cli, const char *name,
+    uint64_t n)
+{
+    if (n || cli->all) {
+        (void) printf("%-24s %" PRIu64 "\n", name, n);
+    }
+}
+
+
+/* how the account fares, in the words of the page and of the log */
+
+static void
+klaviyo_cli_stat_verdict(const klaviyo_cli_t *cli,
+    const klaviyo_cli_stat_t *stat)
+{
+    uint64_t                     states[KLAVIYO_STATE_N];
+    klaviyo_state_e              state;
+    const klaviyo_state_name_t  *name;
+
+    state = klaviyo_health_states(&stat->health, &stat->figures,
+                                  klaviyo_cli_now(), states);
+
+    name = &klaviyo_state_names[state];
+
+    if (cli->name) {
+        (void) printf("%-24s %s\n", "account", cli->name);
+    }
+
+    if (!stat->in_use) {
+        (void) printf("%-24s no nginx has it in use\n", "now");
+        return;
+    }
+
+    (void) printf("%-24s %s\n", "now", name->what);
+
+    if (name->todo[0]) {
+        (void) printf("%-24s %s\n", "what to do", name->todo);
     }
 }
 
@@ -221,11 +271,14 @@ klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
     const klaviyo_cli_stat_t *stat)
 {
     unsigned                      i;
+    uint64_t                      paused;
     const klaviyo_figures_t      *figures;
     const klaviyo_spool_state_t  *spool;
 
     figures = &stat->figures;
     spool = &stat->spool;
+
+    klaviyo_cli_stat_verdict(cli, stat);
 
     (void) printf("%-24s %s\n", "ring", cli->ring);
     (void) printf("%-24s %s\n", "in use", stat->in_use ? "yes" : "no");
@@ -240,18 +293,21 @@ klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
         (void) printf("%-24s %s\n", "deliverer", "none");
     }
 
-    (void) printf("%-24s %" PRIu64 " s\n", "paused for",
-                  klaviyo_cli_stat_paused(stat));
+    paused = klaviyo_cli_stat_paused(stat);
+
+    if (paused || cli->all) {
+        (void) printf("%-24s %" PRIu64 " s\n", "paused for", paused);
+    }
 
     (void) printf("\n%-24s %" PRIu64 "\n", "captured", figures->captured);
     (void) printf("%-24s %" PRIu64 "\n", "queued", figures->queued);
-    (void) printf("  %-22s %" PRIu64 "\n", "in the spool only",
-                  figures->spooled);
+
+    klaviyo_cli_stat_number(cli, "  in the spool only", figures->spooled);
 
     for (i = 0; i < stat->groups; i++) {
-        (void) printf("%-24s %" PRIu64 "\n", stat->group[i],
-                      klaviyo_cli_stat_sum(stat, stat->group[i]));
-        klaviyo_cli_stat_each(stat, stat->group[i], 0);
+        klaviyo_cli_stat_number(cli, stat->group[i],
+                                klaviyo_cli_stat_sum(stat, stat->group[i]));
+        klaviyo_cli_stat_each(cli, stat, stat->group[i]);
     }
 
     if (stat->has_spool) {
@@ -305,7 +361,7 @@ klaviyo_cli_stat_json(const klaviyo_cli_t *cli,
 
     for (i = 0; i < stat->groups; i++) {
         (void) printf("%s\"%s\":{", i ? "," : "", stat->group[i]);
-        klaviyo_cli_stat_each(stat, stat->group[i], 1);
+        klaviyo_cli_stat_each(cli, stat, stat->group[i]);
         (void) printf("}");
     }
 

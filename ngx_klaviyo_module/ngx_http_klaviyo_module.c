@@ -444,6 +444,8 @@ ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_klaviyo_attach_paths(cycle, kmcf);
+
     if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -117,7 +117,7 @@ subtest 'usage' => sub {
 
     is $code, 0, '--help';
     like $out, qr/^Usage: klaviyo-queue stat /, 'on standard output';
-    like $out, qr/^ +$_ /m, "$_ is told" for qw(stat check export replay repair);
+    like $out, qr/^ +$_ /m, "$_ is told" for qw(stat tail check export replay repair);
 
     ($code, $out) = queue($t, '', '--version');
     is $code, 0, '--version';
@@ -126,7 +126,7 @@ subtest 'usage' => sub {
     for my $case (
         [[], qr/which command/],
         [['state'], qr/unknown command "state"/],
-        [['stat'], qr/needs the path of a ring/],
+        [['stat'], qr/needs the name of an account, or the path of a ring/],
         [[qw(stat --lines x)], qr/unknown option "--lines" of "stat"/],
         [[qw(stat -j x)], qr/unknown option "-j"/],
         [[qw(check --json x)], qr/unknown option "--json" of "check"/],
@@ -134,7 +134,8 @@ subtest 'usage' => sub {
         [[qw(export x --spool=a --spool=b)], qr/there twice/],
         [[qw(export x y)], qr/what is "y"/],
         [[qw(replay x y z)], qr/what is "z"/],
-        [['stat', '--', '--json'], qr/open\(\) "\.\/--json" failed/],
+        [['stat', '--', '--json'], qr/no account "--json"/],
+        [['stat', './--json'], qr/open\(\) "\.\/--json" failed/],
         [['stat', $t->queue], qr/No such file/],
         [['export', $t->queue], qr/No such file/],
         [['replay', $t->queue], qr/No such file/],
@@ -169,7 +170,7 @@ subtest 'the man page' => sub {
     my $page = read_file($man) =~ s/\\//gr;
 
     like $page, qr/\Q$_\E/, "$_ is in it"
-        for qw(--json --spool= --backfill --output= --help --version);
+        for qw(--json --all --full --spool= --backfill --output= --help --version);
 };
 
 

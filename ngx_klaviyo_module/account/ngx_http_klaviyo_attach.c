@@ -13,6 +13,7 @@
 #include "ngx_http_klaviyo_former.h"
 #include "ngx_http_klaviyo_setting.h"
 
+#include "queue/klaviyo_paths.h"
 #include "queue/klaviyo_trust.h"
 
 #include <ngx_event.h>
@@ -650,4 +651,56 @@ ngx_http_klaviyo_attach_enter(ngx_cycle_t *cycle,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * By a worker and not by the master: it has the rights for it, and a
+ * configuration that is refused has none.
+ */
+
+void
+ngx_http_klaviyo_attach_paths(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    u_char                        file[PATH_MAX], *p, *last;
+    char                          error[KLAVIYO_RING_ERROR_MAX];
+    size_t                        dir;
+    ngx_uint_t                    i;
+    klaviyo_paths_t               paths;
+    ngx_http_klaviyo_account_t   *account, **accounts;
+
+    if (ngx_worker != 0) {
+        return;
+    }
+
+    accounts = kmcf->accounts.elts;
+    last = file + sizeof(file);
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        account = accounts[i];
+
+        dir = (u_char *) strrchr((char *) account->queue.data, '/') + 1
+              - account->queue.data;
+
+        p = ngx_snprintf(file, sizeof(file), "%*s%V" KLAVIYO_PATHS_SUFFIX "%Z",
+                         dir, account->queue.data, &account->name);
+
+        if (p == last
+            || klaviyo_paths_set(paths.ring, account->queue.data,
+                                 account->queue.len) == -1
+            || klaviyo_paths_set(paths.spool, account->spool.data,
+                                 account->spool.len) == -1
+            || klaviyo_paths_set(paths.dead_letter, account->dead_letter.data,
+                                 account->dead_letter.len) == -1)
+        {
+            continue;
+        }
+
+        if (klaviyo_paths_write((char *) file, &paths, error) == -1) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "klaviyo_account \"%V\": %s; klaviyo-queue does not "
+                          "know it by its name", &account->name, error);
+        }
+    }
 }

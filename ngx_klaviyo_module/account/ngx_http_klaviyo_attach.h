@@ -27,5 +27,9 @@ ngx_int_t ngx_http_klaviyo_attach_init_module(ngx_cycle_t *cycle,
 ngx_int_t ngx_http_klaviyo_attach_enter(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
+/* in a worker: one of them tells klaviyo-queue where the rings are */
+void ngx_http_klaviyo_attach_paths(ngx_cycle_t *cycle,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
 
 #endif /* NGX_HTTP_KLAVIYO_ATTACH_H */

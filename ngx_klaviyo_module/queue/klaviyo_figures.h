@@ -199,6 +199,9 @@ typedef struct {
 extern const klaviyo_figure_name_t  klaviyo_outcome_names[];
 extern const klaviyo_figure_name_t  klaviyo_counter_names[];
 
+/* of a counter in the group "skipped", for people: why there was no event */
+const char *klaviyo_skipped_words(const char *name);
+
 
 /* one consistent reading of a ring, see klaviyo_ring_figures() */
 
@@ -207,6 +210,8 @@ typedef struct {
     uint64_t     queued;         /* of these: not yet delivered, dead, lost */
     uint64_t     spooled;        /* of these: in the spool only             */
     uint64_t     detached;       /* lost because the ring was detached      */
+    uint64_t     done;           /* number of the first without an outcome  */
+    uint64_t     moved;          /* to the queue's end, or another ring's   */
     uint64_t     outcome[KLAVIYO_OUTCOME_N];
     uint64_t     counter[KLAVIYO_COUNT_N];
     uint64_t     size;           /* bytes that the ring can hold            */

@@ -105,6 +105,8 @@ klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
     klaviyo_ring_end(ring, &end);
 
     figures->attached = 1;
+    figures->done = slot.done;
+    figures->moved = slot.outcome[KLAVIYO_RING_MOVED];
     figures->queued = end.seq - slot.done;
     figures->spooled = slot.seq - slot.done;
     figures->captured = end.seq - slot.base

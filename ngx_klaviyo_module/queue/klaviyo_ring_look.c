@@ -151,6 +151,72 @@ klaviyo_ring_look_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 }
 
 
+void
+klaviyo_ring_tail(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
+{
+    memset(cursor, 0, sizeof(klaviyo_cursor_t));
+
+    if (!klaviyo_ring_detached(ring)) {
+        klaviyo_ring_end(ring, cursor);
+    }
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
+    uint8_t *buf, size_t size, klaviyo_record_t *record)
+{
+    size_t                 len;
+    uint64_t               position;
+    klaviyo_cursor_t       at, end;
+    klaviyo_ring_header_t  header;
+
+    at = *cursor;                    /* which may be the record's own next */
+    position = at.position;
+
+    memset(record, 0, sizeof(klaviyo_record_t));
+
+    if (klaviyo_ring_detached(ring)) {
+        return KLAVIYO_RING_DETACHED;
+    }
+
+    klaviyo_ring_end(ring, &end);
+
+    if (position < end.position && end.position - position > ring->capacity) {
+        position = end.position - ring->capacity;
+    }
+
+    while (klaviyo_ring_seek(ring, &position, end.position, at.seq, &header)
+           && header.seq < end.seq)
+    {
+        len = klaviyo_ring_payload_len(&header);
+
+        if (len > size) {
+            record->missing = len;
+            return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
+        }
+
+        memcpy(buf, ring->record + position % ring->capacity
+                    + sizeof(klaviyo_ring_header_t), len);
+
+        position += header.length;
+
+        if (klaviyo_crc32c(0, buf, len) != header.payload_crc) {
+            continue;
+        }
+
+        klaviyo_ring_record_fill(record, &header, buf);
+
+        record->missing = header.seq - at.seq;
+        record->next.position = position;
+
+        return klaviyo_ring_rc(ring, KLAVIYO_RING_OK);
+    }
+
+    return klaviyo_ring_rc(ring, KLAVIYO_RING_EMPTY);
+}
+
+
 size_t
 klaviyo_ring_salvage_max(const klaviyo_ring_t *ring)
 {

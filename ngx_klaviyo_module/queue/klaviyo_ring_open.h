@@ -34,6 +34,17 @@ klaviyo_ring_rc_e klaviyo_ring_open(klaviyo_ring_t **ring, const char *path,
 /* 1: header or acknowledgement slots cannot be believed, the text says so */
 int klaviyo_ring_damaged(klaviyo_ring_t *ring, char *error);
 
+/*
+ * For who follows what comes: the next event from the cursor on, whether it
+ * has an outcome by now or not, as long as nobody wrote over it.  OK, with
+ * record->missing; EMPTY; SMALL; DETACHED: as klaviyo_ring_read().  From
+ * tail() on, only what comes then.
+ */
+klaviyo_ring_rc_e klaviyo_ring_follow(klaviyo_ring_t *ring,
+    const klaviyo_cursor_t *cursor, uint8_t *buf, size_t size,
+    klaviyo_record_t *record);
+void klaviyo_ring_tail(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+
 /* 1: another process has this very file attached */
 int klaviyo_ring_in_use(const klaviyo_ring_t *ring);
 

@@ -130,40 +130,6 @@ static const ngx_http_klaviyo_status_wrong_t  ngx_http_klaviyo_wrongs[] = {
 };
 
 
-/* why a request made no event, in words; others under their names */
-
-static const struct {
-    const char  *name;
-    const char  *words;
-} ngx_http_klaviyo_skipped[] = {
-    { "anonymous", "visitors without an identity" },
-    { "condition", "the condition of \"if=\" was not so" },
-    { "status", "the answer had another status" },
-    { "metric", "the metric was empty or too long" },
-    { "too_large", "the event was larger than Klaviyo takes" },
-    { "too_many_properties", "more properties than Klaviyo takes" },
-    { "profile_too_large", "the profile was larger than Klaviyo takes" },
-    { "no_memory", "no memory was left" },
-    { "head", "HEAD requests" },
-    { "prefetch", "pages that a browser fetched in advance" },
-    { "subresource", "images, styles and other parts of pages" },
-    { "bot", "robots" },
-    { "scanner", "scanners of links in mail" },
-    { "kla_off", "visitors who switched it off in Klaviyo" },
-    { "gpc", "visitors who ask not to be sold (Sec-GPC)" },
-    { "dnt", "visitors who ask not to be tracked (DNT)" },
-    { "consent", "visitors without consent" },
-    { "header", "the application's header held no event" },
-    { "cached", "the application's header came from a cache" },
-    { "no_header", "nothing was named in the application's header" },
-    { "unsigned", "calls that no sender signed" },
-    { "location", "rules of a location that the request only passed" },
-    { "account", "no account has the name that a variable gave" },
-    { "page", "pages of another type than \"page=\" asks for" },
-    { NULL, NULL }
-};
-
-
 size_t
 ngx_http_klaviyo_status_html_size(ngx_http_klaviyo_status_t *status)
 {
@@ -676,7 +642,7 @@ static void
 ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account)
 {
-    ngx_uint_t                         i, k, n;
+    ngx_uint_t                         i, n;
     ngx_http_klaviyo_status_figure_t  *figure;
 
     n = 0;
@@ -695,21 +661,11 @@ ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
                                       "event</h3>\n<ul>\n");
         }
 
-        for (k = 0; ngx_http_klaviyo_skipped[k].name; k++) {
-            if (ngx_strcmp(ngx_http_klaviyo_skipped[k].name, figure->name)
-                == 0)
-            {
-                break;
-            }
-        }
-
         klaviyo_json_literal(out, "<li><b>");
         ngx_http_klaviyo_status_html_number(out, figure->value);
         klaviyo_json_literal(out, "</b> ");
         ngx_http_klaviyo_status_html_text(out,
-                                          ngx_http_klaviyo_skipped[k].words
-                                          ? ngx_http_klaviyo_skipped[k].words
-                                          : figure->name);
+                                          klaviyo_skipped_words(figure->name));
         klaviyo_json_literal(out, "</li>\n");
     }
 
