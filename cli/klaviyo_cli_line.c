@@ -58,6 +58,10 @@ static const char *klaviyo_cli_parse_time(klaviyo_slice_t *time,
 static const char *klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
     const klaviyo_slice_t *attributes, const klaviyo_slice_t *member,
     unsigned backfill, klaviyo_event_t *event);
+static void klaviyo_cli_parse_meta(klaviyo_json_t *json,
+    klaviyo_event_t *event);
+static void klaviyo_cli_copy(klaviyo_json_t *json,
+    const klaviyo_slice_t *object, const char *const *but);
 static void klaviyo_cli_members(const klaviyo_slice_t *object,
     const char *const *name, klaviyo_slice_t *member);
 static klaviyo_slice_t klaviyo_cli_member(const klaviyo_slice_t *object,
@@ -477,14 +481,81 @@ klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
         klaviyo_json_raw(&json, value.data, value.len);
     }
 
-    if (json.overflow) {
-        return "the event is too large";
-    }
-
     event->attributes = json.start;
     event->attributes_len = json.pos - json.start;
 
-    return NULL;
+    klaviyo_cli_parse_meta(&json, event);
+
+    return json.overflow ? "the event is too large" : NULL;
+}
+
+
+/* a record has beside the attributes what a single request has in them */
+
+static void
+klaviyo_cli_parse_meta(klaviyo_json_t *json, klaviyo_event_t *event)
+{
+    uint8_t          *start;
+    klaviyo_slice_t   data, attributes, meta;
+
+    static const char *const  apart[] = { "attributes", "meta", NULL };
+
+    data.data = event->profile;
+    data.len = event->profile_len;
+
+    attributes = klaviyo_cli_member(&data, "attributes");
+    meta = klaviyo_cli_member(&attributes, "meta");
+
+    if (meta.len == 0) {
+        return;
+    }
+
+    start = json->pos;
+
+    klaviyo_json_literal(json, "{");
+    klaviyo_cli_copy(json, &data, apart);
+    klaviyo_json_literal(json, ",\"attributes\":{");
+    klaviyo_cli_copy(json, &attributes, apart);
+    klaviyo_json_literal(json, "},\"meta\":");
+    klaviyo_json_raw(json, meta.data, meta.len);
+    klaviyo_json_literal(json, "}");
+
+    event->profile = start;
+    event->profile_len = json->pos - start;
+}
+
+
+/* the members but those that are named */
+
+static void
+klaviyo_cli_copy(klaviyo_json_t *json, const klaviyo_slice_t *object,
+    const char *const *but)
+{
+    unsigned         i;
+    klaviyo_scan_t   scan;
+    klaviyo_slice_t  name, value;
+
+    klaviyo_scan_enter(&scan, object);
+
+    while (klaviyo_scan_next(&scan, &name)) {
+        klaviyo_scan_value(&scan, &value);
+
+        for (i = 0; but[i] && !klaviyo_cli_says(&name, but[i]); i++) {
+            /* void */
+        }
+
+        if (but[i]) {
+            continue;
+        }
+
+        if (json->pos[-1] != '{') {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_raw(json, name.data, name.len);
+        klaviyo_json_literal(json, ":");
+        klaviyo_json_raw(json, value.data, value.len);
+    }
 }
 
 

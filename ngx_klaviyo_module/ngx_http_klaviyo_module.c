@@ -76,7 +76,7 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       NULL },
 
     { ngx_string("klaviyo_profile"),
-      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE23,
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE23|NGX_CONF_TAKE4,
       ngx_http_klaviyo_field,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_klaviyo_loc_conf_t, profile),

@@ -250,6 +250,12 @@ subtest 'the schema of single calls' => sub {
             single(event(), profile(location => {latitude => []}))],
         ["$at/profile/data/attributes/meta/patch" =>
             single(event(), profile(meta => {patch => {}}))],
+        ["$at/profile/data/attributes/meta/patch_properties/append/a" =>
+            single(event(), profile(meta => {patch_properties =>
+                {append => {a => {b => 1}}}}))],
+        ["$at/profile/data/attributes/meta/patch_properties/unset" =>
+            single(event(), profile(meta => {patch_properties =>
+                {unset => {a => 1}}}))],
     );
 
     for my $case (@bad) {

@@ -25,6 +25,8 @@ typedef struct {
     ngx_str_t                  name;
     ngx_http_complex_value_t   value;
     ngx_uint_t                 type;       /* klaviyo_value_type_e           */
+    ngx_uint_t                 patch;      /* ngx_http_klaviyo_section_e, or
+                                              0: the value is set            */
 } ngx_http_klaviyo_field_t;
 
 

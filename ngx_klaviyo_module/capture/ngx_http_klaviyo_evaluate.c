@@ -37,7 +37,7 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
     r = values->request;
     template = values->template;
 
-    profile = template->end[NGX_HTTP_KLAVIYO_CUSTOM];
+    profile = template->end[NGX_HTTP_KLAVIYO_UNSET];
     n = template->end[NGX_HTTP_KLAVIYO_PROPERTIES];
 
     values->size = template->size;

@@ -11,6 +11,11 @@
 static char *ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name);
 static char *ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word,
     ngx_uint_t *type);
+static ngx_uint_t ngx_http_klaviyo_field_patch(ngx_str_t *word);
+static char *ngx_http_klaviyo_field_patched(ngx_conf_t *cf,
+    ngx_http_klaviyo_field_t *field, ngx_uint_t typed);
+static ngx_http_klaviyo_field_t *ngx_http_klaviyo_field_same(
+    ngx_array_t *fields, ngx_str_t *name, ngx_uint_t patch);
 static char *ngx_http_klaviyo_field_place(ngx_conf_t *cf,
     ngx_http_klaviyo_field_t *field);
 static void ngx_http_klaviyo_field_case(ngx_conf_t *cf, ngx_str_t *name);
@@ -30,6 +35,13 @@ static const struct {
     { ngx_string("list"), "write items with commas between them" },
     { ngx_string("json"), "write JSON in quotes, as in '{\"Size\":\"M\"}'" },
     { ngx_null_string, NULL }
+};
+
+
+static const char  *ngx_http_klaviyo_patches[] = {
+    [NGX_HTTP_KLAVIYO_APPEND] = "append",
+    [NGX_HTTP_KLAVIYO_UNAPPEND] = "unappend",
+    [NGX_HTTP_KLAVIYO_UNSET] = "unset"
 };
 
 
@@ -82,18 +94,31 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
 {
     char                              *rv;
     ngx_str_t                         *value;
-    ngx_uint_t                         type;
+    ngx_uint_t                         n, type, patch;
     ngx_http_klaviyo_field_t          *field;
     ngx_http_compile_complex_value_t   ccv;
 
     value = cf->args->elts;
+    n = cf->args->nelts;
 
     rv = ngx_http_klaviyo_field_name(cf, &value[1]);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
 
-    if (ngx_http_klaviyo_field_find(*fields, &value[1])) {
+    patch = (profile && n > 3) ? ngx_http_klaviyo_field_patch(&value[n - 1])
+                               : 0;
+    if (patch) {
+        n--;
+
+    } else if (n == 5) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be \"append\", "
+                           "\"unappend\" or \"unset\"", &value[4]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_klaviyo_field_same(*fields, &value[1], patch)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate %V \"%V\"",
                            &value[0], &value[1]);
         return NGX_CONF_ERROR;
@@ -101,7 +126,7 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
 
     type = KLAVIYO_VALUE_STRING;
 
-    if (cf->args->nelts == 4) {
+    if (n == 4) {
         rv = ngx_http_klaviyo_field_type(cf, &value[3], &type);
         if (rv != NGX_CONF_OK) {
             return rv;
@@ -123,6 +148,7 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
 
     field->name = value[1];
     field->type = type;
+    field->patch = patch;
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
@@ -135,7 +161,8 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     }
 
     if (profile) {
-        rv = ngx_http_klaviyo_field_place(cf, field);
+        rv = patch ? ngx_http_klaviyo_field_patched(cf, field, n == 4)
+                   : ngx_http_klaviyo_field_place(cf, field);
         if (rv != NGX_CONF_OK) {
             return rv;
         }
@@ -207,6 +234,59 @@ ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t *type)
                        "\"number\", \"bool\", \"list\" or \"json\"", word);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* where the word puts the field, or 0: it is none of these */
+
+static ngx_uint_t
+ngx_http_klaviyo_field_patch(ngx_str_t *word)
+{
+    ngx_uint_t  i;
+
+    for (i = NGX_HTTP_KLAVIYO_APPEND; i <= NGX_HTTP_KLAVIYO_UNSET; i++) {
+
+        if (ngx_strcmp(word->data, ngx_http_klaviyo_patches[i]) == 0) {
+            return i;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Klaviyo does this to custom properties only, and with simple values */
+
+static char *
+ngx_http_klaviyo_field_patched(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field,
+    ngx_uint_t typed)
+{
+    if (ngx_http_klaviyo_field_known(&field->name)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%s\" of Klaviyo's own field "
+                           "\"%V\": it is for custom properties of the "
+                           "profile",
+                           ngx_http_klaviyo_patches[field->patch],
+                           &field->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (typed && (field->patch == NGX_HTTP_KLAVIYO_UNSET
+                  || field->type == KLAVIYO_VALUE_JSON))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid type \"%V\" beside \"%s\", which %s",
+                           &ngx_http_klaviyo_types[field->type].name,
+                           ngx_http_klaviyo_patches[field->patch],
+                           field->patch == NGX_HTTP_KLAVIYO_UNSET
+                           ? "takes a condition"
+                           : "takes one simple value, or a \"list\"");
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_klaviyo_field_case(cf, &field->name);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -378,8 +458,8 @@ ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
     field = inner->elts;
 
     for (i = 0; i < inner->nelts; i++) {
-        slot = ngx_http_klaviyo_field_find(merged, &field[i].name);
-
+        slot = ngx_http_klaviyo_field_same(merged, &field[i].name,
+                                           field[i].patch);
         if (slot == NULL) {
             slot = ngx_array_push(merged);
             if (slot == NULL) {
@@ -394,8 +474,9 @@ ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
 }
 
 
-ngx_http_klaviyo_field_t *
-ngx_http_klaviyo_field_find(ngx_array_t *fields, ngx_str_t *name)
+static ngx_http_klaviyo_field_t *
+ngx_http_klaviyo_field_same(ngx_array_t *fields, ngx_str_t *name,
+    ngx_uint_t patch)
 {
     ngx_uint_t                 i;
     ngx_http_klaviyo_field_t  *field;
@@ -408,7 +489,8 @@ ngx_http_klaviyo_field_find(ngx_array_t *fields, ngx_str_t *name)
 
     for (i = 0; i < fields->nelts; i++) {
 
-        if (field[i].name.len == name->len
+        if (field[i].patch == patch
+            && field[i].name.len == name->len
             && ngx_memcmp(field[i].name.data, name->data, name->len) == 0)
         {
             return &field[i];
@@ -416,6 +498,13 @@ ngx_http_klaviyo_field_find(ngx_array_t *fields, ngx_str_t *name)
     }
 
     return NULL;
+}
+
+
+ngx_http_klaviyo_field_t *
+ngx_http_klaviyo_field_find(ngx_array_t *fields, ngx_str_t *name)
+{
+    return ngx_http_klaviyo_field_same(fields, name, 0);
 }
 
 

@@ -525,6 +525,7 @@ ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
         }
 
         property->name = field[i].name;
+        property->patch = 0;
     }
 
     template->properties = properties;

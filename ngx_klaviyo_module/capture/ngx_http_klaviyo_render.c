@@ -15,6 +15,10 @@
 
 static void ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
+static void ngx_http_klaviyo_write_patch(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json);
+static void ngx_http_klaviyo_write_unset(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json);
 static void ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
 static void ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
@@ -176,7 +180,93 @@ ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
                                  "\"properties\":{",
                                  sizeof("\"properties\":{") - 1);
 
+    klaviyo_json_literal(json, "}");
+
+    if (values->template->end[NGX_HTTP_KLAVIYO_CUSTOM]
+        != values->template->end[NGX_HTTP_KLAVIYO_UNSET])
+    {
+        ngx_http_klaviyo_write_patch(values, json);
+    }
+
+    klaviyo_json_literal(json, "}");
+}
+
+
+/* beside the attributes, as in bulk requests; klaviyo_body.c knows of others */
+
+static void
+ngx_http_klaviyo_write_patch(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    u_char  *start, *p;
+
+    start = json->pos;
+
+    klaviyo_json_literal(json, ",\"meta\":{\"patch_properties\":{");
+
+    p = json->pos;
+
+    ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_APPEND,
+                                 "\"append\":{", sizeof("\"append\":{") - 1);
+
+    ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_UNAPPEND,
+                                 "\"unappend\":{",
+                                 sizeof("\"unappend\":{") - 1);
+
+    ngx_http_klaviyo_write_unset(values, json);
+
+    if (json->pos == p) {
+        json->pos = start;
+        return;
+    }
+
     klaviyo_json_literal(json, "}}");
+}
+
+
+static void
+ngx_http_klaviyo_write_unset(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    u_char                 *start, *p;
+    ngx_uint_t              i;
+    ngx_http_klaviyo_op_t  *op;
+
+    start = json->pos;
+
+    if (json->pos[-1] != '{') {
+        klaviyo_json_literal(json, ",");
+    }
+
+    klaviyo_json_literal(json, "\"unset\":[");
+
+    p = json->pos;
+
+    for (i = values->template->end[NGX_HTTP_KLAVIYO_UNAPPEND];
+         i < values->template->end[NGX_HTTP_KLAVIYO_UNSET];
+         i++)
+    {
+        op = &values->template->ops[i];
+
+        if (op->value
+            && klaviyo_value_is_no(values->ops[i].data, values->ops[i].len))
+        {
+            continue;
+        }
+
+        if (json->pos != p) {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_raw(json, op->text.data, op->text.len);
+    }
+
+    if (json->pos == p) {
+        json->pos = start;
+        return;
+    }
+
+    klaviyo_json_literal(json, "]");
 }
 
 

@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_klaviyo_template_amount(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_http_klaviyo_track_t *track);
 static ngx_int_t ngx_http_klaviyo_template_time(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_track_t *track);
+static ngx_int_t ngx_http_klaviyo_template_unset(ngx_conf_t *cf,
+    ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_field_t *field);
 static ngx_int_t ngx_http_klaviyo_template_op(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op, ngx_str_t *name,
     ngx_http_complex_value_t *value, ngx_uint_t type);
@@ -143,6 +145,7 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
     ngx_http_klaviyo_template_t *template, ngx_array_t *fields,
     ngx_array_t *own, ngx_http_klaviyo_section_e section, ngx_uint_t *n)
 {
+    ngx_int_t                   rc;
     ngx_uint_t                  i, first;
     ngx_http_klaviyo_op_t      *op;
     ngx_http_klaviyo_field_t   *field;
@@ -166,6 +169,10 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
             place = known ? known->section : NGX_HTTP_KLAVIYO_CUSTOM;
         }
 
+        if (field[i].patch) {
+            place = field[i].patch;
+        }
+
         if (place != section
             || (field[i].value.lengths == NULL
                 && field[i].value.value.len == 0))
@@ -175,10 +182,19 @@ ngx_http_klaviyo_template_fields(ngx_conf_t *cf,
 
         op = &template->ops[*n];
 
-        if (ngx_http_klaviyo_template_op(cf, op, &field[i].name,
-                                         &field[i].value, field[i].type)
-            != NGX_OK)
-        {
+        if (section == NGX_HTTP_KLAVIYO_UNSET) {
+            rc = ngx_http_klaviyo_template_unset(cf, op, &field[i]);
+
+        } else {
+            rc = ngx_http_klaviyo_template_op(cf, op, &field[i].name,
+                                              &field[i].value, field[i].type);
+        }
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        if (rc != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -357,6 +373,44 @@ ngx_http_klaviyo_template_time(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
 
     return ngx_http_klaviyo_template_text(cf, op, &ngx_http_klaviyo_name_time,
                                           &text, KLAVIYO_VALUE_STRING);
+}
+
+
+/*
+ * The name alone, written where the value says so; NGX_DECLINED: a constant
+ * says that it never is.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_template_unset(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
+    ngx_http_klaviyo_field_t *field)
+{
+    if (field->value.lengths == NULL) {
+
+        if (klaviyo_value_is_no(field->value.value.data,
+                                field->value.value.len))
+        {
+            return NGX_DECLINED;
+        }
+
+        op->name = field->name;
+
+        if (ngx_http_klaviyo_template_text(cf, op, &field->name, NULL, 0)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+    } else if (ngx_http_klaviyo_template_op(cf, op, &field->name,
+                                            &field->value, field->type)
+               != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    op->text.len--;
+
+    return NGX_OK;
 }
 
 

@@ -28,6 +28,9 @@ typedef enum {
     NGX_HTTP_KLAVIYO_ATTRIBUTES, /* of the profile                          */
     NGX_HTTP_KLAVIYO_LOCATION,
     NGX_HTTP_KLAVIYO_CUSTOM,     /* properties of the profile               */
+    NGX_HTTP_KLAVIYO_APPEND,     /* what is done to these                   */
+    NGX_HTTP_KLAVIYO_UNAPPEND,
+    NGX_HTTP_KLAVIYO_UNSET,
     NGX_HTTP_KLAVIYO_PROPERTIES, /* of the event                            */
     NGX_HTTP_KLAVIYO_SECTIONS
 } ngx_http_klaviyo_section_e;
@@ -124,14 +127,14 @@ typedef struct {
 
 /* fields */
 
-/* adds the directive in cf->args, which has 3 or 4 words, to *fields */
+/* adds the directive in cf->args, which has 3 to 5 words, to *fields */
 char *ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     ngx_uint_t profile);
 
 /*
- * Both levels by name, the inner one wins.  An empty value stays in the list
- * as the mark of what is removed.  Either may be NULL; gives NGX_CONF_ERROR
- * without memory.
+ * Both levels by name and by what is done to it, the inner one wins.  An empty
+ * value stays in the list as the mark of what is removed.  Either may be NULL;
+ * gives NGX_CONF_ERROR without memory.
  */
 ngx_array_t *ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
     ngx_array_t *inner);

@@ -40,7 +40,7 @@ static char *ngx_http_klaviyo_track_include(ngx_conf_t *cf,
 
 
 static ngx_http_klaviyo_member_t  ngx_http_klaviyo_members[] = {
-    { ngx_string("profile"), 3, 4, ngx_http_klaviyo_track_profile },
+    { ngx_string("profile"), 3, 5, ngx_http_klaviyo_track_profile },
     { ngx_string("property"), 3, 4, ngx_http_klaviyo_track_property },
     { ngx_string("value"), 2, 5, ngx_http_klaviyo_amount_set },
     { ngx_string("unique_id"), 2, 2, ngx_http_klaviyo_track_unique_id },

@@ -9,11 +9,15 @@
  *     ENTRY   {"type":"event-bulk-create","attributes":{"profile":
  *              {"data":PROFILE},"events":{"data":[EVENT,...]}}}
  *     EVENT   {"type":"event","attributes":{ATTRIBUTES}}
+ *
+ *     PROFILE {"type":"profile","attributes":{...},"meta":{...}}, as records
+ *             have it; single: with the meta as the last of the attributes
  */
 
 
 #include <string.h>
 
+#include "json/klaviyo_scan.h"
 #include "klaviyo_body.h"
 
 
@@ -47,6 +51,8 @@ typedef struct {
     klaviyo_body_raw(body, text, sizeof(text) - 1)
 
 
+static void klaviyo_body_profile(klaviyo_body_t *body,
+    const klaviyo_event_t *event);
 static void klaviyo_body_raw(klaviyo_body_t *body, const void *p, size_t len);
 
 
@@ -61,7 +67,7 @@ klaviyo_body_single(uint8_t *p, const klaviyo_event_t *event)
     klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_START);
     klaviyo_body_raw(&body, event->attributes, event->attributes_len);
     klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_PROFILE);
-    klaviyo_body_raw(&body, event->profile, event->profile_len);
+    klaviyo_body_profile(&body, event);
     klaviyo_body_literal(&body, KLAVIYO_BODY_SINGLE_END);
 
     return body.len;
@@ -127,6 +133,56 @@ klaviyo_body_event_size(const klaviyo_event_t *event)
 {
     return sizeof(KLAVIYO_BODY_EVENT_START KLAVIYO_BODY_EVENT_END ",") - 1
            + event->attributes_len;
+}
+
+
+static void
+klaviyo_body_profile(klaviyo_body_t *body, const klaviyo_event_t *event)
+{
+    const uint8_t   *meta;
+    klaviyo_scan_t   scan;
+    klaviyo_slice_t  profile, attributes, name, value;
+
+    profile.data = event->profile;
+    profile.len = event->profile_len;
+
+    meta = NULL;
+    value.len = 0;
+    attributes.data = NULL;
+    attributes.len = 0;
+
+    klaviyo_scan_enter(&scan, &profile);
+
+    while (klaviyo_scan_next(&scan, &name)) {
+        klaviyo_scan_value(&scan, &value);
+
+        if (klaviyo_scan_is(&name, "attributes", sizeof("attributes") - 1)) {
+            attributes = value;
+
+        } else if (klaviyo_scan_is(&name, "meta", sizeof("meta") - 1)
+                   && attributes.len > 1)
+        {
+            meta = name.data;
+            break;
+        }
+    }
+
+    if (meta == NULL) {
+        klaviyo_body_raw(body, profile.data, profile.len);
+        return;
+    }
+
+    /* the attributes without their last brace */
+
+    klaviyo_body_raw(body, profile.data,
+                     attributes.data + attributes.len - 1 - profile.data);
+
+    if (attributes.len > sizeof("{}") - 1) {
+        klaviyo_body_literal(body, ",");
+    }
+
+    klaviyo_body_raw(body, meta, value.data + value.len - meta);
+    klaviyo_body_literal(body, "}}");
 }
 
 

@@ -319,13 +319,38 @@ sub meta {
     $self->members($meta, $pointer, \%meta) or return;
 
     if (defined $meta->{patch_properties}) {
-        $self->members($meta->{patch_properties},
-            "$pointer/patch_properties", \%patch_properties);
+        $self->patch($meta->{patch_properties},
+            "$pointer/patch_properties");
     }
 
     if (defined $meta->{patch_identifiers}) {
         $self->members($meta->{patch_identifiers},
             "$pointer/patch_identifiers", \%patch_identifiers);
+    }
+
+    return;
+}
+
+
+# what is appended and taken away are simple values, or arrays of them
+sub patch {
+    my ($self, $patch, $pointer) = @_;
+
+    $self->members($patch, $pointer, \%patch_properties) or return;
+
+    for my $what (qw(append unappend)) {
+        my $values = $patch->{$what} // next;
+
+        for my $name (keys %$values) {
+            my $value = $values->{$name};
+            my $at    = "$pointer/$what/" . _escape($name);
+
+            $self->add($at, 'A simple value, or an array of these.')
+                if grep { !defined || ref && ref ne 'JSON::PP::Boolean' }
+                    ref $value eq 'ARRAY' ? @$value : $value;
+
+            $self->free($value, $at, 1);
+        }
     }
 
     return;
@@ -504,7 +529,8 @@ sub check_bulk {
 
             push @events,
                 {i => $i, j => $j, event => $event, profile => $profile,
-                 id => $data->{id}, backfill => $entry->{backfill},
+                 id => $data->{id}, meta => $data->{meta},
+                 backfill => $entry->{backfill},
                  pointer => "$where/attributes", entry => "$at/profile"};
         }
     }

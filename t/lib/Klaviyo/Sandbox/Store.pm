@@ -126,7 +126,8 @@ sub record {
         my $name  = $event->{metric}{data}{attributes}{name};
         my $text  = encode_json({
             metric     => $name,
-            profile    => {(defined $item->{id} ? (id => $item->{id}) : ()),
+            profile    => {(map { defined $item->{$_}
+                                  ? ($_ => $item->{$_}) : () } qw(id meta)),
                            %{ $item->{profile} }},
             properties => $event->{properties},
             map { exists $event->{$_} ? ($_ => $event->{$_}) : () }
