@@ -187,6 +187,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_hash"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE23,
+      ngx_http_klaviyo_hash,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_track_json"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_1MORE,
       ngx_http_klaviyo_track_json,
@@ -322,6 +329,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
         || ngx_http_klaviyo_body_init(cf) != NGX_OK
         || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
+        || ngx_http_klaviyo_hash_init(cf, kmcf) != NGX_OK
         || ngx_http_klaviyo_bots_init(cf, kmcf) != NGX_OK
         || ngx_http_klaviyo_limits_init(cf, kmcf) != NGX_OK)
     {

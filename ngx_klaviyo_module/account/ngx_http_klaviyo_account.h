@@ -113,6 +113,7 @@ typedef struct {
     struct klaviyo_bots_s  *bots;    /* NULL without an account              */
 
     ngx_array_t     *sources;        /* of klaviyo_json and klaviyo_form     */
+    ngx_array_t     *hashes;         /* of klaviyo_hash                      */
     ngx_uint_t       reads_body;     /* klaviyo_request_body is on somewhere */
     ngx_uint_t       webhook;        /* klaviyo_webhook stands somewhere     */
     ngx_uint_t     (*answered)(ngx_http_request_t *r);

@@ -202,6 +202,13 @@ void ngx_http_klaviyo_enrich_init(ngx_http_klaviyo_main_conf_t *kmcf);
 /* directives: klaviyo_json, klaviyo_form, klaviyo_cookie */
 char *ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* directive: klaviyo_hash */
+char *ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* derives their keys from those of accounts; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_hash_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
 /* the header filter; in postconfiguration */
 void ngx_http_klaviyo_header_init(void);
 
