@@ -203,7 +203,7 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
 
     { ngx_string("klaviyo_request_body"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_FLAG,
-      ngx_http_klaviyo_request_body,
+      ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_klaviyo_loc_conf_t, request_body),
       NULL },
@@ -326,7 +326,6 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
         || ngx_http_klaviyo_location_init(cf) != NGX_OK
-        || ngx_http_klaviyo_body_init(cf) != NGX_OK
         || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
         || ngx_http_klaviyo_hash_init(cf, kmcf) != NGX_OK

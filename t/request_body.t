@@ -26,6 +26,13 @@ my $t = Klaviyo::Test->new(
         klaviyo_skip off;
 
         server {
+            listen 127.0.0.1:%%PORT_BARE%%;
+            klaviyo_request_body on;
+            set $times "x$times";
+            add_header X-Times $times always;
+        }
+
+        server {
             listen 127.0.0.1:%%PORT_APP%%;
 
             location / {
@@ -189,6 +196,14 @@ is $answer->header('x-length'), length $order, 'the application had it too';
 is_order post('/rewritten', $order), 'rewritten';
 is_order post('/tried', $order), 'a named location';
 is $answer->body, "named\n", 'which is that';
+
+{
+    my $bare = $t->client(port => $t->port('BARE'));
+
+    is $bare->get('/x')->header('x-times'), 'x',
+        'a server without a location runs its rewrites once';
+    $bare->close;
+}
 
 is_deeply post('/off?who=x', $order)->[0]{properties}, {}, 'off';
 is $answer->body, "off\n", 'off: answered';

@@ -114,7 +114,6 @@ typedef struct {
 
     ngx_array_t     *sources;        /* of klaviyo_json and klaviyo_form     */
     ngx_array_t     *hashes;         /* of klaviyo_hash                      */
-    ngx_uint_t       reads_body;     /* klaviyo_request_body is on somewhere */
     ngx_uint_t       webhook;        /* klaviyo_webhook stands somewhere     */
     ngx_uint_t     (*answered)(ngx_http_request_t *r);
                                      /* 1: by the module, such a request

@@ -2,8 +2,7 @@
  * klaviyo_request_body: has the body of the request read, so that
  * $request_body is there in the log phase.
  *
- * In the rewrite phase, before the handler of the rewrite module: `return`
- * ends a request there.  A body that is known not to fit into memory is left
+ * A body that is known not to fit into memory is left
  * to whoever wants it.
  */
 
@@ -12,62 +11,11 @@
 #include "ngx_http_klaviyo_warn.h"
 
 
-static ngx_int_t ngx_http_klaviyo_body_handler(ngx_http_request_t *r);
 static void ngx_http_klaviyo_body_ready(ngx_http_request_t *r);
 
 
-char *
-ngx_http_klaviyo_request_body(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_klaviyo_loc_conf_t *klcf = conf;
-
-    char                          *rv;
-    ngx_http_klaviyo_main_conf_t  *kmcf;
-
-    rv = ngx_conf_set_flag_slot(cf, cmd, conf);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (klcf->request_body) {
-        kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
-        kmcf->reads_body = 1;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* handlers of a phase are called from the last one to the first */
-
 ngx_int_t
-ngx_http_klaviyo_body_init(ngx_conf_t *cf)
-{
-    ngx_http_handler_pt           *h;
-    ngx_http_core_main_conf_t     *cmcf;
-    ngx_http_klaviyo_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
-
-    if (!kmcf->reads_body) {
-        return NGX_OK;
-    }
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_klaviyo_body_handler;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_klaviyo_body_handler(ngx_http_request_t *r)
+ngx_http_klaviyo_body_read(ngx_http_request_t *r)
 {
     off_t                         length;
     ngx_int_t                     rc;

@@ -187,10 +187,8 @@ ngx_int_t ngx_http_klaviyo_bots_init(ngx_conf_t *cf,
 char *ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* directives: klaviyo_response_header, klaviyo_request_body */
+/* directive: klaviyo_response_header */
 char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_klaviyo_request_body(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* directive: klaviyo_enrich */
@@ -211,9 +209,6 @@ ngx_int_t ngx_http_klaviyo_hash_init(ngx_conf_t *cf,
 
 /* the header filter; in postconfiguration */
 void ngx_http_klaviyo_header_init(void);
-
-/* the handler that reads bodies, if one is to be; in postconfiguration */
-ngx_int_t ngx_http_klaviyo_body_init(ngx_conf_t *cf);
 
 /* the handler that notes locations; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_location_init(ngx_conf_t *cf);

@@ -5,8 +5,11 @@
  * captures.  The last handler of the rewrite phase, which is that of the
  * rewrite module, is wrapped: behind it the location of this pass is final,
  * with the `if` that applies, also when `return` or `rewrite ... last` leaves
- * from there.  A location without rules leaves no note: a request that was
- * redirected and has none had no rules where it was first.
+ * from there.  What has to come before a `return` is done in front of it, and
+ * by no other handler: the rewrite module skips the rewrites of a server that
+ * has no matching location only where it is the first of its phase.  A
+ * location without rules leaves no note: a request that was redirected and
+ * has none had no rules where it was first.
  */
 
 
@@ -64,6 +67,12 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
     ngx_str_t                     uri;
     ngx_http_core_loc_conf_t     *clcf;
     ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    rc = ngx_http_klaviyo_body_read(r);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     uri = r->uri;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);

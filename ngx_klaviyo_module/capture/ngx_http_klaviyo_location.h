@@ -74,4 +74,11 @@ void ngx_http_klaviyo_captures_restore(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_captures_t *saved);
 
 
+/*
+ * Has the body read where klaviyo_request_body is on, from within the rewrite
+ * phase: NGX_DECLINED goes on, all else ends this pass.
+ */
+ngx_int_t ngx_http_klaviyo_body_read(ngx_http_request_t *r);
+
+
 #endif /* NGX_HTTP_KLAVIYO_LOCATION_H */
