@@ -279,6 +279,8 @@ my $http = <<'END';
 
             location / { return 200 "app\n"; }
             location /none { return 404; }
+            location /unchanged { return 304; }
+            location /no_content { return 204; }
             location /slow { limit_rate 100; return 200 "slow answer\n"; }
             location /named {
                 add_header X-Klaviyo-Event $http_x_say;
@@ -561,6 +563,12 @@ my $targets = <<'END';
             klaviyo_track "Close";
             klaviyo_enrich /e/close;
             proxy_pass http://127.0.0.1:%%PORT_SHOP%%/stream;
+        }
+
+        location ~ ^/(?:unchanged|no_content)$ {
+            klaviyo_track "Bodiless";
+            klaviyo_enrich /e/json;
+            proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 
         location = /post {
@@ -1046,6 +1054,17 @@ is moved(), 'not_asked 1', 'no length: not asked';
 is $answer->body, "stream\n", 'chunks: served';
 like $events[0]{properties}{Line}, qr{ /close }, 'chunks: asked';
 is moved(), 'merged 1 requested 1', 'chunks: counted';
+
+
+# a proxied answer that has neither a length nor a body
+
+for my $case (['/unchanged', 304], ['/no_content', 204]) {
+    my ($path, $status) = @$case;
+
+    ($answer, @events) = ask($path, 1);
+    is $answer->status, $status, "$status: served";
+    is moved(), 'merged 1 requested 1', "$status: asked";
+}
 
 
 # a client that goes away

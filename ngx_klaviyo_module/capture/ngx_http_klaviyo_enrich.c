@@ -315,7 +315,11 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
 }
 
 
-/* an answer without a length ends with its connection, which would wait */
+/*
+ * An answer without a length ends with its connection, which would wait.  One
+ * without a body, 204 and 304, ends at once; when it is proxied nothing marks
+ * it as such.
+ */
 
 static ngx_uint_t
 ngx_http_klaviyo_enrich_delays(ngx_http_request_t *r)
@@ -323,5 +327,7 @@ ngx_http_klaviyo_enrich_delays(ngx_http_request_t *r)
     return r->http_version < NGX_HTTP_VERSION_20
            && !r->header_only
            && !r->chunked
+           && r->headers_out.status != NGX_HTTP_NO_CONTENT
+           && r->headers_out.status != NGX_HTTP_NOT_MODIFIED
            && r->headers_out.content_length_n == -1;
 }
