@@ -18,6 +18,8 @@ typedef void (*ngx_http_klaviyo_capture_pt)(ngx_http_request_t *r,
 
 static void ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf);
+static void ngx_http_klaviyo_capture_prefetch(
+    ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf);
 static char *ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
     ngx_array_t *tracks, ngx_array_t **rules);
@@ -88,6 +90,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->attribution = NGX_CONF_UNSET_PTR;
     conf->consent = NGX_CONF_UNSET_PTR;
     conf->hosts = NGX_CONF_UNSET_PTR;
+    conf->prefetch = NGX_CONF_UNSET_UINT;
     conf->rules = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -165,6 +168,8 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_bitmask_value(conf->skip, prev->skip,
                                  NGX_HTTP_KLAVIYO_SKIP_DEFAULT);
 
+    ngx_http_klaviyo_capture_prefetch(prev, conf);
+
     if (same) {
         conf->rules = prev->rules;
         conf->named = prev->named;
@@ -241,6 +246,28 @@ ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
     conf->own_json = (conf->json_tracks == NGX_CONF_UNSET_PTR)
                      ? clcf->noname && prev->own_json
                      : conf->json_tracks != NULL;
+}
+
+
+/* after klaviyo_skip, whose "prefetch" is the default's condition */
+
+static void
+ngx_http_klaviyo_capture_prefetch(ngx_http_klaviyo_loc_conf_t *prev,
+    ngx_http_klaviyo_loc_conf_t *conf)
+{
+    if (conf->prefetch == NGX_CONF_UNSET_UINT) {
+        conf->prefetch = prev->prefetch;
+    }
+
+    if (conf->prefetch == NGX_HTTP_KLAVIYO_PREFETCH_COUNT) {
+        conf->skip &= ~NGX_HTTP_KLAVIYO_SKIP_PREFETCH;
+
+    } else if (conf->prefetch != NGX_CONF_UNSET_UINT) {
+        conf->skip |= NGX_HTTP_KLAVIYO_SKIP_PREFETCH;
+    }
+
+    conf->refuses = (conf->skip & NGX_HTTP_KLAVIYO_SKIP_PREFETCH)
+                    && conf->prefetch != NGX_HTTP_KLAVIYO_PREFETCH_SKIP;
 }
 
 
@@ -993,6 +1020,11 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
 {
     ngx_str_t   value;
     ngx_uint_t  except;
+
+    if (ctx->refused) {
+        *reason = KLAVIYO_COUNT_SKIPPED_PREFETCH;
+        return NGX_DECLINED;
+    }
 
     if (!ngx_http_klaviyo_capture_status(r, rule->track->statuses)) {
         *reason = KLAVIYO_COUNT_SKIPPED_STATUS;

@@ -61,6 +61,15 @@ typedef struct {
 } ngx_http_klaviyo_track_t;
 
 
+/* klaviyo_prefetch; unset: refuse where klaviyo_skip names "prefetch" */
+
+#define NGX_HTTP_KLAVIYO_PREFETCH_SKIP    0
+#define NGX_HTTP_KLAVIYO_PREFETCH_COUNT   1
+#define NGX_HTTP_KLAVIYO_PREFETCH_REFUSE  2
+
+extern ngx_conf_enum_t  ngx_http_klaviyo_prefetch_values[];
+
+
 /* klaviyo_kx_cookie, klaviyo_attribution */
 
 typedef struct {
@@ -122,6 +131,7 @@ typedef struct {
     ngx_http_complex_value_t  *consent;    /* UNSET_PTR: inherit, NULL: off  */
     ngx_array_t               *hosts;      /* the server's, see _host.h      */
     ngx_uint_t                 skip;       /* NGX_HTTP_KLAVIYO_SKIP_*        */
+    ngx_uint_t                 prefetch;   /* NGX_HTTP_KLAVIYO_PREFETCH_*    */
 
     ngx_array_t               *rules;      /* ngx_http_klaviyo_rule_t, made by
                                               merging; NULL: nothing to do   */
@@ -134,6 +144,7 @@ typedef struct {
                                                 `if`                         */
     unsigned                   own_header:1; /* so does the header           */
     unsigned                   own_json:1; /* so do the json_tracks          */
+    unsigned                   refuses:1;    /* what prefetches a page       */
 } ngx_http_klaviyo_loc_conf_t;
 
 

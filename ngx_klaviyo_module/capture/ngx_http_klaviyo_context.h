@@ -82,6 +82,7 @@ typedef struct {
     unsigned             told:1;     /* the minted id was handed out         */
     unsigned             asking:1;   /* unique_id is being evaluated         */
     unsigned             logged:1;   /* the rules have been gone through     */
+    unsigned             refused:1;  /* klaviyo_prefetch answered 503        */
     unsigned             large:1;    /* klaviyo_request_body left it unread  */
     unsigned             repair:1;   /* JSON that was read is repaired       */
     unsigned             deflated:1; /* a body that could not be inflated    */

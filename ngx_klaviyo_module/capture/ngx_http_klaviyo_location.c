@@ -15,6 +15,7 @@
 
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_skip.h"
 
 
 static ngx_int_t ngx_http_klaviyo_location_handler(ngx_http_request_t *r);
@@ -74,6 +75,10 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (ngx_http_klaviyo_prefetch_refused(r)) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     uri = r->uri;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
@@ -90,6 +95,12 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
         && rc == NGX_DECLINED)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* an `if` has rules of its own */
+
+    if (rc == NGX_DECLINED && ngx_http_klaviyo_prefetch_refused(r)) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     return rc;

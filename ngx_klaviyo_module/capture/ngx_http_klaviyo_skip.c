@@ -57,6 +57,14 @@ static ngx_uint_t ngx_http_klaviyo_skip_foresee(ngx_http_request_t *r,
     ngx_http_complex_value_t *consent);
 
 
+ngx_conf_enum_t  ngx_http_klaviyo_prefetch_values[] = {
+    { ngx_string("skip"), NGX_HTTP_KLAVIYO_PREFETCH_SKIP },
+    { ngx_string("count"), NGX_HTTP_KLAVIYO_PREFETCH_COUNT },
+    { ngx_string("refuse"), NGX_HTTP_KLAVIYO_PREFETCH_REFUSE },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_http_klaviyo_skip_word_t  ngx_http_klaviyo_skip_words[] = {
 
     { ngx_string("head"), NGX_HTTP_KLAVIYO_SKIP_HEAD,
@@ -321,6 +329,55 @@ ngx_http_klaviyo_skip_part(ngx_http_request_t *r)
     return ngx_http_klaviyo_skip_headers(r->main,
                                          NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE)
            != 0;
+}
+
+
+/*
+ * The request that prefetches a page is the only one: nobody asks again when
+ * the visitor comes.  What is prefetched for the cache of a page, and by
+ * scripts, says that it is a part.
+ */
+
+ngx_uint_t
+ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
+{
+    ngx_uint_t                    found;
+    ngx_http_klaviyo_ctx_t       *ctx;
+    ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (!klcf->refuses
+        || (klcf->rules == NULL
+            && klcf->named == NULL
+            && klcf->json == NULL)
+        || r != r->main
+        || r->method != NGX_HTTP_GET
+        || ngx_http_klaviyo_redirected(r))
+    {
+        return 0;
+    }
+
+    found = ngx_http_klaviyo_skip_headers(r,
+                                          NGX_HTTP_KLAVIYO_SKIP_PREFETCH
+                                          |NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE);
+
+    if (found != NGX_HTTP_KLAVIYO_SKIP_PREFETCH) {
+        return 0;
+    }
+
+    ctx = ngx_http_klaviyo_context(r, 1);
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    ctx->refused = 1;
+    ctx->first = klcf;
+    ctx->first_location = ngx_http_get_module_loc_conf(r,
+                                                       ngx_http_core_module);
+    ctx->first_uri = r->uri;
+
+    return 1;
 }
 
 

@@ -51,6 +51,13 @@ ngx_uint_t ngx_http_klaviyo_skipping(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_uint_t except);
 
 
+/*
+ * 1: klaviyo_prefetch refuses this request, in the rewrite phase: it
+ * prefetches a page that has rules.  Remembered, so that it is refused once.
+ */
+ngx_uint_t ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r);
+
+
 /* 1: the browser asks for a part of a page, not for one */
 ngx_uint_t ngx_http_klaviyo_skip_part(ngx_http_request_t *r);
 
