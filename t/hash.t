@@ -81,8 +81,10 @@ my $second = 'klaviyo_account other { api_key_file %%KEY_FILE%%; '
 
 refused 'no name', qr/invalid variable name "order"/,
     'klaviyo_hash order $cookie_session;';
-refused 'a name that is taken', qr/the variable "\$uri" is there already/,
+refused 'a name that is taken', qr/the duplicate "uri" variable/,
     'klaviyo_hash $uri $cookie_session;';
+refused 'twice', qr/the variable "\$order" is there already/,
+    'klaviyo_hash $order $cookie_a; klaviyo_hash $order $cookie_b;';
 refused 'a parameter', qr/invalid parameter "key=1": expected "account="/,
     'klaviyo_hash $order $cookie_session key=1;';
 refused 'an unknown account',

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# klaviyo_prefetch: a page that is prefetched is the only request of the
-# click.  It is refused, so that the click asks; or skipped, or counted.
+# klaviyo_prefetch: the request by which a browser makes a page ready is the
+# only one of the click.  It is refused, so that the click asks; or skipped, or
+# counted.  What Chromium says and does is in t/shops/prefetch.t.
 
 use lib 't/lib';
 use Klaviyo::Test;
@@ -46,6 +47,12 @@ my $t = Klaviyo::Test->new(
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 
+        location /fallback {
+            klaviyo_track "Viewed";
+            error_page 503 =200 /sorry;
+            proxy_pass http://127.0.0.1:%%PORT_APP%%;
+        }
+
         location /sorry {
             klaviyo_track "Sorry";
             return 200 "sorry\n";
@@ -80,18 +87,23 @@ sub apps {
 }
 
 my @page = ('Sec-Purpose' => 'prefetch', 'Sec-Fetch-Dest' => 'document');
+my @render = ('Sec-Purpose' => 'prefetch;prerender',
+              'Sec-Fetch-Dest' => 'document');
 my @link = ('Sec-Purpose' => 'prefetch', 'Sec-Fetch-Dest' => 'empty');
 
 # by default
 
 is asked(GET => '/', @page), '503 prefetch', 'a page is refused';
-is asked(GET => '/', 'Sec-Purpose' => 'prefetch;prerender'), '503 prefetch',
-    'so is one that says no more';
+is asked(GET => '/', @render), '503 prefetch', 'so is one that is rendered';
 is apps(), 0, 'the application was not asked';
 is asked(GET => '/'), '200 captured', 'the click counts';
 is asked(GET => '/', @link), '200 prefetch', 'a part is skipped';
+is asked(GET => '/', 'Sec-Purpose' => 'prefetch'), '200 prefetch',
+    'what does not say that it is a page is skipped';
+is asked(GET => '/', 'Purpose' => 'prefetch', 'Sec-Fetch-Dest' => 'document'),
+    '200 prefetch', 'what does not say it as browsers do, too';
 is asked(GET => '/none', @page), '200', 'where nothing is tracked';
-is asked(POST => '/', 'Purpose' => 'prefetch'), '200 prefetch',
+is asked(POST => '/', @page), '200 prefetch',
     'not what acts';
 is asked(GET => '/all', @page), '200 captured', 'klaviyo_skip off';
 
@@ -106,8 +118,10 @@ is asked(GET => '/refuse', @link), '200 prefetch', 'refuse: a part is skipped';
 
 is asked(GET => '/if?shop=1', @page), '503 prefetch', 'rules of an "if"';
 is asked(GET => '/if', @page), '200', 'which does not apply';
-like asked(GET => '/maintained', @page), qr/^503 prefetch( prefetch)?$/,
-    'refused once, with the page of an error_page';
+is asked(GET => '/maintained', @page), '503 prefetch',
+    'refused once, by no error_page';
+is asked(GET => '/fallback', @page), '503 prefetch',
+    'nor by one that would answer with a page';
 
 $t->stop;
 

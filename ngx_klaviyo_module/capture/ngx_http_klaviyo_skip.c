@@ -19,6 +19,12 @@
 #define NGX_HTTP_KLAVIYO_SKIP_CONSENT  0x1000
 #define NGX_HTTP_KLAVIYO_SKIP_MEMORY   0x2000
 
+/* what tells that a whole page is prefetched */
+#define NGX_HTTP_KLAVIYO_SKIP_EARLY    0x4000
+#define NGX_HTTP_KLAVIYO_SKIP_PAGE     0x8000
+#define NGX_HTTP_KLAVIYO_SKIP_EARLY_PAGE                                     \
+    (NGX_HTTP_KLAVIYO_SKIP_EARLY|NGX_HTTP_KLAVIYO_SKIP_PAGE)
+
 
 typedef ngx_uint_t (*ngx_http_klaviyo_skip_pt)(ngx_str_t *value);
 
@@ -45,6 +51,7 @@ static ngx_uint_t ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
     ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_skip_is_page(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_part(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_empty(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_one(ngx_str_t *value);
@@ -124,6 +131,12 @@ static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
 
     { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
       ngx_http_klaviyo_skip_is_part },
+
+    { ngx_string("sec-purpose"), NGX_HTTP_KLAVIYO_SKIP_EARLY,
+      ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_PAGE,
+      ngx_http_klaviyo_skip_is_page },
 
     { ngx_string("cookie"), NGX_HTTP_KLAVIYO_SKIP_KLA_OFF,
       ngx_http_klaviyo_skip_is_off },
@@ -333,15 +346,16 @@ ngx_http_klaviyo_skip_part(ngx_http_request_t *r)
 
 
 /*
- * The request that prefetches a page is the only one: nobody asks again when
- * the visitor comes.  What is prefetched for the cache of a page, and by
- * scripts, says that it is a part.
+ * The request by which a browser makes a page ready, by speculation rules, is
+ * the only one of a click: Sec-Fetch-Dest says "document".  A
+ * <link rel=prefetch> and routers in the browser say "empty", and the page is
+ * asked for when it is opened.  The refusal is no page of an error_page, which
+ * the browser might keep.
  */
 
 ngx_uint_t
 ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
 {
-    ngx_uint_t                    found;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
@@ -353,16 +367,10 @@ ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
             && klcf->json == NULL)
         || r != r->main
         || r->method != NGX_HTTP_GET
-        || ngx_http_klaviyo_redirected(r))
+        || ngx_http_klaviyo_redirected(r)
+        || ngx_http_klaviyo_skip_headers(r, NGX_HTTP_KLAVIYO_SKIP_EARLY_PAGE)
+           != NGX_HTTP_KLAVIYO_SKIP_EARLY_PAGE)
     {
-        return 0;
-    }
-
-    found = ngx_http_klaviyo_skip_headers(r,
-                                          NGX_HTTP_KLAVIYO_SKIP_PREFETCH
-                                          |NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE);
-
-    if (found != NGX_HTTP_KLAVIYO_SKIP_PREFETCH) {
         return 0;
     }
 
@@ -376,6 +384,8 @@ ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
     ctx->first_location = ngx_http_get_module_loc_conf(r,
                                                        ngx_http_core_module);
     ctx->first_uri = r->uri;
+
+    r->error_page = 1;
 
     return 1;
 }
@@ -490,9 +500,16 @@ ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value)
 
 
 static ngx_uint_t
+ngx_http_klaviyo_skip_is_page(ngx_str_t *value)
+{
+    return ngx_http_klaviyo_skip_token(value, "document", 8);
+}
+
+
+static ngx_uint_t
 ngx_http_klaviyo_skip_is_part(ngx_str_t *value)
 {
-    return value->len && !ngx_http_klaviyo_skip_token(value, "document", 8);
+    return value->len && !ngx_http_klaviyo_skip_is_page(value);
 }
 
 
