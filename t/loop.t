@@ -9,6 +9,7 @@ use Klaviyo::Test::Process qw(read_file);
 use Klaviyo::Test::Shim;
 
 use MIME::Base64 qw(decode_base64 encode_base64);
+use Mojo::JSON   qw(encode_json);
 
 use constant CERTIFICATES => 1153;
 use constant LIMIT        => 10;    # ms
@@ -69,6 +70,72 @@ subtest 'the first connection, with many trusted certificates' => sub {
     $t->get('/?email=a@shop.com');
     ok $t->wait_events(1), 'an event';
     is $t->get('/klaviyo/api/lists')->status, 200, 'klaviyo_pass';
+    held($shim);
+    $t->stop;
+};
+
+
+# each of its errors names an event with as many words as Klaviyo likes
+
+subtest 'a refusal of 969 KB' => sub {
+    my $shim = Klaviyo::Test::Shim->new;
+    my $t = Klaviyo::Test->new(
+        env     => $shim->env,
+        http    => 'klaviyo_profile email $arg_email;',
+        server  => 'location / { klaviyo_track X; return 200; }',
+        account => 'batch linger=2s;');
+
+    my @errors = map { {
+        id     => "error-$_", status => 400, code => 'invalid',
+        title  => 'Invalid input.', detail => 'x' x 800,
+        source => {pointer => '/data/attributes/events-bulk-create/data/'
+            . "$_/attributes/events/data/0/attributes/properties"}
+    } } 0 .. 969;
+
+    $t->start;
+    $t->sandbox->fault(kind => 'status', status => 400, times => 1,
+        body => encode_json({errors => \@errors}));
+
+    my $client = $t->client;
+
+    $client->get("/?email=v$_\@shop.test")->status == 200 or fail "request $_"
+        for 1 .. 970;
+
+    ok wait_for(30, sub {
+        $t->account->{requests}{bulk} > 1 && $t->account->{queued} == 0
+    }), 'it is answered so, and every event has an end';
+    cmp_ok $t->account->{replies}{refused}, '>', 0, 'there was a refusal';
+    held($shim);
+    $t->stop;
+};
+
+
+subtest 'events of 44 MB expire at once' => sub {
+    my $shim = Klaviyo::Test::Shim->new;
+    my $t = Klaviyo::Test->new(
+        env     => $shim->env,
+        http    => 'klaviyo_profile email $arg_email;
+                    klaviyo_property Text $request_body;
+                    client_body_buffer_size 64k;',
+        server  => 'location / { klaviyo_request_body on; klaviyo_track X;
+                                 return 200; }',
+        account => 'queue %%QUEUE%% size=128m; retry max_age=1h;');
+
+    $t->start;
+    $t->sandbox->fault(kind => 'status', status => 503);
+
+    my $client = $t->client;
+    my $text   = 'x' x 20_000;
+
+    for my $n (1 .. 2200) {
+        $client->request(POST => "/?email=v$n\@shop.test", [], $text)->status
+            == 200 or fail "request $n";
+    }
+
+    cmp_ok $t->account->{queued}, '==', 2200, 'all wait';
+    $shim->clock(2 * 3600);
+    ok wait_for(60, sub { $t->account->{queued} == 0 }), 'all are gone';
+    is $t->account->{reasons}{dead}{expired}, 2200, 'expired';
     held($shim);
     $t->stop;
 };

@@ -13,10 +13,16 @@
 
 #define KLAVIYO_BATCH_RECORD  16384  /* bytes of the first reading buffer   */
 #define KLAVIYO_BATCH_READS   (4 * KLAVIYO_BATCH_EVENTS_MAX)
-#define KLAVIYO_BATCH_GIVEN_UP  (1024 * 1024)  /* bytes: within 2 ms         */
+#define KLAVIYO_BATCH_PAGE    4096
+
+/* bytes in one call: within 2 ms, on new pages too */
+
+#define KLAVIYO_BATCH_GIVEN_UP  (128 * 1024)
+#define KLAVIYO_BATCH_STEP      (128 * 1024)
 
 
 static void klaviyo_batch_unread(klaviyo_batch_t *batch);
+static void klaviyo_batch_touch(klaviyo_batch_t *batch);
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, klaviyo_record_t *record);
 static void klaviyo_batch_missing(klaviyo_batch_t *batch,
@@ -69,6 +75,7 @@ klaviyo_batch_destroy(klaviyo_batch_t *batch)
 
     klaviyo_batch_unread(batch);
 
+    free(batch->body);
     free(batch->arena.start);
     free(batch->item);
     free(batch);
@@ -94,8 +101,11 @@ klaviyo_batch_unread(klaviyo_batch_t *batch)
 void
 klaviyo_batch_shrink(klaviyo_batch_t *batch)
 {
+    free(batch->body);
     free(batch->arena.start);
     free(batch->item);
+
+    batch->body = NULL;
 
     memset(&batch->arena, 0, sizeof(klaviyo_arena_t));
     batch->item = NULL;
@@ -134,9 +144,13 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
     klaviyo_dead_pt dead, void *data)
 {
     int                given_up, aside;
+    size_t             step;
     klaviyo_record_t   record;
     klaviyo_ring_rc_e  rc;
     klaviyo_outcome_e  outcome;
+
+    step = batch->bytes + KLAVIYO_BATCH_STEP;
+    batch->full = 0;
 
     if (events > KLAVIYO_BATCH_EVENTS_MAX) {
         events = KLAVIYO_BATCH_EVENTS_MAX;
@@ -209,6 +223,11 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
         if (aside) {
             batch->aside = 1;
             break;
+        }
+
+        if (batch->bytes >= step && batch->bytes < bytes) {
+            klaviyo_batch_touch(batch);
+            return KLAVIYO_RING_OK;
         }
     }
 
@@ -302,6 +321,31 @@ const klaviyo_cursor_t *
 klaviyo_batch_end(const klaviyo_batch_t *batch)
 {
     return &batch->end;
+}
+
+
+/*
+ * The memory of a large body, before it is built: what its pages cost when
+ * they are used first is spread over the steps.
+ */
+
+static void
+klaviyo_batch_touch(klaviyo_batch_t *batch)
+{
+    size_t    i;
+    uint8_t  *body;
+
+    body = realloc(batch->body, batch->bytes);
+    if (body == NULL) {
+        return;
+    }
+
+    for (i = batch->body_size; i < batch->bytes; i += KLAVIYO_BATCH_PAGE) {
+        body[i] = 0;
+    }
+
+    batch->body = body;
+    batch->body_size = batch->bytes;
 }
 
 

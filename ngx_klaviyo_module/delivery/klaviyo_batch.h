@@ -84,9 +84,9 @@ typedef int (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
  * CLOCK_REALTIME, 0: no limit) end as expired at once, missing ones as lost:
  * corrupt in the ring, unreadable in the spool.  One of `asides` (NULL: none)
  * is a batch of its own.  May be called again on a batch that was not yet
- * closed.  OK: a limit was reached (of work done, too:
- * then there may be nothing to send); EMPTY; ERROR: no memory, nothing is
- * lost; else as klaviyo_feed_read().
+ * closed.  OK: a limit was reached, of work done too: then there may be
+ * nothing to send, or the batch is not full and there may be more; EMPTY;
+ * ERROR: no memory, nothing is lost; else as klaviyo_feed_read().
  */
 klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, size_t events, size_t bytes, int64_t oldest,

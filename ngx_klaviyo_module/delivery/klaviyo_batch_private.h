@@ -45,6 +45,8 @@ struct klaviyo_batch_s {
     uint8_t              *record;    /* what the ring reads into            */
     size_t                record_size;
     size_t                bytes;     /* of a bulk body of all items         */
+    uint8_t              *body;      /* memory for it, used before; NULL:   */
+    size_t                body_size; /* it is small, or taken               */
 
     klaviyo_request_t    *waiting;
     klaviyo_request_t    *taken;

@@ -11,7 +11,7 @@
 #include "klaviyo_body.h"
 
 
-static int klaviyo_request_build(const klaviyo_batch_t *batch,
+static int klaviyo_request_build(klaviyo_batch_t *batch,
     klaviyo_request_t *request);
 static uint32_t klaviyo_request_group(const klaviyo_batch_t *batch,
     uint32_t *index, const uint8_t *member);
@@ -360,8 +360,7 @@ klaviyo_request_free_all(klaviyo_request_t *list)
 
 
 static int
-klaviyo_request_build(const klaviyo_batch_t *batch,
-    klaviyo_request_t *request)
+klaviyo_request_build(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
     size_t                  len;
     uint8_t                *body;
@@ -375,10 +374,12 @@ klaviyo_request_build(const klaviyo_batch_t *batch,
     len = request->single ? klaviyo_body_single(NULL, event[0])
                           : klaviyo_body_bulk(NULL, event, request->n);
 
-    body = malloc(len);
+    body = realloc(batch->body, len);
     if (body == NULL) {
         return -1;
     }
+
+    batch->body = NULL;
 
     if (request->single) {
         klaviyo_body_single(body, event[0]);

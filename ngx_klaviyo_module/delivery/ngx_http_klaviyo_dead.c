@@ -11,6 +11,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_DEAD_RETRY  1000  /* ms after a failure             */
+#define NGX_HTTP_KLAVIYO_DEAD_FULL   (256 * 1024)
 
 
 /* lives until its job has ended, even when the rest is gone */
@@ -136,6 +137,13 @@ uint64_t
 ngx_http_klaviyo_dead_written(ngx_http_klaviyo_dead_t *dead)
 {
     return dead->writer ? dead->written : dead->added;
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_dead_full(ngx_http_klaviyo_dead_t *dead)
+{
+    return dead->letters.used >= NGX_HTTP_KLAVIYO_DEAD_FULL;
 }
 
 

@@ -37,6 +37,9 @@ ngx_int_t ngx_http_klaviyo_dead_add(ngx_http_klaviyo_dead_t *dead,
 uint64_t ngx_http_klaviyo_dead_added(ngx_http_klaviyo_dead_t *dead);
 uint64_t ngx_http_klaviyo_dead_written(ngx_http_klaviyo_dead_t *dead);
 
+/* 1: as much waits in memory as may; `wake` is posted when there is room */
+ngx_uint_t ngx_http_klaviyo_dead_full(ngx_http_klaviyo_dead_t *dead);
+
 /* writes what waits; a failure is tried again a second later */
 void ngx_http_klaviyo_dead_run(ngx_http_klaviyo_dead_t *dead);
 

@@ -354,7 +354,9 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
                    && !klaviyo_batch_done(load->batch);
     }
 
-    if (waiting >= NGX_HTTP_KLAVIYO_BATCHES) {
+    if (waiting >= NGX_HTTP_KLAVIYO_BATCHES
+        || ngx_http_klaviyo_dead_full(sender->dead))
+    {
         return NGX_OK;
     }
 
@@ -389,6 +391,11 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 
         if (rc == KLAVIYO_RING_ERROR) {
             return NGX_ERROR;
+        }
+
+        if (rc == KLAVIYO_RING_OK && !klaviyo_batch_full(sender->open)) {
+            ngx_post_event(sender->wake, &ngx_posted_next_events);
+            return NGX_OK;
         }
 
         if (!klaviyo_batch_full(sender->open)

@@ -192,8 +192,14 @@ static inline klaviyo_ring_rc_e
 test_fill(klaviyo_batch_t *batch, size_t events, size_t bytes,
     int64_t oldest)
 {
-    return klaviyo_batch_fill(batch, &feed, events, bytes, oldest, NULL,
-                              test_give_up, &given_up);
+    klaviyo_ring_rc_e  rc;
+
+    do {
+        rc = klaviyo_batch_fill(batch, &feed, events, bytes, oldest, NULL,
+                                test_give_up, &given_up);
+    } while (rc == KLAVIYO_RING_OK && !klaviyo_batch_full(batch));
+
+    return rc;
 }
 
 
