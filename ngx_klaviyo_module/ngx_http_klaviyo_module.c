@@ -321,6 +321,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     ngx_http_klaviyo_header_init();
 
+    ngx_http_klaviyo_repeated_init(cf, kmcf);
+
     ngx_http_klaviyo_kx_cookie_init(kmcf);
 
     ngx_http_klaviyo_attribution_init(kmcf);

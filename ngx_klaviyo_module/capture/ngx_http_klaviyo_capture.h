@@ -218,6 +218,10 @@ char *ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_klaviyo_hash_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
+/* reads repeated headers whole, with an old nginx; in postconfiguration */
+void ngx_http_klaviyo_repeated_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
 /* the header filter; in postconfiguration */
 void ngx_http_klaviyo_header_init(void);
 
