@@ -571,6 +571,18 @@ my $targets = <<'END';
             proxy_pass http://127.0.0.1:%%PORT_APP%%;
         }
 
+        location = /never {
+            klaviyo_track "Never" if=$arg_none;
+            klaviyo_enrich /files/plain.json;
+            return 200 "";
+        }
+
+        location = /own {
+            klaviyo_event "Own" { property Own mine; }
+            klaviyo_enrich /files/nothing.json;
+            return 200 "";
+        }
+
         location = /post {
             klaviyo_track "One";
             klaviyo_enrich /e/post;
@@ -1020,7 +1032,21 @@ is_deeply [map { $_->{profile}{external_id} } @events], ['app-1', 'app-1'],
     'an anonymous visitor is known by it';
 $t->get('/merge?file=anonymous');
 is metrics(events(0)), '', 'or is not';
-is moved(), 'merged 2 requested 2', 'which both were answers';
+is moved(), 'merged 1 requested 2 unused 1', 'the other was in no event';
+
+# what nothing was merged of
+
+for my $file ('{}', '{"error":"none"}', '{"metric":"Other"}',
+    '{"properties":{"None":null}}', '{"properties":{"Own":"theirs"}}')
+{
+    $t->file('files/nothing.json', $file);
+    ($answer, @events) = ask('/own', 1);
+    is $events[0]{properties}{Own}, 'mine', "$file: an event";
+    is moved(), 'requested 1 unused 1', "$file: with nothing of it";
+}
+
+($answer, @events) = ask('/never', 0);
+is moved(), 'requested 1 unused 1', 'no event';
 
 # the id that was told stays
 
@@ -1227,9 +1253,9 @@ END
 
         # nginx refuses a subrequest of it, Lua makes its own way
 
-        for my $case (['parts', 'merged'], ['late', 'timed_out'],
+        for my $case (['parts', 'unused'], ['late', 'timed_out'],
             ['fails', 'failed'],
-            ['sub', $name eq 'Lua' ? 'merged' : 'failed'])
+            ['sub', $name eq 'Lua' ? 'unused' : 'failed'])
         {
             moved();
             $client = $t->client;

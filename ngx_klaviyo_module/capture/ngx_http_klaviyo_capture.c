@@ -652,7 +652,7 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
     }
 
     if (ctx->enrichment) {
-        ngx_http_klaviyo_enrich_read(ctx->enrichment, rule->account->ring);
+        ngx_http_klaviyo_enrich_read(ctx->enrichment);
 
         if (ctx->enrichment->repair) {
             ctx->repair = 1;
@@ -661,6 +661,10 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
 
     for (i = 0; i < n; i++) {
         ngx_http_klaviyo_capture_set(r, ctx, &sets[i]);
+    }
+
+    if (ctx->enrichment) {
+        ngx_http_klaviyo_enrich_count(ctx->enrichment, rule->account->ring);
     }
 
     if (ngx_http_klaviyo_capture_silent(ctx)) {
@@ -931,6 +935,10 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
         }
 
         return klaviyo_counter_names[reason].name;
+    }
+
+    if (rule->template->merged) {
+        ctx->enrichment->merged = 1;
     }
 
     if (ctx->wait.len) {

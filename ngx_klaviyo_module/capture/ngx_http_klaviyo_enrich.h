@@ -31,6 +31,7 @@ struct ngx_http_klaviyo_enrichment_s {
     unsigned             ended:1;    /* the subrequest has given its
                                         reference back                       */
     unsigned             merge:1;    /* there is something to merge          */
+    unsigned             merged:1;   /* something of it is in an event       */
     unsigned             repair:1;   /* of it, see klaviyo_scan_seen_t       */
 };
 
@@ -51,8 +52,11 @@ ngx_int_t ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
 void ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
     ngx_http_klaviyo_enrichment_t *enrichment, ngx_chain_t *in);
 
-/* once in the log phase: reads the answer, and counts what became of it */
-void ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment,
+/* once in the log phase, before the rules: reads the answer */
+void ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment);
+
+/* once behind the rules: counts what became of it */
+void ngx_http_klaviyo_enrich_count(ngx_http_klaviyo_enrichment_t *enrichment,
     klaviyo_ring_t *ring);
 
 

@@ -123,8 +123,7 @@ ngx_http_klaviyo_enrich_room(ngx_http_request_t *sr,
 
 
 void
-ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment,
-    klaviyo_ring_t *ring)
+ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment)
 {
     size_t                len;
     klaviyo_named_list_t  list;
@@ -146,6 +145,19 @@ ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment,
             enrichment->merge = 1;
             enrichment->repair = list.repair;
         }
+    }
+
+}
+
+
+void
+ngx_http_klaviyo_enrich_count(ngx_http_klaviyo_enrichment_t *enrichment,
+    klaviyo_ring_t *ring)
+{
+    if (enrichment->outcome == KLAVIYO_COUNT_ENRICH_MERGED
+        && !enrichment->merged)
+    {
+        enrichment->outcome = KLAVIYO_COUNT_ENRICH_UNUSED;
     }
 
     klaviyo_ring_count(ring, KLAVIYO_COUNT_ENRICH_REQUESTED, 1);

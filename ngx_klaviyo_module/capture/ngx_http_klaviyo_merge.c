@@ -107,6 +107,7 @@ ngx_http_klaviyo_merge_rest(ngx_http_request_t *r, klaviyo_named_t *named,
         rc = ngx_http_klaviyo_merge_says(r, &template->value);
 
         if (rc == NGX_DECLINED) {
+            template->merged = 1;
             rc = ngx_http_klaviyo_named_member(r, named, template,
                                                KLAVIYO_NAMED_VALUE);
 
@@ -126,6 +127,7 @@ ngx_http_klaviyo_merge_rest(ngx_http_request_t *r, klaviyo_named_t *named,
         rc = ngx_http_klaviyo_merge_says(r, &template->unique_id);
 
         if (rc == NGX_DECLINED) {
+            template->merged = 1;
             rc = ngx_http_klaviyo_named_member(r, named, template,
                                                KLAVIYO_NAMED_UNIQUE_ID);
         }

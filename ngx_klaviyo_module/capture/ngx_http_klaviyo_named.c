@@ -29,6 +29,7 @@ static ngx_int_t ngx_http_klaviyo_named_who(ngx_http_request_t *r,
     ngx_array_t *fields, ngx_uint_t country);
 static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
     ngx_http_klaviyo_section_e section, ngx_str_t *name);
+static ngx_uint_t ngx_http_klaviyo_named_is_nothing(klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_named_field(ngx_http_request_t *r,
     ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_named_t *field);
 static ngx_int_t ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
@@ -279,13 +280,14 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
     ngx_array_t *fields, klaviyo_counter_e left_out)
 {
     ngx_int_t                     rc, who;
-    ngx_uint_t                    i, j, n;
+    ngx_uint_t                    i, j, n, merge;
     ngx_http_klaviyo_op_t        *op, *from;
     ngx_http_klaviyo_named_t     *field;
     ngx_http_klaviyo_template_t  *base;
 
     base = rule->template;
     field = fields->elts;
+    merge = (left_out == KLAVIYO_COUNT_VALUE_ENRICH);
 
     n = base->end[NGX_HTTP_KLAVIYO_PROPERTIES] + fields->nelts;
 
@@ -314,6 +316,7 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
                 || (who == NGX_OK
                     && from->identifier == NGX_HTTP_KLAVIYO_IS_KNOWN))
             {
+                template->merged |= merge;
                 continue;
             }
 
@@ -339,6 +342,10 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
             if (rc == NGX_DECLINED) {
                 klaviyo_ring_count(rule->account->ring, left_out, 1);
                 continue;
+            }
+
+            if (merge && !ngx_http_klaviyo_named_is_nothing(&field[n].value)) {
+                template->merged = 1;
             }
 
             template->size += op->text.len + 1;
@@ -432,6 +439,16 @@ ngx_http_klaviyo_named_has(ngx_array_t *fields,
     }
 
     return 0;
+}
+
+
+/* null and "" remove what there is, and add nothing */
+
+static ngx_uint_t
+ngx_http_klaviyo_named_is_nothing(klaviyo_slice_t *value)
+{
+    return klaviyo_scan_type(value->data) == KLAVIYO_SCAN_NULL
+           || (value->len == 2 && value->data[0] == '"');
 }
 
 

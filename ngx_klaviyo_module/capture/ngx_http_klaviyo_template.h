@@ -114,6 +114,7 @@ struct ngx_http_klaviyo_template_s {
                                                   application names         */
     unsigned                     apart:1;      /* each constant is an
                                                   operation                 */
+    unsigned                     merged:1;     /* klaviyo_enrich has a word */
 };
 
 

@@ -156,7 +156,8 @@
     X(VALUE_JSONLD,         "left_out",     "json_ld")                       \
     X(SKIPPED_PAGE,         "skipped",      "page")                          \
     X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")                      \
-    X(VALUE_CAMPAIGN,       "left_out",     "campaign")
+    X(VALUE_CAMPAIGN,       "left_out",     "campaign")                      \
+    X(ENRICH_UNUSED,        "enrich",       "unused")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \
