@@ -183,12 +183,14 @@ sub told {
 
 for my $case (
     ['another size', 'queue %%QUEUE%% size=1m;'],
+    ['another size, between a stop and a start', 'queue %%QUEUE%% size=1m;',
+        undef, 'stopped'],
     ['another path', 'queue %%QUEUE%%.other;'],
     ['moved aside',  '', sub { rename $_[0], "$_[0].aside" }],
     ['removed',      '', sub { unlink $_[0] }],
     ['damaged',      '', sub { truncate $_[0], 0 }],
 ) {
-    my ($name, $setting, $change) = @$case;
+    my ($name, $setting, $change, $stopped) = @$case;
 
     subtest "a pause, and the ring is replaced: $name" => sub {
         my $t = start(account => 'batch events=1 linger=10ms;');
@@ -206,7 +208,14 @@ for my $case (
 
         $change->($ring) if $change;
         $t->set(account => "batch events=1 linger=10ms; $setting");
-        ok $t->reload(gone => 10), 'a reload';
+
+        if ($stopped) {
+            $t->halt('QUIT');
+            $t->start;
+
+        } else {
+            ok $t->reload(gone => 10), 'a reload';
+        }
 
         $t->get('/?id=b&email=b@shop.test');
         ok wait_for(4, sub { told($t)->{paused_for} }), 'the pause is told of';

@@ -109,6 +109,10 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
                                    ngx_http_klaviyo_sender_now()
                                    + KLAVIYO_REPLY_PAUSE_MAX * 1000);
 
+    /* of another ring, it is this one's from now on */
+
+    (void) ngx_http_klaviyo_sender_save(sender);
+
     if (!account->dry_run) {
         sender->transport = ngx_http_klaviyo_transport_create(account, log);
 

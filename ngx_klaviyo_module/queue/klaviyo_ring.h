@@ -308,7 +308,8 @@ klaviyo_ring_rc_e klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch,
  * The deliverer's memory across reloads and crashes: the pause of a 429 in
  * milliseconds of CLOCK_BOOTTIME (0: none; forgotten after a reboot), and
  * the limiter's own bytes, at most KLAVIYO_RING_LIMITER_MAX.  load() gives
- * zeroes when nothing of this length was saved since boot.  OK, STALE, BUSY,
+ * what a ring that this one takes over has, while it has none itself; zeroes
+ * when nothing of this length was saved since boot.  OK, STALE, BUSY,
  * DETACHED.
  */
 klaviyo_ring_rc_e klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch,

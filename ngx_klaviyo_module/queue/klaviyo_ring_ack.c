@@ -518,6 +518,10 @@ klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
 
     klaviyo_ring_slot_get(ring, &slot);
 
+    if (slot.limiter_len == 0) {
+        klaviyo_ring_drain_slot(ring, &slot);
+    }
+
     *paused_until = slot.paused_until;
 
     memset(limiter, 0, len);

@@ -147,6 +147,32 @@ klaviyo_ring_drain_find(klaviyo_ring_t *ring, const uint8_t *uuid)
 }
 
 
+void
+klaviyo_ring_drain_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
+{
+    int                  i;
+    klaviyo_ring_t      *old;
+    klaviyo_ring_slot_t  other;
+
+    for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
+        old = ring->drain->old[i].ring;
+
+        if (old == NULL || klaviyo_ring_detached(old)) {
+            continue;
+        }
+
+        klaviyo_ring_slot_get(old, &other);
+
+        if (other.limiter_len
+            && klaviyo_ring_rc(old, KLAVIYO_RING_OK) == KLAVIYO_RING_OK)
+        {
+            *slot = other;
+            return;
+        }
+    }
+}
+
+
 static klaviyo_ring_rc_e
 klaviyo_ring_drain_old_span(klaviyo_ring_old_t *old,
     klaviyo_ring_span_t *span)

@@ -295,6 +295,9 @@ klaviyo_ring_guard_release(klaviyo_ring_t *ring)
 void klaviyo_ring_drain_open(klaviyo_ring_t *ring);
 void klaviyo_ring_drain_close(klaviyo_ring_t *ring);
 
+/* the slot of a ring that this one takes over; without one as it was */
+void klaviyo_ring_drain_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
+
 
 /* klaviyo_ring_fold.c */
 
