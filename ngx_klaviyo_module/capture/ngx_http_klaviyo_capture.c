@@ -9,6 +9,7 @@
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_view.h"
 #include "ngx_http_klaviyo_wait.h"
 
 
@@ -34,7 +35,6 @@ static void ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_klaviyo_capture_among(ngx_array_t *statuses,
     ngx_uint_t status);
-static ngx_uint_t ngx_http_klaviyo_capture_view(ngx_http_request_t *r);
 static ngx_http_klaviyo_rule_t *ngx_http_klaviyo_capture_choose(
     ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_rule_t *own);
@@ -1027,7 +1027,7 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     klaviyo_event_t *event, klaviyo_counter_e *reason)
 {
     ngx_str_t   value;
-    ngx_uint_t  except;
+    ngx_uint_t  except, fetched;
 
     if (ctx->refused) {
         *reason = KLAVIYO_COUNT_SKIPPED_PREFETCH;
@@ -1041,13 +1041,16 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
 
     /* an application that names an event knows what it answers to */
 
-    except = rule->template->named ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0;
+    fetched = ngx_http_klaviyo_view_fetched(r, ctx, rule->track);
+
+    except = (fetched || rule->template->named)
+             ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0;
 
     if (ngx_http_klaviyo_skipped(r, ctx, except, reason) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    if (rule->track->view && !ngx_http_klaviyo_capture_view(r)) {
+    if (rule->track->view && !fetched && !ngx_http_klaviyo_view(r)) {
         *reason = KLAVIYO_COUNT_SKIPPED_CONDITION;
         return NGX_DECLINED;
     }
@@ -1107,35 +1110,6 @@ ngx_http_klaviyo_capture_among(ngx_array_t *statuses, ngx_uint_t status)
     }
 
     return 0;
-}
-
-
-/* a GET whose answer is HTML; a 304 was HTML when it was 200 */
-
-static ngx_uint_t
-ngx_http_klaviyo_capture_view(ngx_http_request_t *r)
-{
-    ngx_str_t  *type;
-
-    if (!ngx_http_klaviyo_capture_reads(r)
-        || r->main->method == NGX_HTTP_HEAD
-        || ngx_http_klaviyo_skip_part(r))
-    {
-        return 0;
-    }
-
-    if (r->headers_out.status == NGX_HTTP_NOT_MODIFIED) {
-        return 1;
-    }
-
-    type = &r->headers_out.content_type;
-
-    return (type->len >= 9
-            && ngx_strncasecmp(type->data, (u_char *) "text/html", 9) == 0)
-           || (type->len >= 21
-               && ngx_strncasecmp(type->data,
-                                  (u_char *) "application/xhtml+xml", 21)
-                  == 0);
 }
 
 

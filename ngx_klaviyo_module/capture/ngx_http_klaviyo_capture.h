@@ -40,6 +40,8 @@ typedef struct {
     ngx_str_t                  account;    /* account=, empty: the default   */
     ngx_http_complex_value_t  *choice;     /* account= with a variable       */
     ngx_uint_t                 view;       /* 1: a page view, GET and HTML   */
+    ngx_http_complex_value_t  *fetch;      /* fetch=, or NULL: a path, or a
+                                              condition with variables       */
 
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */

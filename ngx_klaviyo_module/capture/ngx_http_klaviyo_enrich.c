@@ -11,6 +11,7 @@
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_view.h"
 
 
 #define NGX_HTTP_KLAVIYO_ENRICH_TIMEOUT      1000      /* ms                */
@@ -296,7 +297,9 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
     for (i = 0; i < n; i++) {
 
         if (ngx_http_klaviyo_capture_status(r, rule[i].track->statuses)
-            && !ngx_http_klaviyo_skipping(r, ctx, 0))
+            && !ngx_http_klaviyo_skipping(r, ctx,
+                   ngx_http_klaviyo_view_fetched(r, ctx, rule[i].track)
+                   ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0))
         {
             return &rule[i];
         }

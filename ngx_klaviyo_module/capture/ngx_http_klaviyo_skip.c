@@ -25,6 +25,9 @@
 #define NGX_HTTP_KLAVIYO_SKIP_EARLY_PAGE                                     \
     (NGX_HTTP_KLAVIYO_SKIP_EARLY|NGX_HTTP_KLAVIYO_SKIP_PAGE)
 
+/* and that a script asks */
+#define NGX_HTTP_KLAVIYO_SKIP_SCRIPT   0x10000
+
 
 typedef ngx_uint_t (*ngx_http_klaviyo_skip_pt)(ngx_str_t *value);
 
@@ -137,6 +140,9 @@ static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
 
     { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_PAGE,
       ngx_http_klaviyo_skip_is_page },
+
+    { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SCRIPT,
+      ngx_http_klaviyo_skip_is_empty },
 
     { ngx_string("cookie"), NGX_HTTP_KLAVIYO_SKIP_KLA_OFF,
       ngx_http_klaviyo_skip_is_off },
@@ -333,6 +339,14 @@ ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
     }
 
     return ctx->skip;
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_skip_script(ngx_http_request_t *r)
+{
+    return ngx_http_klaviyo_skip_headers(r->main, NGX_HTTP_KLAVIYO_SKIP_SCRIPT)
+           != 0;
 }
 
 

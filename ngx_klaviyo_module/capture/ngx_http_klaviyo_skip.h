@@ -58,6 +58,10 @@ ngx_uint_t ngx_http_klaviyo_skipping(ngx_http_request_t *r,
 ngx_uint_t ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r);
 
 
+/* 1: a script asks for it, by GET or HEAD */
+ngx_uint_t ngx_http_klaviyo_skip_script(ngx_http_request_t *r);
+
+
 /* 1: the browser asks for a part of a page, not for one */
 ngx_uint_t ngx_http_klaviyo_skip_part(ngx_http_request_t *r);
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_amount.h"
+#include "ngx_http_klaviyo_view.h"
 
 
 typedef struct {
@@ -294,6 +295,15 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         return ngx_http_klaviyo_track_statuses(cf, track, &s);
     }
 
+    if (word->len > 6 && ngx_strncmp(word->data, "fetch=", 6) == 0) {
+
+        if (track->fetch) {
+            goto duplicate;
+        }
+
+        return ngx_http_klaviyo_view_fetch(cf, track, word);
+    }
+
     if (word->len > 3 && ngx_strncmp(word->data, "if=", 3) == 0) {
 
         s.len = word->len - 3;
@@ -331,7 +341,8 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\": expected \"account=\", "
-                       "\"if=\", \"page=\", \"status=\" or \"view\"", word);
+                       "\"fetch=\", \"if=\", \"page=\", \"status=\" or "
+                       "\"view\"", word);
 
     return NGX_CONF_ERROR;
 
