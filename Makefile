@@ -56,8 +56,14 @@ CLI           = $(OBJS)/klaviyo-queue
 CLI_SOURCES   = $(wildcard cli/*.c)
 CLI_HEADERS   = $(wildcard cli/*.h)
 CFLAGS_CLI    = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module \
-                -DKLAVIYO_VERSION='"$(VERSION)"'
+                -DKLAVIYO_VERSION='"$(VERSION)"' \
+                -DKLAVIYO_REVISION='"$(REVISION)"'
+LIBS_CLI      = -lcurl
 VERSION       = $(shell sed -n 's/.* NGX_HTTP_KLAVIYO_VERSION *"\(.*\)"/\1/p' \
+                ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
+
+REVISION      = $(shell sed -n \
+                's/.* NGX_HTTP_KLAVIYO_REVISION *"\(.*\)"/\1/p' \
                 ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
 
 FUZZERS       = $(patsubst t/fuzz/%.c,$(OBJS)/fuzz/%,\
@@ -224,7 +230,7 @@ $(PLAIN): $(PLAIN_OBJECTS)
 
 $(CLI): $(CLI_SOURCES) $(CLI_HEADERS) $(PLAIN)
 	@$(CC) $(CFLAGS_CLI) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_SOURCES) \
-	    $(PLAIN) $(LIBS_UNIT)
+	    $(PLAIN) $(LIBS_UNIT) $(LIBS_CLI)
 	@echo 'built $@'
 
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,24 +17,41 @@
 #include "klaviyo_cli_rights.h"
 
 
-#define KLAVIYO_CLI_JSON      0x01
-#define KLAVIYO_CLI_SPOOL     0x02
-#define KLAVIYO_CLI_BACKFILL  0x04
-#define KLAVIYO_CLI_OUTPUT    0x08
-#define KLAVIYO_CLI_FILE      0x10
-#define KLAVIYO_CLI_ALL       0x20
-#define KLAVIYO_CLI_FULL      0x40
+#define KLAVIYO_CLI_JSON      0x0001
+#define KLAVIYO_CLI_SPOOL     0x0002
+#define KLAVIYO_CLI_BACKFILL  0x0004
+#define KLAVIYO_CLI_OUTPUT    0x0008
+#define KLAVIYO_CLI_FILE      0x0010
+#define KLAVIYO_CLI_ALL       0x0020
+#define KLAVIYO_CLI_FULL      0x0040
+#define KLAVIYO_CLI_NGINX     0x0080   /* it reads the configuration         */
+#define KLAVIYO_CLI_EMAIL     0x0100
+#define KLAVIYO_CLI_ANY       0x0200   /* all accounts without a name        */
 
+
+/* `own`: with rights that it cares for itself */
 
 typedef struct {
     const char  *name;
     int        (*run)(const klaviyo_cli_t *cli);
+    int        (*own)(klaviyo_cli_t *cli);
     unsigned     takes;
 } klaviyo_cli_command_t;
 
 
+/* an option with a value */
+
+typedef struct {
+    const char  *name;
+    size_t       offset;
+    unsigned     takes;
+} klaviyo_cli_value_t;
+
+
 static void klaviyo_cli_account(klaviyo_cli_t *cli);
 static int klaviyo_cli_option(klaviyo_cli_t *cli,
+    const klaviyo_cli_command_t *command, const char *arg, const char *next);
+static int klaviyo_cli_flag(klaviyo_cli_t *cli,
     const klaviyo_cli_command_t *command, const char *arg);
 static void klaviyo_cli_complain(const char *fmt, va_list args)
     __attribute__((format(printf, 1, 0)));
@@ -43,26 +61,46 @@ static int klaviyo_cli_usage(const char *fmt, ...)
 
 static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
 
-    { "stat", klaviyo_cli_stat,
+    { "stat", klaviyo_cli_stat, NULL,
       KLAVIYO_CLI_JSON|KLAVIYO_CLI_ALL|KLAVIYO_CLI_SPOOL },
 
-    { "tail", klaviyo_cli_tail, KLAVIYO_CLI_FULL },
+    { "tail", klaviyo_cli_tail, NULL, KLAVIYO_CLI_FULL },
 
-    { "check", klaviyo_cli_check, KLAVIYO_CLI_SPOOL },
+    { "doctor", NULL, klaviyo_cli_doctor, KLAVIYO_CLI_NGINX|KLAVIYO_CLI_ANY },
 
-    { "export", klaviyo_cli_export, KLAVIYO_CLI_SPOOL },
+    { "send", NULL, klaviyo_cli_send, KLAVIYO_CLI_NGINX|KLAVIYO_CLI_EMAIL },
 
-    { "replay", klaviyo_cli_replay, KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_FILE },
+    { "check", klaviyo_cli_check, NULL, KLAVIYO_CLI_SPOOL },
 
-    { "repair", klaviyo_cli_repair, KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
+    { "export", klaviyo_cli_export, NULL, KLAVIYO_CLI_SPOOL },
 
-    { NULL, NULL, 0 }
+    { "replay", klaviyo_cli_replay, NULL,
+      KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_FILE },
+
+    { "repair", klaviyo_cli_repair, NULL,
+      KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
+
+    { NULL, NULL, NULL, 0 }
+};
+
+
+static const klaviyo_cli_value_t  klaviyo_cli_values[] = {
+    { "--spool", offsetof(klaviyo_cli_t, spool), KLAVIYO_CLI_SPOOL },
+    { "--output", offsetof(klaviyo_cli_t, output), KLAVIYO_CLI_OUTPUT },
+    { "--email", offsetof(klaviyo_cli_t, email), KLAVIYO_CLI_EMAIL },
+    { "--timeout", offsetof(klaviyo_cli_t, timeout), KLAVIYO_CLI_EMAIL },
+    { "--nginx", offsetof(klaviyo_cli_t, nginx), KLAVIYO_CLI_NGINX },
+    { "--conf", offsetof(klaviyo_cli_t, conf), KLAVIYO_CLI_NGINX },
+    { "--prefix", offsetof(klaviyo_cli_t, prefix), KLAVIYO_CLI_NGINX },
+    { NULL, 0, 0 }
 };
 
 
 static const char  klaviyo_cli_help[] =
     "Usage: klaviyo-queue stat [--all] [--json] <account>\n"
     "       klaviyo-queue tail [--full] <account>\n"
+    "       klaviyo-queue doctor [<account>] [--conf=file] [--nginx=program]\n"
+    "       klaviyo-queue send <account> --email=you@shop.com\n"
     "       klaviyo-queue check <account>\n"
     "       klaviyo-queue export <account>\n"
     "       klaviyo-queue replay [--backfill] <account> [file|-]\n"
@@ -78,6 +116,9 @@ static const char  klaviyo_cli_help[] =
     "            too\n"
     "  tail      events as they come and what becomes of them, until it is\n"
     "            ended; --full: with personal data\n"
+    "  doctor    whether events can be delivered, check by check, by the\n"
+    "            configuration that nginx uses\n"
+    "  send      one test event through the whole way, to its end\n"
     "  check     verifies every byte that is queued\n"
     "  export    what is queued, one JSON object a line\n"
     "  replay    dead letters or an export, back into the queue\n"
@@ -130,11 +171,13 @@ main(int argc, char **argv)
         }
 
         if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
-            rc = klaviyo_cli_option(&cli, command, argv[i]);
+            rc = klaviyo_cli_option(&cli, command, argv[i], argv[i + 1]);
 
-            if (rc != KLAVIYO_CLI_OK) {
-                return rc;
+            if (rc < 0) {
+                return KLAVIYO_CLI_CANNOT;
             }
+
+            i += rc;
 
         } else if (cli.ring == NULL) {
             cli.ring = argv[i];
@@ -148,9 +191,13 @@ main(int argc, char **argv)
         }
     }
 
-    if (cli.ring == NULL) {
+    if (cli.ring == NULL && !(command->takes & KLAVIYO_CLI_ANY)) {
         return klaviyo_cli_usage("\"%s\" needs the name of an account, or the "
                                  "path of a ring", command->name);
+    }
+
+    if (command->own) {
+        return command->own(&cli);
     }
 
     klaviyo_cli_account(&cli);
@@ -181,59 +228,82 @@ klaviyo_cli_account(klaviyo_cli_t *cli)
 }
 
 
+/* how many more arguments it took; -1: it is none, already told */
+
 static int
 klaviyo_cli_option(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
+    const char *arg, const char *next)
+{
+    size_t                      len;
+    const char                **value;
+    const klaviyo_cli_value_t  *option;
+
+    if (klaviyo_cli_flag(cli, command, arg)) {
+        return 0;
+    }
+
+    for (option = klaviyo_cli_values; option->name; option++) {
+        len = strlen(option->name);
+
+        if ((command->takes & option->takes)
+            && strncmp(arg, option->name, len) == 0
+            && (arg[len] == '=' || arg[len] == '\0'))
+        {
+            break;
+        }
+    }
+
+    if (option->name == NULL) {
+        (void) klaviyo_cli_usage("unknown option \"%s\" of \"%s\"", arg,
+                                 command->name);
+        return -1;
+    }
+
+    value = (const char **) ((char *) cli + option->offset);
+
+    if (arg[len] == '=') {
+        next = arg + len + 1;
+    }
+
+    if (next == NULL || next[0] == '\0' || *value) {
+        (void) klaviyo_cli_usage("an option of \"%s\" is %s", command->name,
+                                 *value ? "there twice" : "without its value");
+        return -1;
+    }
+
+    *value = next;
+
+    return arg[len] == '\0';
+}
+
+
+static int
+klaviyo_cli_flag(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
     const char *arg)
 {
-    const char  **value;
-
     if ((command->takes & KLAVIYO_CLI_JSON) && strcmp(arg, "--json") == 0) {
         cli->json = 1;
-        return KLAVIYO_CLI_OK;
+        return 1;
     }
 
     if ((command->takes & KLAVIYO_CLI_ALL) && strcmp(arg, "--all") == 0) {
         cli->all = 1;
-        return KLAVIYO_CLI_OK;
+        return 1;
     }
 
     if ((command->takes & KLAVIYO_CLI_FULL) && strcmp(arg, "--full") == 0) {
         cli->full = 1;
-        return KLAVIYO_CLI_OK;
+        return 1;
     }
 
     if ((command->takes & KLAVIYO_CLI_BACKFILL)
         && strcmp(arg, "--backfill") == 0)
     {
         cli->backfill = 1;
-        return KLAVIYO_CLI_OK;
+        return 1;
     }
 
-    if ((command->takes & KLAVIYO_CLI_SPOOL)
-        && strncmp(arg, "--spool=", 8) == 0)
-    {
-        arg += 8;
-        value = &cli->spool;
-
-    } else if ((command->takes & KLAVIYO_CLI_OUTPUT)
-               && strncmp(arg, "--output=", 9) == 0)
-    {
-        arg += 9;
-        value = &cli->output;
-
-    } else {
-        return klaviyo_cli_usage("unknown option \"%s\" of \"%s\"", arg,
-                                 command->name);
-    }
-
-    if (*arg == '\0' || *value != NULL) {
-        return klaviyo_cli_usage("an option of \"%s\" is %s", command->name,
-                                 *arg ? "there twice" : "without its value");
-    }
-
-    *value = arg;
-
-    return KLAVIYO_CLI_OK;
+    return 0;
 }
 
 

@@ -29,6 +29,11 @@ typedef struct {
     const char      *spool;      /* NULL: not given                         */
     const char      *dead_letter;  /* NULL: not known                       */
     const char      *output;     /* NULL: standard output                   */
+    const char      *nginx;      /* the program; NULL: the usual one        */
+    const char      *conf;       /* its configuration; the same             */
+    const char      *prefix;     /* -p of it; the same                      */
+    const char      *email;      /* of send                                 */
+    const char      *timeout;    /* s; NULL: a minute                       */
     FILE            *in;         /* of file                                 */
     FILE            *out;        /* of output                               */
     klaviyo_paths_t  paths;      /* of the account                          */
@@ -45,6 +50,10 @@ int klaviyo_cli_export(const klaviyo_cli_t *cli);
 int klaviyo_cli_replay(const klaviyo_cli_t *cli);
 int klaviyo_cli_repair(const klaviyo_cli_t *cli);
 int klaviyo_cli_tail(const klaviyo_cli_t *cli);
+
+/* these two read the configuration first, and care for their rights */
+int klaviyo_cli_doctor(klaviyo_cli_t *cli);
+int klaviyo_cli_send(klaviyo_cli_t *cli);
 
 
 /* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */

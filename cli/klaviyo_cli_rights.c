@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,6 @@ static int klaviyo_cli_rights_file(const char *path, int flags,
 static int klaviyo_cli_rights_become(const klaviyo_trust_t *owner);
 static int klaviyo_cli_rights_owner(const char *path,
     klaviyo_trust_t *owner);
-static int klaviyo_cli_rights_drop(klaviyo_cli_t *cli);
 static int klaviyo_cli_rights_name(klaviyo_cli_t *cli);
 static int klaviyo_cli_rights_leave(const char *path, const char *other);
 static int klaviyo_cli_rights_child(klaviyo_cli_t *cli,
@@ -196,7 +196,7 @@ klaviyo_cli_rights_owner(const char *path, klaviyo_trust_t *owner)
 
 /* for good; a queue that is root's alone stays so */
 
-static int
+int
 klaviyo_cli_rights_drop(klaviyo_cli_t *cli)
 {
     if (cli->name && klaviyo_cli_rights_name(cli) != KLAVIYO_CLI_OK) {
@@ -204,6 +204,51 @@ klaviyo_cli_rights_drop(klaviyo_cli_t *cli)
     }
 
     return klaviyo_cli_rights_leave(cli->ring, cli->spool);
+}
+
+
+/* as nginx does for its workers; without a name, whose the path is */
+
+int
+klaviyo_cli_rights_user(const char *user, const char *group, const char *path)
+{
+    gid_t           gid;
+    struct group   *gr;
+    struct passwd  *pw;
+
+    if (geteuid() != 0) {
+        return KLAVIYO_CLI_OK;
+    }
+
+    if (user == NULL) {
+        return klaviyo_cli_rights_leave(path, NULL);
+    }
+
+    pw = getpwnam(user);
+
+    if (pw == NULL) {
+        return klaviyo_cli_error("there is no user \"%s\", as whom nginx's "
+                                 "workers would run", user);
+    }
+
+    gid = pw->pw_gid;
+    gr = group ? getgrnam(group) : NULL;
+
+    if (gr) {
+        gid = gr->gr_gid;
+    }
+
+    if (pw->pw_uid != 0
+        && (initgroups(user, gid) == -1
+            || setresgid(gid, gid, gid) == -1
+            || setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1))
+    {
+        return klaviyo_cli_error("setuid(%lu) failed (%d: %s)",
+                                 (unsigned long) pw->pw_uid, errno,
+                                 strerror(errno));
+    }
+
+    return KLAVIYO_CLI_OK;
 }
 
 

@@ -19,5 +19,13 @@
 int klaviyo_cli_rights_run(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli));
 
+/*
+ * For good: what was given by name is found, or, with a user, this user is
+ * become first.  OK or CANNOT, already told.
+ */
+int klaviyo_cli_rights_drop(klaviyo_cli_t *cli);
+int klaviyo_cli_rights_user(const char *user, const char *group,
+    const char *path);
+
 
 #endif /* KLAVIYO_CLI_RIGHTS_H */

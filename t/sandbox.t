@@ -152,7 +152,7 @@ subtest 'headers, paths, methods' => sub {
     is send_single($right, Accept => 'text/html')->status, 406, 'accept';
     is send_to('/api/events/', $right)->status, 404, 'slash at the end';
     is send_to('/api/nothing', $right)->status, 404, 'another path';
-    is $sandbox->client->request(GET => '/api/events', headers())->status,
+    is $sandbox->client->request(GET => '/api/event-bulk-create-jobs', headers())->status,
         405, 'method';
 
     my ($request) = grep { $_->{status} == 202 } @{ $sandbox->requests };

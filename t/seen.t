@@ -1,12 +1,12 @@
 #!/usr/bin/perl
 
 # What is wrong is seen, and what it is: in the log at nginx's default level
-# alone, on the page alone, in the metrics alone.  With KLAVIYO_ARTEFACTS set
+# alone, on the page alone, in the metrics alone, by the doctor alone.  With KLAVIYO_ARTEFACTS set
 # the page is kept in that folder.
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(read_file write_file);
+use Klaviyo::Test::Process qw(run read_file write_file);
 use Digest::SHA qw(sha256_base64);
 use Mojo::DOM;
 use Mojo::JSON;
@@ -231,6 +231,59 @@ subtest 'the metrics' => sub {
         'a poisoned event';
     is $t->account('away')->{state}{unreachable}, Mojo::JSON->true,
         'the JSON has it, too';
+};
+
+
+subtest 'the doctor' => sub {
+    my $tool = $ENV{KLAVIYO_QUEUE}
+        // ($ENV{KLAVIYO_OBJS} // 'objs') . '/klaviyo-queue';
+
+    # the check that is at fault, and its words
+
+    my %fault = (
+        down   => ['Klaviyo', qr/answers with errors of its own \(503/],
+        away   => ['connection', qr/cannot be reached at http:/],
+        wrong  => ['key', qr/refuses the key \(401/],
+        scope  => ['scopes', qr/may not write events \(403/],
+        wall   => ['firewall', qr/a firewall answers .*"proxy"/],
+        poison => ['events', qr/1 were given up, .*400 "Invalid input\./],
+        full   => ['queue', qr/the queue is full and events are lost/],
+        nobody => ['visitors', qr/only anonymous visitors came.*klaviyo_profile/],
+    );
+
+    my ($code, $out) = run($tool, 'doctor', '--nginx', $t->nginx->{binary},
+        '--conf', $t->nginx->{conf}, '--prefix', $t->dir);
+
+    is $code, 1, 'there are faults';
+    unlike $out, qr/pk_test/, 'no key is shown';
+
+    my %said = map { split /\n/, $_, 2 } grep { !/^\d+ faults/ } split /\n\n/, $out;
+
+    is join(' ', sort keys %said), join(' ', sort 'shop', @names),
+        'each account' or diag $out;
+
+    for my $name (sort keys %said) {
+        my %at = map { /^  FAULT  (\S+(?: \S+)?) +(.*)/ ? ($1 => $2) : () }
+            split /\n/, $said{$name};
+
+        if (!$fault{$name}) {
+            is_deeply \%at, {}, "$name: no fault" or diag $said{$name};
+            next;
+        }
+
+        my ($check, $words) = @{ $fault{$name} };
+
+        like $at{$check}, $words, "$name: $check" or diag $said{$name};
+
+        # but of the way to an endpoint that is none, and what nginx says
+
+        delete @at{$check, 'delivery', $name eq 'full' ? 'connection' : ()};
+        is_deeply \%at, {}, "$name: nothing else";
+    }
+
+    is +(run($tool, 'doctor', 'shop', '--nginx', $t->nginx->{binary},
+        '--conf', $t->nginx->{conf}, '--prefix', $t->dir))[0], 0,
+        'no fault: 0';
 };
 
 

@@ -4,7 +4,7 @@ package Klaviyo::Sandbox;
 # the limits and the de-duplication that Klaviyo documents, some others, see
 # Sandbox/Endpoints.pm, and faults on demand.  Serves plain HTTP; TLS and HTTP/2 come from an nginx in front.
 #
-#   POST /api/events
+#   POST /api/events            GET: what was recorded, the newest first
 #   POST /api/event-bulk-create-jobs
 #   GET  /                      the events, live
 #
@@ -26,7 +26,8 @@ package Klaviyo::Sandbox;
 #   POST   /_sandbox/settings   {"keep_alive_timeout": s, "max_requests": n}
 #
 # A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk",
-# "profiles", "lists", "subscriptions"), "account" (its name), "skip" (let so
+# "profiles", "lists", "subscriptions", "accounts", "events": those
+# that are read), "account" (its name), "skip" (let so
 # many through first), "share" (0.5: half of them, by chance) and "times" (0:
 # until cleared).  The first fault in the list that is due takes the request:
 #
@@ -229,10 +230,11 @@ sub _api ($c) {
     my $self     = $c->app;
     my $req      = $c->req;
     my $path     = $req->url->path->to_string;
-    my $endpoint = _class($path);
-    my @allowed  = $endpoint{$path} ? 'POST'
-        : Klaviyo::Sandbox::Endpoints::allowed($path);
     my $method   = $req->method eq 'HEAD' ? 'GET' : $req->method;
+    my $reads    = $method eq 'GET' && $path eq '/api/events';
+    my $endpoint = $reads ? 'events' : _class($path);
+    my @allowed  = $reads ? 'GET' : $endpoint{$path} ? 'POST'
+        : Klaviyo::Sandbox::Endpoints::allowed($path);
     my $request  = $self->_request($c->tx, $endpoint);
     my $bodies   = $self->bodies;
 
@@ -297,7 +299,9 @@ sub _process ($self, $c, $endpoint) {
     my $body    = $c->req->body;
     my $count   = $store->count;
 
-    if (!$key->{scope}) {
+    my $takes   = $endpoint =~ /^(?:single|bulk)$/;
+
+    if ($takes && !$key->{scope}) {
         return 403, [{detail => 'The key lacks the scope events:write.'}];
     }
 
@@ -309,7 +313,7 @@ sub _process ($self, $c, $endpoint) {
                       detail => 'A revision date is required.'}];
     }
 
-    if (($endpoint{ $c->req->url->path->to_string } || length $body)
+    if (($takes || length $body)
         && ($headers->content_type // '')
             !~ m{\Aapplication/(?:vnd\.api\+)?json(?:\s*;.*)?\z}i
         || defined $headers->header('Content-Encoding'))
@@ -328,7 +332,18 @@ sub _process ($self, $c, $endpoint) {
         return 413, [{detail => 'At most 5 MB.'}];
     }
 
-    if (!$endpoint{ $c->req->url->path->to_string }) {
+    if ($endpoint eq 'events') {
+        $c->stash(document => {data => [map { {
+            type => 'event', id => "SANDBOX$_->{n}", attributes => {
+                event_properties => $_->{properties}, uuid => $_->{unique_id},
+                datetime => $_->{time}, timestamp => int $_->{received}}} }
+            grep { $_->{account} eq $key->{account} && !$_->{dropped} }
+            reverse @{ decode_json($store->events_json(0, 0)) }]});
+
+        return 200, [];
+    }
+
+    if (!$takes) {
         my ($status, $errors, $document) =
             $self->endpoints->process($key->{account}, $c->req);
 

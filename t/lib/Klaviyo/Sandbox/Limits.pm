@@ -16,6 +16,7 @@ my %documented = (
     bulk   => {burst => 10,  steady => 150},
     map { $_ => {burst => 75, steady => 700} }
         qw(profiles lists subscriptions),
+    events   => {burst => 350, steady => 3500},
     accounts => {burst => 1, steady => 15},
 );
 
