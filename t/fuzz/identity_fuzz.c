@@ -62,7 +62,8 @@ encode(uint8_t *dst, const uint8_t *p, size_t len)
 
 
 static void
-check(const klaviyo_identity_text_t *text, const uint8_t *buf, size_t len)
+check(const klaviyo_identity_t *identity,
+    const klaviyo_identity_text_t *text, const uint8_t *buf, size_t len)
 {
     int             n;
     json_t         *root;
@@ -75,8 +76,8 @@ check(const klaviyo_identity_text_t *text, const uint8_t *buf, size_t len)
     }
 
     if (text->len > KLAVIYO_IDENTITY_MAX
-        || text->data < buf
-        || text->data + text->len > buf + len)
+        || (text->data != identity->email && text->data != identity->phone
+            && (text->data < buf || text->data + text->len > buf + len)))
     {
         abort();
     }
@@ -145,22 +146,37 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if ((rc == KLAVIYO_IDENTITY_TOO_LONG) != (len > KLAVIYO_IDENTITY_TEXT_MAX)
         || (rc != KLAVIYO_IDENTITY_OK && klaviyo_identity_any(&identity))
-        || identity.bad >> KLAVIYO_IDENTITY_N)
+        || identity.bad >> KLAVIYO_IDENTITY_ALL)
     {
         abort();
     }
 
     for (i = 0; i < KLAVIYO_IDENTITY_N; i++) {
-        check(&identity.value[i], buf, len);
+        check(&identity, &identity.value[i], buf, len);
+    }
+
+    /* names of people are repaired when they are written */
+
+    for ( /* void */ ; i < KLAVIYO_IDENTITY_ALL; i++) {
+        if (identity.value[i].len > KLAVIYO_IDENTITY_MAX) {
+            abort();
+        }
     }
 
     klaviyo_identity_cid(&identity, &cid);
-    check(&cid, buf, len);
-    check(&identity.company, buf, len);
+    check(&identity, &cid, buf, len);
+    check(&identity, &identity.company, buf, len);
 
     if (identity.value[KLAVIYO_IDENTITY_EMAIL].len
         && !klaviyo_value_is_email(identity.value[KLAVIYO_IDENTITY_EMAIL].data,
                                   identity.value[KLAVIYO_IDENTITY_EMAIL].len))
+    {
+        abort();
+    }
+
+    if (identity.value[KLAVIYO_IDENTITY_PHONE].len
+        && !klaviyo_value_is_phone(identity.value[KLAVIYO_IDENTITY_PHONE].data,
+                                  identity.value[KLAVIYO_IDENTITY_PHONE].len))
     {
         abort();
     }
