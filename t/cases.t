@@ -244,6 +244,13 @@ $event = order('"x":' . '[' x 500 . ']' x 500, '"y":[' . '1,' x 70000 . '1]',
     '"z":-1e999');
 is $event->{value}, 10, 'what nobody asks for';
 
+$event = order("\"line_items\":{\"\xc3\xa9\":1,\"\xc3\xa8\":2,\"\\u00e9\":3,"
+    . "\"a\xff\":4,\"a\xfe\":5}");
+is_deeply $event->{properties}{Items},
+    {"\x{e9}" => 3, "\x{e8}" => 2, "a\x{fffd}" => 5},
+    'names that are one when they are repaired, and those that are not';
+is reason('changed', 'utf8_repaired'), ++$repaired, 'counted';
+
 $event = order('"checkout_id":12345678901234567890');
 is_deeply [@{ $event->{properties} }{qw(Checkout Number Text)}],
     [('12345678901234567890') x 3], 'a number of 20 digits';

@@ -10,27 +10,62 @@
 #include "json/klaviyo_hex.h"
 
 
-/* the standard alphabet and the one for URLs; a blank was a `+` in a URL */
+/*
+ * The value of each byte of the standard alphabet and of the one for URLs, 64
+ * for any other; a blank was a `+` in a URL.  Four tables have it where it
+ * stands in a word of four, so that a word is four looks and no shift.
+ */
 
-#define KLAVIYO_DECODE_NONE  64
+#define KLAVIYO_DECODE_NONE  (UINT32_C(1) << 31)
 
-static const uint8_t  klaviyo_decode_alphabet[256] = {
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    62, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 62, 64, 63,
-    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
-    64,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 63,
-    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64
+#define klaviyo_decode_bytes(x)                                              \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(62), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(62), x(64), x(62), x(64), x(63),                  \
+    x(52), x(53), x(54), x(55), x(56), x(57), x(58), x(59),                  \
+    x(60), x(61), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x( 0), x( 1), x( 2), x( 3), x( 4), x( 5), x( 6),                  \
+    x( 7), x( 8), x( 9), x(10), x(11), x(12), x(13), x(14),                  \
+    x(15), x(16), x(17), x(18), x(19), x(20), x(21), x(22),                  \
+    x(23), x(24), x(25), x(64), x(64), x(64), x(64), x(63),                  \
+    x(64), x(26), x(27), x(28), x(29), x(30), x(31), x(32),                  \
+    x(33), x(34), x(35), x(36), x(37), x(38), x(39), x(40),                  \
+    x(41), x(42), x(43), x(44), x(45), x(46), x(47), x(48),                  \
+    x(49), x(50), x(51), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64),                  \
+    x(64), x(64), x(64), x(64), x(64), x(64), x(64), x(64)
+
+#define klaviyo_decode_1st(n)                                                \
+    ((n) == 64 ? KLAVIYO_DECODE_NONE : UINT32_C(n) << 18)
+#define klaviyo_decode_2nd(n)                                                \
+    ((n) == 64 ? KLAVIYO_DECODE_NONE : UINT32_C(n) << 12)
+#define klaviyo_decode_3rd(n)                                                \
+    ((n) == 64 ? KLAVIYO_DECODE_NONE : UINT32_C(n) << 6)
+#define klaviyo_decode_4th(n)                                                \
+    ((n) == 64 ? KLAVIYO_DECODE_NONE : UINT32_C(n))
+
+static const uint32_t  klaviyo_decode_word[4][256] = {
+    { klaviyo_decode_bytes(klaviyo_decode_1st) },
+    { klaviyo_decode_bytes(klaviyo_decode_2nd) },
+    { klaviyo_decode_bytes(klaviyo_decode_3rd) },
+    { klaviyo_decode_bytes(klaviyo_decode_4th) }
 };
 
 
@@ -80,7 +115,7 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
     int             pad;
     size_t          n;
     uint8_t        *start;
-    uint32_t        a, b, c, d, word, none;
+    uint32_t        word, none;
     const uint8_t  *last, *whole;
 
     n = *len;
@@ -98,14 +133,10 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
     last = p + n;
 
     for (whole = p + n / 4 * 4; p < whole; p += 4) {
-        a = klaviyo_decode_alphabet[p[0]];
-        b = klaviyo_decode_alphabet[p[1]];
-        c = klaviyo_decode_alphabet[p[2]];
-        d = klaviyo_decode_alphabet[p[3]];
+        word = klaviyo_decode_word[0][p[0]] | klaviyo_decode_word[1][p[1]]
+               | klaviyo_decode_word[2][p[2]] | klaviyo_decode_word[3][p[3]];
 
-        none |= a | b | c | d;
-
-        word = a << 18 | b << 12 | c << 6 | d;
+        none |= word;
 
         *dst++ = (uint8_t) (word >> 16);
         *dst++ = (uint8_t) (word >> 8);
@@ -113,16 +144,18 @@ klaviyo_decode_base64(uint8_t *dst, const uint8_t *p, size_t *len)
     }
 
     if (p < last) {
-        a = klaviyo_decode_alphabet[p[0]];
-        b = klaviyo_decode_alphabet[p[1]];
-        c = last - p > 2 ? klaviyo_decode_alphabet[p[2]] : 0;
-
-        none |= a | b | c;
-
-        *dst++ = (uint8_t) (a << 2 | b >> 4);
+        word = klaviyo_decode_word[0][p[0]] | klaviyo_decode_word[1][p[1]];
 
         if (last - p > 2) {
-            *dst++ = (uint8_t) (b << 4 | c >> 2);
+            word |= klaviyo_decode_word[2][p[2]];
+        }
+
+        none |= word;
+
+        *dst++ = (uint8_t) (word >> 16);
+
+        if (last - p > 2) {
+            *dst++ = (uint8_t) (word >> 8);
         }
     }
 

@@ -48,6 +48,8 @@ static void klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
     const uint8_t *p, size_t len);
 static void klaviyo_identity_refuse(klaviyo_identity_t *identity,
     unsigned field);
+static int klaviyo_identity_form(klaviyo_identity_t *identity, unsigned field,
+    const uint8_t **p, size_t *len);
 static int klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len);
 static int klaviyo_identity_is_absent(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_kx(const uint8_t *p, size_t len);
@@ -279,6 +281,7 @@ static klaviyo_identity_rc_e
 klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
     const klaviyo_identity_member_t *members)
 {
+    int                               plain;
     size_t                            n;
     unsigned                          known, seen;
     klaviyo_scan_t                    scan;
@@ -303,9 +306,13 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
 
         klaviyo_scan_value(&scan, &value);
 
+        plain = klaviyo_scan_is_plain(&name);
+
         for (member = members; member->name; member++) {
 
-            if (klaviyo_scan_is(&name, member->name, member->len)) {
+            if ((!plain || member->len == name.len - 2)
+                && klaviyo_scan_is(&name, member->name, member->len))
+            {
                 break;
             }
         }
@@ -426,7 +433,9 @@ klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
         return;
     }
 
-    if (!klaviyo_identity_is(field, p, len)) {
+    if (!klaviyo_identity_is(field, p, len)
+        && !klaviyo_identity_form(identity, field, &p, &len))
+    {
         klaviyo_identity_refuse(identity, field);
         return;
     }
@@ -456,9 +465,31 @@ klaviyo_identity_set(klaviyo_identity_t *identity, unsigned field,
 static void
 klaviyo_identity_refuse(klaviyo_identity_t *identity, unsigned field)
 {
-    if (field < KLAVIYO_IDENTITY_N) {
+    if (field < KLAVIYO_IDENTITY_ALL) {
         identity->bad |= 1U << field;
     }
+}
+
+
+/* an email or a phone number as people write it, in Klaviyo's form: 1 */
+
+static int
+klaviyo_identity_form(klaviyo_identity_t *identity, unsigned field,
+    const uint8_t **p, size_t *len)
+{
+    if (field == KLAVIYO_IDENTITY_EMAIL) {
+        *len = klaviyo_idn_email(*p, *len, identity->email);
+        *p = identity->email;
+
+    } else if (field == KLAVIYO_IDENTITY_PHONE) {
+        *len = klaviyo_phone(*p, *len, 0, identity->phone);
+        *p = identity->phone;
+
+    } else {
+        return 0;
+    }
+
+    return *len && klaviyo_identity_is(field, *p, *len);
 }
 
 
@@ -482,6 +513,12 @@ klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len)
 
     case KLAVIYO_IDENTITY_CID:
         return len == KLAVIYO_IDENTITY_CID_LEN;
+
+    /* repaired when they are written */
+
+    case KLAVIYO_IDENTITY_FIRST_NAME:
+    case KLAVIYO_IDENTITY_LAST_NAME:
+        return p[0] != '{' && p[0] != '[';
 
     default:
         return klaviyo_identity_is_plain(p, len);

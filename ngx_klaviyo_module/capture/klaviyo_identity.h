@@ -1,7 +1,8 @@
 /*
  * What a visitor's browser says of who the visitor is: Klaviyo's cookie, the
  * arguments of links in mails.  Every byte is the visitor's own; what comes
- * out is checked, bounded and valid UTF-8 without control characters.
+ * out is checked and bounded, and, but for names of people, valid UTF-8
+ * without control characters.
  *
  * The cookie __kla_id, as klaviyo.js writes it:
  *
@@ -12,7 +13,8 @@
  * A cookie that has members, but none of these, is malformed.
  *
  * Plain C, no allocation: a function that takes `buf` needs `len` bytes of
- * it, KLAVIYO_IDENTITY_TEXT_MAX at most, and what it finds points in there.
+ * it, KLAVIYO_IDENTITY_TEXT_MAX at most.  What it finds points in there, or
+ * into the identity where it had to be brought into Klaviyo's form.
  */
 
 
@@ -22,6 +24,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "json/klaviyo_idn.h"
+#include "json/klaviyo_phone.h"
 
 
 #define KLAVIYO_IDENTITY_TEXT_MAX  3000     /* bytes of a cookie or argument */
@@ -65,8 +70,10 @@ typedef struct {
     klaviyo_identity_text_t  cid;           /* unlike all else not checked:
                                                klaviyo_identity_cid()       */
     klaviyo_identity_text_t  company;       /* the account it belongs to    */
-    unsigned                 bad;           /* 1 << identifier: there was
-                                               one that is none             */
+    unsigned                 bad;           /* 1 << klaviyo_identity_e:
+                                               there was one that is none   */
+    uint8_t                  email[KLAVIYO_IDN_LEN];
+    uint8_t                  phone[KLAVIYO_PHONE_LEN];
 } klaviyo_identity_t;
 
 

@@ -96,6 +96,14 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
 }
 
 
+klaviyo_counter_e
+ngx_http_klaviyo_body_source(ngx_http_klaviyo_ctx_t *ctx)
+{
+    return ctx->unread_form ? KLAVIYO_COUNT_VALUE_FORM
+                            : KLAVIYO_COUNT_VALUE_SOURCE;
+}
+
+
 void
 ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, klaviyo_ring_t *ring)
@@ -111,6 +119,10 @@ ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
     if (ngx_http_klaviyo_body_missing(r, ctx)) {
         ctx->unread_told = 1;
         klaviyo_ring_count(ring, KLAVIYO_COUNT_VALUE_BODY, 1);
+
+        if (ctx->captured == 0 && ctx->reason == NULL) {
+            ctx->reason = klaviyo_counter_names[KLAVIYO_COUNT_VALUE_BODY].name;
+        }
 
         if (ctx->deflated) {
             ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &encoding,
@@ -131,10 +143,19 @@ ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
 
     } else if (ctx->unread) {
         ctx->unread_told = 1;
-        klaviyo_ring_count(ring, KLAVIYO_COUNT_VALUE_SOURCE, 1);
+        klaviyo_ring_count(ring, ngx_http_klaviyo_body_source(ctx), 1);
+
+        if (ctx->unread_form) {
+            ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_FORM, ctx->unread,
+                                  "holds no form that klaviyo_form can read, "
+                                  "its variables are empty: see what is sent "
+                                  "there, JSON is read by klaviyo_json");
+            return;
+        }
 
         ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_SOURCE, ctx->unread,
-                              "holds no JSON that klaviyo_json can read: the "
-                              "variables made of it are empty");
+                              "holds no JSON that klaviyo_json can read, its "
+                              "variables are empty: see what is sent there, "
+                              "a form is read by klaviyo_form");
     }
 }

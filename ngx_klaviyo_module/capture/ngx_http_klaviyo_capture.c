@@ -11,6 +11,7 @@
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_view.h"
 #include "ngx_http_klaviyo_wait.h"
+#include "ngx_http_klaviyo_warn.h"
 
 
 typedef void (*ngx_http_klaviyo_capture_pt)(ngx_http_request_t *r,
@@ -973,12 +974,14 @@ static klaviyo_counter_e
 ngx_http_klaviyo_capture_cause(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx)
 {
+    ngx_str_t  name;
+
     if (ngx_http_klaviyo_body_missing(r, ctx)) {
         return KLAVIYO_COUNT_VALUE_BODY;
     }
 
     if (ctx->unread) {
-        return KLAVIYO_COUNT_VALUE_SOURCE;
+        return ngx_http_klaviyo_body_source(ctx);
     }
 
     if (ctx->enrichment
@@ -988,7 +991,19 @@ ngx_http_klaviyo_capture_cause(ngx_http_request_t *r,
         return ctx->enrichment->outcome;
     }
 
-    return ctx->claim ? ctx->claim : KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
+    if (ctx->claim == 0) {
+        return KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
+    }
+
+    name.data = (u_char *) klaviyo_counter_names[ctx->claim].name;
+    name.len = ngx_strlen(name.data);
+
+    ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_CLAIM, &name,
+                          "of a visitor could not be read, and nothing else "
+                          "says who it is: see what writes it, or name the "
+                          "visitor by klaviyo_profile");
+
+    return ctx->claim;
 }
 
 

@@ -86,6 +86,7 @@ typedef struct {
     unsigned             large:1;    /* klaviyo_request_body left it unread  */
     unsigned             repair:1;   /* JSON that was read is repaired       */
     unsigned             deflated:1; /* a body that could not be inflated    */
+    unsigned             unread_form:1;  /* it is one of klaviyo_form        */
     unsigned             unread_told:1;  /* and counted                      */
 } ngx_http_klaviyo_ctx_t;
 
@@ -130,6 +131,9 @@ ngx_uint_t ngx_http_klaviyo_capture_reads(ngx_http_request_t *r);
 /* 1: klaviyo_request_body is on here, and the body is not in memory */
 ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx);
+
+/* the counter of the source that could not be read, ctx->unread */
+klaviyo_counter_e ngx_http_klaviyo_body_source(ngx_http_klaviyo_ctx_t *ctx);
 
 /* counts, and says once a minute, what of the request could not be read */
 void ngx_http_klaviyo_body_unread(ngx_http_request_t *r,

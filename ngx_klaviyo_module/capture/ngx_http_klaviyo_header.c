@@ -352,7 +352,7 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     ngx_str_t *text, ngx_uint_t *n, klaviyo_counter_e bad)
 {
-    const char               *reason;
+    const char               *reason, *anonymous;
     klaviyo_named_t           named;
     klaviyo_value_rc_e        rc;
     klaviyo_named_list_t      list;
@@ -371,6 +371,8 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
     if (list.repair) {
         ctx->repair = 1;
     }
+
+    anonymous = klaviyo_counter_names[KLAVIYO_COUNT_SKIPPED_ANONYMOUS].name;
 
     for ( ;; ) {
 
@@ -392,6 +394,19 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
         }
 
         reason = ngx_http_klaviyo_capture_rule(r, ctx, &own);
+
+        /* who it is may have been among what was left out */
+
+        if (named.left_out && reason == anonymous) {
+
+            reason = klaviyo_counter_names[KLAVIYO_COUNT_VALUE_HEADER].name;
+
+            ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_PROFILE,
+                                  &rule->track->directive,
+                                  "got an event of nobody, with members that "
+                                  "are none of an event: write who it is as "
+                                  "in {\"profile\":{\"email\":...}}");
+        }
 
         if (ctx->reason == NULL) {
             ctx->reason = reason;

@@ -65,6 +65,8 @@ static const klaviyo_counter_e  ngx_http_klaviyo_identity_bad[] = {
     KLAVIYO_COUNT_VALUE_EMAIL,
     KLAVIYO_COUNT_VALUE_PHONE,
     KLAVIYO_COUNT_VALUE_IDENTIFIER,
+    KLAVIYO_COUNT_VALUE_IDENTIFIER,
+    KLAVIYO_COUNT_VALUE_IDENTIFIER,
     KLAVIYO_COUNT_VALUE_IDENTIFIER
 };
 
@@ -310,6 +312,10 @@ ngx_http_klaviyo_claim_count(klaviyo_ring_t *ring,
 
         if (bad & 1) {
             klaviyo_ring_count(ring, ngx_http_klaviyo_identity_bad[i], 1);
+
+            if (ctx->claim == 0 && i < KLAVIYO_IDENTITY_N) {
+                ctx->claim = ngx_http_klaviyo_identity_bad[i];
+            }
         }
     }
 }

@@ -23,8 +23,9 @@ static ngx_int_t ngx_http_klaviyo_named_property(ngx_http_request_t *r,
 static ngx_int_t ngx_http_klaviyo_named_attribute(ngx_http_request_t *r,
     ngx_array_t *fields, klaviyo_slice_t *name, klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
-    ngx_array_t *fields, klaviyo_counter_e left_out);
+    klaviyo_named_t *named, ngx_http_klaviyo_template_t *base,
+    ngx_http_klaviyo_template_t *template, ngx_array_t *fields,
+    ngx_uint_t merge);
 static ngx_int_t ngx_http_klaviyo_named_who(ngx_http_request_t *r,
     ngx_array_t *fields, ngx_uint_t country);
 static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
@@ -94,7 +95,8 @@ ngx_http_klaviyo_named_template(ngx_http_request_t *r,
         || ngx_http_klaviyo_named_fields(r, named, &fields) != NGX_OK
         || (merge && ngx_http_klaviyo_merge_fields(r, template, &fields)
                      != NGX_OK)
-        || ngx_http_klaviyo_named_ops(r, rule, template, &fields, left_out)
+        || ngx_http_klaviyo_named_ops(r, named, rule->template, template,
+                                      &fields, merge)
            != NGX_OK
         || ngx_http_klaviyo_named_properties(r, rule->template, template,
                                              &fields)
@@ -275,19 +277,16 @@ ngx_http_klaviyo_named_attribute(ngx_http_request_t *r, ngx_array_t *fields,
 
 
 static ngx_int_t
-ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_template_t *template,
-    ngx_array_t *fields, klaviyo_counter_e left_out)
+ngx_http_klaviyo_named_ops(ngx_http_request_t *r, klaviyo_named_t *named,
+    ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
+    ngx_array_t *fields, ngx_uint_t merge)
 {
-    ngx_int_t                     rc, who;
-    ngx_uint_t                    i, j, n, merge;
-    ngx_http_klaviyo_op_t        *op, *from;
-    ngx_http_klaviyo_named_t     *field;
-    ngx_http_klaviyo_template_t  *base;
+    ngx_int_t                  rc, who;
+    ngx_uint_t                 i, j, n;
+    ngx_http_klaviyo_op_t     *op, *from;
+    ngx_http_klaviyo_named_t  *field;
 
-    base = rule->template;
     field = fields->elts;
-    merge = (left_out == KLAVIYO_COUNT_VALUE_ENRICH);
 
     n = base->end[NGX_HTTP_KLAVIYO_PROPERTIES] + fields->nelts;
 
@@ -340,7 +339,7 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r,
             }
 
             if (rc == NGX_DECLINED) {
-                klaviyo_ring_count(rule->account->ring, left_out, 1);
+                named->left_out++;
                 continue;
             }
 

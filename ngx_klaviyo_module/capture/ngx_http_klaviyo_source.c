@@ -55,8 +55,10 @@ static ngx_int_t ngx_http_klaviyo_json_one(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, klaviyo_slice_t *text, ngx_str_t *path);
 static ngx_int_t ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_klaviyo_form_one(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_form_list(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_str_t *name);
+    ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_http_klaviyo_source_t *ngx_http_klaviyo_source(ngx_conf_t *cf,
@@ -387,9 +389,9 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
 {
     ngx_http_klaviyo_part_t *part = (ngx_http_klaviyo_part_t *) data;
 
-    ngx_str_t                text, *name;
+    ngx_int_t                rc;
+    ngx_str_t                text;
     klaviyo_form_t           form;
-    klaviyo_slice_t          value;
     ngx_http_klaviyo_ctx_t  *ctx;
 
     v->not_found = 1;
@@ -403,19 +405,28 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (text.len > KLAVIYO_SCAN_TEXT_MAX) {
-        return NGX_OK;
+    klaviyo_form_open(&form, text.data,
+                      ngx_min(text.len, KLAVIYO_SCAN_TEXT_MAX));
+
+    rc = part->list ? ngx_http_klaviyo_form_list(r, v, &form, part->paths)
+                    : ngx_http_klaviyo_form_one(r, v, &form, part->paths);
+
+    if (v->not_found && (form.bad || text.len > KLAVIYO_SCAN_TEXT_MAX)) {
+        ctx->unread = &part->source->text;
+        ctx->unread_form = 1;
     }
 
-    name = part->paths;
+    return rc;
+}
 
-    if (part->list) {
-        return ngx_http_klaviyo_form_list(r, v, &text, name);
-    }
 
-    klaviyo_form_open(&form, text.data, text.len);
+static ngx_int_t
+ngx_http_klaviyo_form_one(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    klaviyo_form_t *form, ngx_str_t *name)
+{
+    klaviyo_slice_t  value;
 
-    if (!klaviyo_form_next(&form, name->data, name->len, &value)) {
+    if (!klaviyo_form_next(form, name->data, name->len, &value)) {
         return NGX_OK;
     }
 
@@ -424,7 +435,7 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->len = klaviyo_form_decode(&form, &value, v->data);
+    v->len = klaviyo_form_decode(form, &value, v->data);
 
     v->valid = 1;
     v->no_cacheable = 0;
@@ -438,20 +449,19 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_klaviyo_form_list(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_str_t *name)
+    ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name)
 {
     size_t           len, size, longest;
     u_char          *p, *buf;
-    klaviyo_form_t   form;
+    klaviyo_form_t   again;
     klaviyo_json_t   json;
     klaviyo_slice_t  value;
 
     size = 2;
     longest = 0;
+    again = *form;
 
-    klaviyo_form_open(&form, text->data, text->len);
-
-    while (klaviyo_form_next(&form, name->data, name->len, &value)) {
+    while (klaviyo_form_next(form, name->data, name->len, &value)) {
         size += klaviyo_json_string_size(value.len) + 1;
         longest = ngx_max(longest, value.len);
     }
@@ -470,11 +480,9 @@ ngx_http_klaviyo_form_list(ngx_http_request_t *r,
     klaviyo_json_init(&json, p, size);
     klaviyo_json_literal(&json, "[");
 
-    klaviyo_form_open(&form, text->data, text->len);
+    while (klaviyo_form_next(&again, name->data, name->len, &value)) {
 
-    while (klaviyo_form_next(&form, name->data, name->len, &value)) {
-
-        len = klaviyo_form_decode(&form, &value, buf);
+        len = klaviyo_form_decode(&again, &value, buf);
 
         if (len == 0) {
             continue;
@@ -595,6 +603,7 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
 
     if (!state->json) {
         ctx->unread = &source->text;
+        ctx->unread_form = 0;
         return NGX_DECLINED;
     }
 

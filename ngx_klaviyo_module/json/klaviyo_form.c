@@ -31,23 +31,34 @@ static uint8_t klaviyo_form_char(const uint8_t **p, const uint8_t *last);
 void
 klaviyo_form_open(klaviyo_form_t *form, const uint8_t *p, size_t len)
 {
-    const uint8_t  *end;
+    const uint8_t  *end, *last;
+
+    last = p + len;
 
     form->pos = p;
-    form->last = p + len;
+    form->last = last;
     form->boundary.len = 0;
+    form->bad = 0;
 
-    if (len < 5 || memcmp(p, "--", 2) != 0) {
+    while (last - p > 1 && memcmp(p, "\r\n", 2) == 0) {
+        p += 2;
+    }
+
+    if (last - p < 2 || memcmp(p, "--", 2) != 0) {
+        form->bad = (len && memchr(form->pos, '=', len) == NULL);
         return;
     }
 
-    end = klaviyo_form_find(p, form->last, "\r\n", 2);
+    end = klaviyo_form_find(p, last, "\r\n", 2);
 
     if (end && end - p > 2 && end - p <= KLAVIYO_FORM_BOUNDARY_MAX) {
         form->boundary.data = p;
         form->boundary.len = end - p;
         form->pos = end + 2;
+        return;
     }
+
+    form->bad = 1;
 }
 
 
@@ -140,6 +151,7 @@ klaviyo_form_part(klaviyo_form_t *form, const uint8_t *name, size_t len,
 
         if (body == NULL) {
             form->pos = last;
+            form->bad = 1;
             return 0;
         }
 
@@ -151,6 +163,7 @@ klaviyo_form_part(klaviyo_form_t *form, const uint8_t *name, size_t len,
 
             if (end == NULL) {
                 form->pos = last;
+                form->bad = 1;
                 return 0;
             }
 

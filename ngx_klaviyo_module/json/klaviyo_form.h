@@ -1,6 +1,7 @@
 /*
  * Fields of a form: application/x-www-form-urlencoded, or multipart/form-data,
- * which begins with the line "--boundary".  Files are passed over.  Plain C.
+ * which begins with the line "--boundary" and may have empty ones before it.
+ * Files are passed over.  Plain C.
  */
 
 
@@ -15,6 +16,7 @@ typedef struct {
     const uint8_t   *pos;
     const uint8_t   *last;
     klaviyo_slice_t  boundary;   /* "--boundary"; length 0: urlencoded      */
+    unsigned         bad:1;      /* it is no form, or it has no end         */
 } klaviyo_form_t;
 
 

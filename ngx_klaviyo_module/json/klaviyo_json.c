@@ -75,7 +75,7 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
     while (last - p >= 8) {
         memcpy(&word, p, 8);
 
-        if (!klaviyo_plain_word(word)) {
+        if (klaviyo_plain_mask(word)) {
             break;
         }
 
@@ -83,6 +83,19 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
 
         p += 8;
         dst += 8;
+    }
+
+    /* less than eight are left: the last eight, some of them once more */
+
+    if (len >= 8 && last - p < 8) {
+        memcpy(&word, last - 8, 8);
+
+        if (klaviyo_plain_mask(word) == 0) {
+            dst += last - p;
+            p = last;
+
+            memcpy(dst - 8, &word, 8);
+        }
     }
 
     while (p < last && klaviyo_plain_byte[*p]) {

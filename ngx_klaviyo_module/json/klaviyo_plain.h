@@ -22,14 +22,15 @@ extern const uint8_t  klaviyo_plain_byte[256];
 
 
 /*
- * 1: eight bytes of these.  The top bit of a byte of `mask` is set where the
+ * 0: eight bytes of these.  The top bit of a byte of the mask is set where the
  * byte is below 0x20, 0x22, 0x5c, 0x7f or above; what is below 0x20 or 0x22,
  * and nothing else, is below 0x21 with its second bit flipped.  A borrow or a
- * carry can only spread from a byte that is itself set, so zero is exact.
+ * carry can only spread from a byte that is itself set, and upwards: zero is
+ * exact, and so is the lowest byte that is set.
  */
 
-static inline int
-klaviyo_plain_word(uint64_t word)
+static inline uint64_t
+klaviyo_plain_mask(uint64_t word)
 {
     uint64_t  mask;
 
@@ -38,7 +39,7 @@ klaviyo_plain_word(uint64_t word)
            | ((word ^ klaviyo_plain_bytes('\\')) - klaviyo_plain_bytes(1))
            | (word + klaviyo_plain_bytes(1));
 
-    return (mask & klaviyo_plain_bytes(0x80)) == 0;
+    return mask & klaviyo_plain_bytes(0x80);
 }
 
 
@@ -47,13 +48,19 @@ klaviyo_plain_word(uint64_t word)
 static inline const uint8_t *
 klaviyo_plain(const uint8_t *p, const uint8_t *last)
 {
-    uint64_t  word;
+    uint64_t  word, mask;
 
     while (last - p >= 8) {
         memcpy(&word, p, 8);
 
-        if (!klaviyo_plain_word(word)) {
+        mask = klaviyo_plain_mask(word);
+
+        if (mask) {
+#if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            return p + __builtin_ctzll(mask) / 8;
+#else
             break;
+#endif
         }
 
         p += 8;

@@ -337,6 +337,12 @@ klaviyo_scan_is(const klaviyo_slice_t *string, const void *text, size_t len)
     const uint8_t          *p, *last;
     klaviyo_scan_cursor_t   cursor;
 
+    /* what a string says is never longer than its bytes */
+
+    if (string->len < len + 2) {
+        return 0;
+    }
+
     if (klaviyo_scan_is_plain(string)) {
         return string->len - 2 == len
                && memcmp(string->data + 1, text, len) == 0;
@@ -924,8 +930,8 @@ klaviyo_scan_same(const klaviyo_slice_t *one, const klaviyo_slice_t *two)
     int                     c;
     klaviyo_scan_cursor_t   a, b;
 
-    if (klaviyo_scan_is_plain(one)) {
-        return klaviyo_scan_is(two, one->data + 1, one->len - 2);
+    if (one->len == two->len && memcmp(one->data, two->data, one->len) == 0) {
+        return 1;
     }
 
     klaviyo_scan_cursor(&a, one);
@@ -955,12 +961,16 @@ klaviyo_scan_cursor(klaviyo_scan_cursor_t *cursor,
 }
 
 
-/* the next byte of what the string says, or -1 */
+/*
+ * The next byte of what the string says, or -1.  What will be repaired when it
+ * is written is it here already: two names may become one by that.
+ */
 
 static int
 klaviyo_scan_byte(klaviyo_scan_cursor_t *cursor)
 {
-    int  repair;
+    int      n, repair;
+    uint8_t  c;
 
     if (cursor->i == cursor->n) {
 
@@ -968,9 +978,25 @@ klaviyo_scan_byte(klaviyo_scan_cursor_t *cursor)
             return -1;
         }
 
+        c = *cursor->pos;
+        n = (c < 0x80) ? 1 : klaviyo_utf8_length(cursor->pos, cursor->last);
+
         cursor->i = 0;
-        cursor->n = klaviyo_scan_char(&cursor->pos, cursor->last, cursor->buf,
-                                      &repair);
+
+        if (n < 0 || (c < 0x20 && memchr("\b\f\n\r\t", c, 5) == NULL)) {
+            cursor->pos += (n < 0) ? -n : 1;
+            cursor->n = klaviyo_utf8_encode(cursor->buf,
+                                            KLAVIYO_UTF8_REPLACEMENT_CODE);
+
+        } else if (n > 1) {
+            memcpy(cursor->buf, cursor->pos, n);
+            cursor->pos += n;
+            cursor->n = n;
+
+        } else {
+            cursor->n = klaviyo_scan_char(&cursor->pos, cursor->last,
+                                          cursor->buf, &repair);
+        }
     }
 
     return cursor->buf[cursor->i++];

@@ -157,7 +157,8 @@
     X(SKIPPED_PAGE,         "skipped",      "page")                          \
     X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")                      \
     X(VALUE_CAMPAIGN,       "left_out",     "campaign")                      \
-    X(ENRICH_UNUSED,        "enrich",       "unused")
+    X(ENRICH_UNUSED,        "enrich",       "unused")                        \
+    X(VALUE_FORM,           "left_out",     "klaviyo_form")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \
