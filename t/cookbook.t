@@ -13,7 +13,7 @@ use lib 't/lib';
 use Klaviyo::Test;
 
 use Cwd            qw(abs_path);
-use Digest::SHA    qw(hmac_sha256_hex);
+use Digest::SHA    qw(hmac_sha256 hmac_sha256_hex);
 use File::Basename qw(basename dirname);
 use MIME::Base64   qw(encode_base64);
 use Mojo::JSON     qw(decode_json encode_json);
@@ -643,6 +643,215 @@ recipe 'Order webhook' => sub {
             ShippingAddress => $order->{shipping},
         },
     };
+};
+
+
+# what a sender sends, and what is right for it
+
+sub payload {
+    open my $in, '<', "$root/t/payloads/$_[0].json" or die "$_[0]: $!";
+    local $/;
+
+    return scalar <$in>;
+}
+
+
+sub hook {
+    my ($name, $sign, %expected) = @_;
+
+    my $body = payload($name);
+    my @sign = $sign ? $sign->($body) : ();
+
+    sends 'forged', [POST => "/hooks/$name", \@sign, $body =~ s/ann@/eve@/r]
+        if $sign;
+    sends 'as it is', [POST => "/hooks/$name", \@sign, $body], \%expected;
+
+    my $request = $t->sandbox->requests->[-1];
+
+    is $request->{status}, 202, 'which Klaviyo takes';
+
+    my $reasons = $t->account->{reasons};
+
+    is_deeply [map { my $group = $reasons->{$_};
+                     grep { $group->{$_} } keys %$group }
+                   qw(left_out changed)],
+        [], 'and nothing of it is left out';
+
+    return;
+}
+
+
+sub b64 { return encode_base64(hmac_sha256(@_), '') }
+
+
+recipe 'Shopify\'s order' => sub {
+    hook(shopify => sub { (
+        'X-Shopify-Hmac-Sha256' => b64($_[0], 'whsec_0123'),
+        'X-Shopify-Topic'       => 'orders/create',
+    ) },
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com', first_name => 'Ann',
+                           phone_number => '+33612345678',
+                           location => {city => 'Lyon'}},
+        unique_id      => '5678901234567',
+        time           => '2026-09-06T16:05:07+00:00',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {
+            OrderId       => '#1001',
+            DiscountCode  => 'SPRING',
+            DiscountValue => 5,
+            ItemNames     => ['Brass Desk Lamp', 'Stoneware Mug'],
+            Prices        => ['49.00', '14.50'],
+            Quantities    => [1, 2],
+        },
+    );
+};
+
+
+recipe 'WooCommerce\'s order' => sub {
+    hook(woocommerce => sub { (
+        'X-WC-Webhook-Signature' => b64($_[0], 'whsec_0123'),
+        'X-WC-Webhook-Topic'     => 'order.created',
+    ) },
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com',
+                           phone_number => '+33612345678'},
+        unique_id      => '727',
+        time           => '2026-09-06T18:05:09+00:00',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {
+            OrderId   => '727',
+            ItemNames => ['Brass Desk Lamp', 'Stoneware Mug - Blue'],
+            SKUs      => ['LAMP-BRASS', 'MUG-1'],
+            Coupons   => ['SPRING'],
+        },
+    );
+};
+
+
+recipe 'Magento\'s order' => sub {
+    hook(magento => undef,
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com',
+                           phone_number => '+33612345678',
+                           location => {ip => '203.0.113.7'}},
+        unique_id      => '000001523',
+        time           => '2026-09-06T18:05:09+00:00',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {
+            OrderId       => '000001523',
+            DiscountValue => -5,
+            ItemNames     => ['Brass Desk Lamp', 'Stoneware Mug'],
+            RowTotals     => ['49.0000', '29.0000'],
+        },
+    );
+
+    like $t->sandbox->body, qr/"value":78\.0000,"value_currency":"EUR"/,
+        'with all its digits';
+};
+
+
+recipe 'BigCommerce\'s order' => sub {
+    hook(bigcommerce => undef,
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com'},
+        unique_id      => '250',
+        time           => '2026-09-06T18:05:09+00:00',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {
+            OrderId   => '250',
+            ItemNames => ['Brass Desk Lamp', 'Stoneware Mug'],
+            Brands    => ['Lumen & Loom', 'Clay'],
+        },
+    );
+};
+
+
+recipe 'Stripe\'s checkout' => sub {
+    my $sign = sub {
+        my $time = time;
+
+        return ('Stripe-Signature' => "t=$time,v1="
+            . hmac_sha256_hex("$time.$_[0]", 'whsec_0123'));
+    };
+
+    hook(stripe => $sign,
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com'},
+        unique_id      => 'cs_live_a1b2c3',
+        time           => '2026-11-29T21:08:10+00:00',
+        value          => 78,
+        value_currency => 'EUR',
+        properties     => {ItemNames => ['Brass Desk Lamp', 'Stoneware Mug']},
+    );
+
+    like $t->sandbox->body, qr/"value":78\.00,"value_currency":"EUR"/,
+        'in units of the currency';
+
+    my $yen = payload('stripe') =~ s/"eur"/"jpy"/gr =~ s/_a1b2c3/_yen/r;
+
+    sends 'yen', [POST => '/hooks/stripe', [$sign->($yen)], $yen], {
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@shop.com'},
+        unique_id      => 'cs_live_yen',
+        time           => '2026-11-29T21:08:10+00:00',
+        value          => 7800,
+        value_currency => 'JPY',
+        properties     => {ItemNames => ['Brass Desk Lamp', 'Stoneware Mug']},
+    };
+};
+
+
+recipe 'Typeform\'s answers' => sub {
+    hook(typeform => sub {
+        ('Typeform-Signature' => 'sha256=' . b64($_[0], 'whsec_0123'))
+    },
+        metric     => 'Submitted Form',
+        profile    => {email => 'ann@shop.com', external_id => '1042',
+                       first_name => 'Ann'},
+        unique_id  => 'a3a12ec67a1365927098a606107fac15',
+        time       => '2026-09-06T18:05:09+00:00',
+        properties => {
+            Form     => 'Which lamp?',
+            Rooms    => ['Kitchen', 'Hall'],
+            Dimmable => Mojo::JSON->true,
+            Lamps    => 2,
+            Texts    => ['Ann', 'Warm light, please'],
+        },
+    );
+};
+
+
+recipe 'Events that an application posts' => sub {
+    my ($blocks) = @_;
+
+    my $body = $blocks->{json}[0];
+    utf8::encode($body);
+
+    sends 'two events', [POST => '/klaviyo/events', [], $body], {
+        metric         => 'Placed Order',
+        profile        => {email => 'ann@xn--bcher-kva.example',
+                           phone_number => '+447911123456'},
+        unique_id      => '10077',
+        time           => '2026-11-29T21:08:10+00:00',
+        value          => 1234.5,
+        value_currency => 'EUR',
+        properties     => {OrderId => 10077,
+                           CartId => '12345678901234567890'},
+    }, {
+        metric     => 'Refunded Order',
+        profile    => {email => 'ben@shop.com'},
+        unique_id  => '10077',
+        value      => 19.9,
+        properties => {Reason => 'broken'},
+    };
+
+    is $t->account->{reasons}{changed}{number_as_text}, 1,
+        'a number of 20 digits goes as text, counted';
 };
 
 
