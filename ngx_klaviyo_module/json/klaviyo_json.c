@@ -52,7 +52,7 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
 {
     size_t          room;
     uint8_t        *dst;
-    uint64_t        word;
+    uint64_t        word, end;
     const uint8_t  *last;
 
     room = json->end - json->pos;
@@ -72,29 +72,40 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
 
     *dst++ = '"';
 
-    while (last - p >= 8) {
-        memcpy(&word, p, 8);
+    while (last - p >= KLAVIYO_PLAIN_BLOCK
+           && klaviyo_plain_run(p) == KLAVIYO_PLAIN_BLOCK)
+    {
+        memcpy(dst, p, KLAVIYO_PLAIN_BLOCK);
 
-        if (klaviyo_plain_mask(word)) {
-            break;
-        }
-
-        memcpy(dst, &word, 8);
-
-        p += 8;
-        dst += 8;
+        p += KLAVIYO_PLAIN_BLOCK;
+        dst += KLAVIYO_PLAIN_BLOCK;
     }
 
-    /* less than eight are left: the last eight, some of them once more */
+    /* of what is left, the last block or word, some of it once more */
 
-    if (len >= 8 && last - p < 8) {
-        memcpy(&word, last - 8, 8);
+    if (len >= KLAVIYO_PLAIN_BLOCK && last - p < KLAVIYO_PLAIN_BLOCK) {
 
-        if (klaviyo_plain_mask(word) == 0) {
+        if (klaviyo_plain_run(last - KLAVIYO_PLAIN_BLOCK)
+            == KLAVIYO_PLAIN_BLOCK)
+        {
             dst += last - p;
             p = last;
 
-            memcpy(dst - 8, &word, 8);
+            memcpy(dst - KLAVIYO_PLAIN_BLOCK, p - KLAVIYO_PLAIN_BLOCK,
+                   KLAVIYO_PLAIN_BLOCK);
+        }
+
+    } else if (len >= 8 && len < KLAVIYO_PLAIN_BLOCK) {
+        memcpy(&word, p, 8);
+        memcpy(&end, last - 8, 8);
+
+        if (klaviyo_plain_mask(word) == 0 && klaviyo_plain_mask(end) == 0) {
+            memcpy(dst, &word, 8);
+
+            dst += len;
+            p = last;
+
+            memcpy(dst - 8, &end, 8);
         }
     }
 
