@@ -19,7 +19,7 @@ sub warned {
         like $output, $expected, "$what: warned of";
     }
     else {
-        unlike $output, qr/never fire/, "$what: no warning";
+        unlike $output, qr/never fire|names no profile/, "$what: no warning";
     }
 }
 
@@ -131,5 +131,24 @@ warned 'an error_page that answers', undef,
     sprintf $x, '', 'error_page 404 =200 /y; return 404;';
 warned 'an inherited rule', undef,
     'klaviyo_track X; location /x { return 404; }';
+
+
+# orders that name nobody
+
+my $order = 'location /x { %s klaviyo_event "Order" { %s } return 200 ""; }';
+
+warned 'a unique_id', qr/"Order" in \S+:\d+ has "unique_id" and names no pr/,
+    sprintf $order, '', 'unique_id $arg_id; value $arg_v;';
+warned 'a value', qr/"Order" in \S+:\d+ has "value" and names no profile/,
+    sprintf $order, '', 'value $arg_v EUR;';
+warned 'a name is nobody', qr/names no profile/,
+    sprintf $order, 'klaviyo_profile first_name $arg_f;', 'unique_id $arg_id;';
+warned 'its own profile', undef,
+    sprintf $order, '', 'unique_id $arg_id; profile email $arg_email;';
+warned 'that of klaviyo_profile', undef, sprintf $order,
+    'klaviyo_profile external_id $arg_e;', 'unique_id $arg_id;';
+warned 'what klaviyo_enrich says', undef, sprintf $order,
+    'klaviyo_enrich /who;', 'unique_id $arg_id;';
+warned 'no order', undef, sprintf $order, '', 'property A $arg_a;';
 
 done_testing;

@@ -33,6 +33,9 @@ static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
 static void ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf);
+static void ngx_http_klaviyo_capture_unnamed(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *conf);
+static ngx_uint_t ngx_http_klaviyo_capture_names(ngx_array_t *profile);
 static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_klaviyo_capture_among(ngx_array_t *statuses,
     ngx_uint_t status);
@@ -220,6 +223,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     }
 
     ngx_http_klaviyo_capture_unreachable(cf, conf);
+    ngx_http_klaviyo_capture_unnamed(cf, conf);
 
     return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -517,6 +521,78 @@ ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
                           status);
         }
     }
+}
+
+
+/* warns of orders that only the visitor's cookie or link gives to somebody */
+
+static void
+ngx_http_klaviyo_capture_unnamed(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_klaviyo_track_t  *track;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* what stands in a server is for locations, which may name it */
+
+    if (conf->tracks == NULL
+        || !conf->own_tracks
+        || (clcf->name.len == 0 && !clcf->noname)
+        || conf->enrich
+        || ngx_http_klaviyo_capture_names(conf->profile))
+    {
+        return;
+    }
+
+    track = conf->tracks->elts;
+
+    for (i = 0; i < conf->tracks->nelts; i++) {
+
+        if (!track[i].order
+            || ngx_http_klaviyo_capture_names(track[i].profile))
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "%V \"%V\" in %s:%ui has \"%s\" and names no profile: "
+                      "the person of a visitor's cookie may be another one "
+                      "than who buys, add \"profile email <value>;\"",
+                      &track[i].directive, &track[i].metric.value,
+                      track[i].conf_file, track[i].conf_line,
+                      track[i].unique_id ? "unique_id" : "value");
+
+        track[i].order = 0;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_capture_names(ngx_array_t *profile)
+{
+    ngx_uint_t                 i;
+    ngx_http_klaviyo_field_t  *field;
+    ngx_http_klaviyo_known_t  *known;
+
+    if (profile == NULL) {
+        return 0;
+    }
+
+    field = profile->elts;
+
+    for (i = 0; i < profile->nelts; i++) {
+
+        known = ngx_http_klaviyo_field_known(&field[i].name);
+
+        if (known && known->identifier == NGX_HTTP_KLAVIYO_IS_KNOWN) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -60,6 +60,9 @@ typedef struct {
     ngx_uint_t                 conf_line;
 
     unsigned                   named:1;    /* the application names events   */
+    unsigned                   order:1;    /* it may be of somebody else than
+                                              the visitor: its block has
+                                              `unique_id` or `value`         */
 } ngx_http_klaviyo_track_t;
 
 

@@ -112,6 +112,8 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    track->order = (track->unique_id || track->value);
+
     return ngx_http_klaviyo_track_page_rest(cf, track) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
