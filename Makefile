@@ -300,7 +300,8 @@ test-valgrind: deps
 	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash
 	@$(call prove,$(ENV_VALGRIND),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
-# A WordPress behind the module, and a visitor in Chromium.
+# A WordPress behind the module, and a visitor in Chromium; what Chromium says
+# of pages that it asks for ahead.
 
 SHOPS_DIR     = $(OBJS)/shops
 SHOPS_NPM     = playwright-core@1.65.1
