@@ -27,6 +27,7 @@
 #define KLAVIYO_CLI_NGINX     0x0080   /* it reads the configuration         */
 #define KLAVIYO_CLI_EMAIL     0x0100
 #define KLAVIYO_CLI_ANY       0x0200   /* all accounts without a name        */
+#define KLAVIYO_CLI_GUARDED   0x0400
 
 
 /* `own`: with rights that it cares for itself */
@@ -75,7 +76,7 @@ static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
     { "export", klaviyo_cli_export, NULL, KLAVIYO_CLI_SPOOL },
 
     { "replay", klaviyo_cli_replay, NULL,
-      KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_FILE },
+      KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_GUARDED|KLAVIYO_CLI_FILE },
 
     { "repair", klaviyo_cli_repair, NULL,
       KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
@@ -103,14 +104,16 @@ static const char  klaviyo_cli_help[] =
     "       klaviyo-queue send <account> --email=you@shop.com\n"
     "       klaviyo-queue check <account>\n"
     "       klaviyo-queue export <account>\n"
-    "       klaviyo-queue replay [--backfill] <account> [file|-]\n"
+    "       klaviyo-queue replay [--backfill] [--subscriptions] <account>"
+    " [file|-]\n"
     "       klaviyo-queue repair <account> [--output=file]\n"
     "       klaviyo-queue --help | --version\n"
     "\n"
     "Looks into the queue of an account of nginx's klaviyo module, and puts\n"
     "events back into it.  <account> is its name, as in \"stat shop\"; with\n"
     "another directory of its \"queue\", /dir/shop; or the path of the ring\n"
-    "itself, beside --spool=dir with that of its spool.\n"
+    "itself, beside --spool=dir with that of its spool.  Profiles and\n"
+    "subscriptions have queues of their own: \"stat shop.profiles\".\n"
     "\n"
     "  stat      what became of the events, and what is queued; --all: zeroes\n"
     "            too\n"
@@ -300,6 +303,13 @@ klaviyo_cli_flag(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
         && strcmp(arg, "--backfill") == 0)
     {
         cli->backfill = 1;
+        return 1;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_GUARDED)
+        && strcmp(arg, "--subscriptions") == 0)
+    {
+        cli->subscriptions = 1;
         return 1;
     }
 

@@ -41,6 +41,7 @@ typedef struct {
     unsigned         backfill:1;
     unsigned         all:1;
     unsigned         full:1;
+    unsigned         subscriptions:1;
 } klaviyo_cli_t;
 
 

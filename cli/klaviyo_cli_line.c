@@ -17,6 +17,7 @@
 #include "json/klaviyo_scan.h"
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
+#include "queue/klaviyo_lane.h"
 
 
 /* what parse adds to the attributes, at most */
@@ -47,8 +48,16 @@ enum {
 static const char *klaviyo_cli_parse_event(klaviyo_cli_pieces_t *pieces,
     klaviyo_slice_t *line, klaviyo_slice_t *attributes, unsigned backfill,
     klaviyo_event_t *event);
+static const char *klaviyo_cli_parse_job(klaviyo_cli_pieces_t *pieces,
+    klaviyo_slice_t *line, const klaviyo_lane_t *lane,
+    const klaviyo_slice_t *attributes, klaviyo_event_t *event);
+static int klaviyo_cli_pieces_reserve(klaviyo_cli_pieces_t *pieces,
+    size_t size);
+static const klaviyo_lane_t *klaviyo_cli_lane(const klaviyo_slice_t *type);
 static const char *klaviyo_cli_parse_metric(const klaviyo_slice_t *metric);
 static const char *klaviyo_cli_parse_profile(const klaviyo_slice_t *profile,
+    klaviyo_event_t *event);
+static const char *klaviyo_cli_parse_person(const klaviyo_slice_t *data,
     klaviyo_event_t *event);
 static const char *klaviyo_cli_parse_id(klaviyo_cli_pieces_t *pieces,
     klaviyo_slice_t *id, const klaviyo_slice_t *other,
@@ -104,10 +113,11 @@ static const char *const  klaviyo_cli_identifiers[] = {
 void
 klaviyo_cli_line_write(FILE *out, const klaviyo_event_t *event)
 {
-    int64_t         ms;
-    uint8_t         id[klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX)];
-    uint8_t         time[KLAVIYO_TIME_LEN];
-    klaviyo_json_t  json;
+    int64_t                ms;
+    uint8_t                id[klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX)];
+    uint8_t                time[KLAVIYO_TIME_LEN];
+    klaviyo_json_t         json;
+    const klaviyo_lane_t  *lane;
 
     klaviyo_json_init(&json, id, sizeof(id));
     klaviyo_json_string(&json, event->unique_id, event->unique_id_len,
@@ -119,6 +129,18 @@ klaviyo_cli_line_write(FILE *out, const klaviyo_event_t *event)
     (void) fprintf(out, "{\"captured\":\"%.19s.%03dZ\",\"unique_id\":",
                    (char *) time, (int) (ms % 1000));
     (void) fwrite(id, json.pos - json.start, 1, out);
+
+    lane = klaviyo_lane_of(event);
+
+    if (lane->head) {
+        (void) fputs(",\"event\":{", out);
+        (void) fwrite(event->attributes, event->attributes_len, 1, out);
+        (void) fputs(KLAVIYO_LANE_PROFILES_START, out);
+        (void) fwrite(event->profile, event->profile_len, 1, out);
+        (void) fputs(KLAVIYO_LANE_PROFILES_END "}}\n", out);
+        return;
+    }
+
     (void) fputs(",\"event\":{\"type\":\"event\",\"attributes\":{", out);
     (void) fwrite(event->attributes, event->attributes_len, 1, out);
     (void) fputs(",\"profile\":{\"data\":", out);
@@ -158,9 +180,11 @@ const char *
 klaviyo_cli_line_parse(klaviyo_cli_pieces_t *pieces, const uint8_t *p,
     size_t len, unsigned backfill, klaviyo_event_t *event)
 {
-    json_t           *root;
-    klaviyo_slice_t   text, type, attributes;
-    klaviyo_slice_t   line[sizeof(klaviyo_cli_line_names) / sizeof(char *)];
+    json_t                *root;
+    klaviyo_slice_t        text, type, attributes;
+    klaviyo_slice_t        line[sizeof(klaviyo_cli_line_names)
+                                / sizeof(char *)];
+    const klaviyo_lane_t  *lane;
 
     if (len > KLAVIYO_CLI_LINE_MAX) {
         return "the line is too long";
@@ -184,6 +208,12 @@ klaviyo_cli_line_parse(klaviyo_cli_pieces_t *pieces, const uint8_t *p,
     type = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "type");
     attributes = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "attributes");
 
+    lane = klaviyo_cli_lane(&type);
+
+    if (lane && klaviyo_cli_is(&attributes, KLAVIYO_SCAN_OBJECT)) {
+        return klaviyo_cli_parse_job(pieces, line, lane, &attributes, event);
+    }
+
     if (!klaviyo_cli_says(&type, "event")
         || !klaviyo_cli_is(&attributes, KLAVIYO_SCAN_OBJECT))
     {
@@ -192,6 +222,141 @@ klaviyo_cli_line_parse(klaviyo_cli_pieces_t *pieces, const uint8_t *p,
 
     return klaviyo_cli_parse_event(pieces, line, &attributes, backfill,
                                    event);
+}
+
+
+/* the lane whose head begins with this type; NULL: none, or that of events */
+
+static const klaviyo_lane_t *
+klaviyo_cli_lane(const klaviyo_slice_t *type)
+{
+    size_t       len;
+    unsigned     i;
+    const char  *head;
+
+    for (i = 1; i < KLAVIYO_LANE_N; i++) {
+        head = klaviyo_lanes[i].head;
+        len = strlen(head);
+
+        /* "type":TYPE, */
+
+        if (type->len == len - (sizeof("\"type\":,") - 1)
+            && memcmp(type->data, head + sizeof("\"type\":") - 1, type->len)
+               == 0)
+        {
+            return &klaviyo_lanes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* one profile, and the head of the request as capture writes it */
+
+static const char *
+klaviyo_cli_parse_job(klaviyo_cli_pieces_t *pieces, klaviyo_slice_t *line,
+    const klaviyo_lane_t *lane, const klaviyo_slice_t *attributes,
+    klaviyo_event_t *event)
+{
+    const char       *error;
+    klaviyo_json_t    json;
+    klaviyo_scan_t    scan;
+    klaviyo_slice_t   id, name, value, profiles, data, related;
+
+    profiles = klaviyo_cli_member(attributes, "profiles");
+    data = klaviyo_cli_member(&profiles, "data");
+    related = klaviyo_cli_member(&line[KLAVIYO_CLI_EVENT], "relationships");
+
+    if (!klaviyo_cli_is(&data, KLAVIYO_SCAN_ARRAY)) {
+        return "there are no profiles";
+    }
+
+    klaviyo_scan_enter(&scan, &data);
+
+    if (!klaviyo_scan_next(&scan, &name)) {
+        return "there are no profiles";
+    }
+
+    klaviyo_scan_value(&scan, &value);
+
+    if (klaviyo_scan_next(&scan, &name)) {
+        return "there is more than one profile";
+    }
+
+    error = klaviyo_cli_parse_person(&value, event);
+
+    if (error) {
+        return error;
+    }
+
+    id = line[KLAVIYO_CLI_UNIQUE_ID];
+    error = klaviyo_cli_parse_id(pieces, &id, &id, event);
+
+    if (error) {
+        return error;
+    }
+
+    if (klaviyo_cli_pieces_reserve(pieces, strlen(lane->head) + attributes->len
+                                           + related.len
+                                           + KLAVIYO_CLI_LINE_ADDS)
+        != 0)
+    {
+        return "there is no memory for it";
+    }
+
+    klaviyo_json_init(&json, pieces->attributes, pieces->size);
+    klaviyo_json_raw(&json, (const uint8_t *) lane->head, strlen(lane->head));
+
+    if (related.len) {
+        klaviyo_json_literal(&json, "\"relationships\":");
+        klaviyo_json_raw(&json, related.data, related.len);
+        klaviyo_json_literal(&json, ",");
+    }
+
+    klaviyo_json_literal(&json, "\"attributes\":{");
+
+    klaviyo_scan_enter(&scan, attributes);
+
+    while (klaviyo_scan_next(&scan, &name)) {
+        klaviyo_scan_value(&scan, &value);
+
+        if (klaviyo_cli_says(&name, "profiles")) {
+            continue;
+        }
+
+        klaviyo_json_raw(&json, name.data, name.len);
+        klaviyo_json_literal(&json, ":");
+        klaviyo_json_raw(&json, value.data, value.len);
+        klaviyo_json_literal(&json, ",");
+    }
+
+    event->attributes = json.start;
+    event->attributes_len = json.pos - json.start;
+
+    return NULL;
+}
+
+
+static int
+klaviyo_cli_pieces_reserve(klaviyo_cli_pieces_t *pieces, size_t size)
+{
+    uint8_t  *p;
+
+    if (size <= pieces->size) {
+        return 0;
+    }
+
+    p = realloc(pieces->attributes, size);
+
+    if (p == NULL) {
+        return -1;
+    }
+
+    pieces->attributes = p;
+    pieces->size = size;
+
+    return 0;
 }
 
 
@@ -293,25 +458,35 @@ static const char *
 klaviyo_cli_parse_profile(const klaviyo_slice_t *profile,
     klaviyo_event_t *event)
 {
-    unsigned          i;
-    klaviyo_slice_t   data, type, member, attributes;
+    klaviyo_slice_t  data;
 
     data = klaviyo_cli_member(profile, "data");
-    type = klaviyo_cli_member(&data, "type");
-    attributes = klaviyo_cli_member(&data, "attributes");
+
+    return klaviyo_cli_parse_person(&data, event);
+}
+
+
+static const char *
+klaviyo_cli_parse_person(const klaviyo_slice_t *data, klaviyo_event_t *event)
+{
+    unsigned         i;
+    klaviyo_slice_t  type, member, attributes;
+
+    type = klaviyo_cli_member(data, "type");
+    attributes = klaviyo_cli_member(data, "attributes");
 
     if (!klaviyo_cli_says(&type, "profile")) {
         return "the event has no profile";
     }
 
-    if (data.len > KLAVIYO_PROFILE_MAX) {
+    if (data->len > KLAVIYO_PROFILE_MAX) {
         return "the profile is too large";
     }
 
-    event->profile = data.data;
-    event->profile_len = data.len;
+    event->profile = data->data;
+    event->profile_len = data->len;
 
-    member = klaviyo_cli_member(&data, "id");
+    member = klaviyo_cli_member(data, "id");
 
     if (klaviyo_cli_is(&member, KLAVIYO_SCAN_STRING) && member.len > 2) {
         return NULL;
@@ -426,7 +601,6 @@ klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
     unsigned backfill, klaviyo_event_t *event)
 {
     size_t                  size;
-    uint8_t                *p;
     klaviyo_json_t          json;
     klaviyo_scan_t          scan;
     klaviyo_slice_t         name, value;
@@ -434,15 +608,8 @@ klaviyo_cli_parse_pieces(klaviyo_cli_pieces_t *pieces,
 
     size = attributes->len + KLAVIYO_CLI_LINE_ADDS;
 
-    if (size > pieces->size) {
-        p = realloc(pieces->attributes, size);
-
-        if (p == NULL) {
-            return "there is no memory for it";
-        }
-
-        pieces->attributes = p;
-        pieces->size = size;
+    if (klaviyo_cli_pieces_reserve(pieces, size) != 0) {
+        return "there is no memory for it";
     }
 
     id = &member[KLAVIYO_CLI_OWN_ID];

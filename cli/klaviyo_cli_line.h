@@ -5,7 +5,8 @@
  *     {"captured":"2026-07-15T11:59:58.123Z","unique_id":"...",
  *      "event":{"type":"event","attributes":{...,"profile":{"data":{...}}}}}
  *
- * Other members beside these three are passed over.
+ * In other lanes "event" is what their endpoint takes as "data".  Other members
+ * beside these three are passed over.
  */
 
 

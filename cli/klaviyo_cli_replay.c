@@ -18,6 +18,7 @@
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
+#include "queue/klaviyo_lane.h"
 
 
 #define KLAVIYO_CLI_WAIT       30000   /* ms that a full ring is waited for */
@@ -39,8 +40,10 @@ typedef struct {
 } klaviyo_cli_input_t;
 
 
-static int klaviyo_cli_replay_all(klaviyo_ring_t *ring,
-    klaviyo_cli_input_t *input, unsigned backfill);
+static int klaviyo_cli_replay_all(const klaviyo_cli_t *cli,
+    klaviyo_ring_t *ring, klaviyo_cli_input_t *input);
+static const char *klaviyo_cli_replay_lane(const klaviyo_cli_t *cli,
+    const klaviyo_event_t *event);
 static int klaviyo_cli_replay_put(klaviyo_ring_t *ring,
     klaviyo_cli_input_t *input, klaviyo_event_t *event);
 static int klaviyo_cli_replay_line(klaviyo_cli_input_t *input);
@@ -73,7 +76,7 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
             (void) klaviyo_cli_error("%s", error);
         }
 
-        rc = klaviyo_cli_replay_all(ring, &input, cli->backfill);
+        rc = klaviyo_cli_replay_all(cli, ring, &input);
 
         klaviyo_ring_detach(ring);
 
@@ -88,8 +91,8 @@ klaviyo_cli_replay(const klaviyo_cli_t *cli)
 
 
 static int
-klaviyo_cli_replay_all(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
-    unsigned backfill)
+klaviyo_cli_replay_all(const klaviyo_cli_t *cli, klaviyo_ring_t *ring,
+    klaviyo_cli_input_t *input)
 {
     int                    rc, got;
     const char            *what;
@@ -123,7 +126,11 @@ klaviyo_cli_replay_all(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
         }
 
         what = klaviyo_cli_line_parse(&pieces, input->line, input->len,
-                                      backfill, &event);
+                                      cli->backfill, &event);
+
+        if (what == NULL) {
+            what = klaviyo_cli_replay_lane(cli, &event);
+        }
 
         if (what) {
             klaviyo_cli_replay_bad(input, what);
@@ -154,6 +161,32 @@ klaviyo_cli_replay_all(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
     }
 
     return (rc == KLAVIYO_CLI_OK && input->bad) ? KLAVIYO_CLI_FAULTS : rc;
+}
+
+
+/*
+ * NULL, or why it does not go into this ring.  Who subscribed may have left
+ * since: that is replayed only by who says so.
+ */
+
+static const char *
+klaviyo_cli_replay_lane(const klaviyo_cli_t *cli, const klaviyo_event_t *event)
+{
+    const klaviyo_lane_t  *lane;
+
+    lane = klaviyo_lane_of(event);
+
+    if (lane != klaviyo_lane_at(cli->ring)) {
+        return "it goes into another queue: that of events, or the one beside "
+               "it whose name ends in \".profiles\" or \".subscriptions\"";
+    }
+
+    if (lane->guarded && !cli->subscriptions) {
+        return "who subscribed may have unsubscribed since, and would be "
+               "subscribed again: --subscriptions replays it all the same";
+    }
+
+    return NULL;
 }
 
 

@@ -208,6 +208,22 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_identify"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_HTTP_LIF_CONF|NGX_CONF_ANY,
+      ngx_http_klaviyo_lane,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t,
+               lane_tracks[KLAVIYO_LANE_PROFILES]),
+      NULL },
+
+    { ngx_string("klaviyo_subscribe"),
+      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_1MORE,
+      ngx_http_klaviyo_lane,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_klaviyo_loc_conf_t,
+               lane_tracks[KLAVIYO_LANE_SUBSCRIPTIONS]),
+      NULL },
+
     { ngx_string("klaviyo_request_body"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -333,7 +349,8 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     ngx_http_klaviyo_page_init(kmcf);
 
-    if (ngx_http_klaviyo_capture_init(cf) != NGX_OK
+    if (ngx_http_klaviyo_account_lanes(cf, kmcf) != NGX_OK
+        || ngx_http_klaviyo_capture_init(cf) != NGX_OK
         || ngx_http_klaviyo_location_init(cf) != NGX_OK
         || ngx_http_klaviyo_webhook_init(cf) != NGX_OK
         || ngx_http_klaviyo_wait_init(cf, kmcf) != NGX_OK
@@ -362,7 +379,10 @@ ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&kmcf->accounts, cf->pool, 2,
                        sizeof(ngx_http_klaviyo_account_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&kmcf->queues, cf->pool, 2,
+                          sizeof(ngx_http_klaviyo_account_t *))
+           != NGX_OK)
     {
         return NULL;
     }

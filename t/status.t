@@ -24,6 +24,7 @@ my @counters = map { "nginx_klaviyo_${_}_total" } qw(
     requests_skipped values_left_out values_changed
     delivery_requests delivery_replies delivery_events_retried
     delivery_elections delivery_breaker_opened delivery_events_set_aside
+    delivery_superseded
     webhook_calls
     gateway_requests gateway_ended gateway_retried gateway_throttled
     gateway_refused_connections

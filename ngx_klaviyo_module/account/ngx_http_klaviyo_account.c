@@ -7,6 +7,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_QUEUE_DIR  "/run/nginx-klaviyo/"
+#define NGX_HTTP_KLAVIYO_LANE_SIZE  (4 * 1024 * 1024)
 
 
 static ngx_int_t ngx_http_klaviyo_account_check_name(ngx_conf_t *cf,
@@ -14,6 +15,11 @@ static ngx_int_t ngx_http_klaviyo_account_check_name(ngx_conf_t *cf,
 static void ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account);
 static char *ngx_http_klaviyo_account_init(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account);
+static ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_lane(
+    ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    const klaviyo_lane_t *lane);
+static ngx_int_t ngx_http_klaviyo_account_beside(ngx_conf_t *cf,
+    ngx_str_t *path, const klaviyo_lane_t *lane, const char *end);
 
 
 char *
@@ -47,6 +53,8 @@ ngx_http_klaviyo_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *slot = account;
 
     account->name = value[1];
+    account->lane = &klaviyo_lanes[KLAVIYO_LANE_EVENTS];
+    account->lanes[KLAVIYO_LANE_EVENTS] = account;
     account->conf_file = cf->conf_file->file.name.data;
     account->conf_line = cf->conf_file->line;
 
@@ -120,6 +128,7 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path = { 0, NULL };
+     *     account->lanes, lanes_used, lanes_max_age = { NULL }, 0, { 0 };
      *     account->missing, used = 0;
      *     account->ring, hold_ring, former, limits_zone, hold_zone = NULL;
      */
@@ -237,6 +246,157 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_uint_t                    i, lane;
+    ngx_http_klaviyo_account_t  **slot, **account;
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        for (lane = 0; lane < KLAVIYO_LANE_N; lane++) {
+
+            if (lane && (account[i]->lanes_used & (1 << lane))) {
+                account[i]->lanes[lane] = ngx_http_klaviyo_account_lane(cf,
+                                          account[i], &klaviyo_lanes[lane]);
+
+                if (account[i]->lanes[lane] == NULL) {
+                    return NGX_ERROR;
+                }
+            }
+
+            if (account[i]->lanes[lane] == NULL) {
+                continue;
+            }
+
+            slot = ngx_array_push(&kmcf->queues);
+            if (slot == NULL) {
+                return NGX_ERROR;
+            }
+
+            *slot = account[i]->lanes[lane];
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_http_klaviyo_account_t *
+ngx_http_klaviyo_account_lane(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, const klaviyo_lane_t *lane)
+{
+    time_t                       max_age;
+    ngx_str_t                    dead;
+    ngx_uint_t                   i;
+    ngx_http_klaviyo_account_t  *beside;
+
+    i = lane - klaviyo_lanes;
+
+    beside = ngx_palloc(cf->pool, sizeof(ngx_http_klaviyo_account_t));
+    if (beside == NULL) {
+        return NULL;
+    }
+
+    *beside = *account;
+
+    ngx_memzero(beside->lanes, sizeof(beside->lanes));
+
+    beside->lane = lane;
+    beside->hold = 0;
+    ngx_str_null(&beside->hold_path);
+
+    beside->queue_size = ngx_min(account->queue_size,
+                                 NGX_HTTP_KLAVIYO_LANE_SIZE);
+
+    max_age = account->lanes_max_age[i] ? account->lanes_max_age[i]
+                                        : (time_t) lane->max_age;
+
+    if (max_age) {
+        beside->retry_max_age = ngx_min(max_age, account->retry_max_age);
+    }
+
+    /* the name of an account has no slash, nor has a configuration's */
+
+    beside->name.len = account->name.len + ngx_strlen(lane->name) + 1;
+    beside->name.data = ngx_pnalloc(cf->pool, beside->name.len + 1);
+
+    if (beside->name.data == NULL) {
+        return NULL;
+    }
+
+    (void) ngx_sprintf(beside->name.data, "%V/%s%Z", &account->name,
+                       lane->name);
+
+    dead = account->dead_letter;
+
+    if (ngx_http_klaviyo_account_beside(cf, &beside->queue, lane, "") != NGX_OK
+        || ngx_http_klaviyo_account_beside(cf, &beside->spool, lane, "")
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    /* in the lane's own spool, if it is in the account's */
+
+    if (account->spool.len
+        && dead.len > account->spool.len
+        && ngx_strncmp(dead.data, account->spool.data, account->spool.len)
+           == 0
+        && dead.data[account->spool.len] == '/')
+    {
+        beside->dead_letter = account->spool;
+
+        if (ngx_http_klaviyo_account_beside(cf, &beside->dead_letter, lane,
+                                            (char *) dead.data
+                                            + account->spool.len)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+    } else if (ngx_http_klaviyo_account_beside(cf, &beside->dead_letter, lane,
+                                               "")
+               != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return beside;
+}
+
+
+/* "<path>.<lane><end>"; what the account has not, its lane has not */
+
+static ngx_int_t
+ngx_http_klaviyo_account_beside(ngx_conf_t *cf, ngx_str_t *path,
+    const klaviyo_lane_t *lane, const char *end)
+{
+    u_char  *p;
+    size_t   len;
+
+    if (path->len == 0) {
+        return NGX_OK;
+    }
+
+    len = path->len + ngx_strlen(lane->name) + ngx_strlen(end) + 1;
+
+    p = ngx_pnalloc(cf->pool, len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "%V.%s%s%Z", path, lane->name, end);
+
+    path->len = len;
+    path->data = p;
+
+    return NGX_OK;
 }
 
 

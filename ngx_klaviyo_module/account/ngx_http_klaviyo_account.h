@@ -14,7 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_klaviyo_user.h"
-#include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_lane.h"
 
 
 #define NGX_HTTP_KLAVIYO_VERSION  "0.1.0"
@@ -31,8 +31,24 @@
 #define NGX_HTTP_KLAVIYO_NO_DEAD_LETTER  0x4
 
 
-typedef struct {
+typedef struct ngx_http_klaviyo_account_s  ngx_http_klaviyo_account_t;
+
+
+/*
+ * An account, or a lane beside it: a copy with a queue of its own, whose name
+ * is "<account>/<lane>".
+ */
+
+struct ngx_http_klaviyo_account_s {
     ngx_str_t        name;
+    const klaviyo_lane_t
+                    *lane;
+    ngx_http_klaviyo_account_t
+                    *lanes[KLAVIYO_LANE_N];  /* of an account, itself first;
+                                        NULL: not used                       */
+    ngx_uint_t       lanes_used;     /* bits, while the configuration is read */
+    time_t           lanes_max_age[KLAVIYO_LANE_N];  /* s, 0: the lane's     */
+
     ngx_str_t        authorization;  /* the header line with the key, ends in
                                         NUL, in pages that no core file has  */
     ngx_str_t        company;        /* the public key; empty: not known     */
@@ -95,7 +111,7 @@ typedef struct {
 
     ngx_array_t     *former;         /* of ngx_http_klaviyo_former_t: taken
                                         over by the reload; NULL: none       */
-} ngx_http_klaviyo_account_t;
+};
 
 
 struct ngx_http_klaviyo_webhook_s;
@@ -103,6 +119,7 @@ struct ngx_http_klaviyo_webhook_s;
 
 typedef struct {
     ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
+    ngx_array_t      queues;         /* the same, each with its lanes        */
     ngx_http_klaviyo_user_t
                      user;           /* of the workers                       */
     ngx_uint_t       user_unknown;   /* "user" may come behind "http"        */
@@ -157,6 +174,13 @@ extern ngx_module_t  ngx_http_klaviyo_module;
 /* the directive klaviyo_account; `conf` is the main configuration */
 char *ngx_http_klaviyo_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/*
+ * When the configuration is complete: kmcf->queues.  Only lanes that something
+ * uses are there.
+ */
+ngx_int_t ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* what works, and is hardly what was meant: once, at "warn" */
 void ngx_http_klaviyo_account_warn(ngx_log_t *log,

@@ -75,7 +75,7 @@ ngx_http_klaviyo_attach(ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf)
 
     /* `nginx -s` reads the configuration too, only to find the pid */
 
-    if (ngx_process == NGX_PROCESS_SIGNALLER || kmcf->accounts.nelts == 0) {
+    if (ngx_process == NGX_PROCESS_SIGNALLER || kmcf->queues.nelts == 0) {
         return NGX_OK;
     }
 
@@ -98,7 +98,7 @@ ngx_int_t
 ngx_http_klaviyo_attach_init_module(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
-    if (kmcf->accounts.nelts == 0) {
+    if (kmcf->queues.nelts == 0) {
         return NGX_OK;
     }
 
@@ -154,10 +154,10 @@ ngx_http_klaviyo_attach_descriptors(ngx_cycle_t *cycle,
         return;
     }
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
     need = 0;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         need += NGX_HTTP_KLAVIYO_FDS;
 
         if (account[i]->hold) {
@@ -173,7 +173,7 @@ ngx_http_klaviyo_attach_descriptors(ngx_cycle_t *cycle,
                   "klaviyo: a worker may need %uL descriptors for %ui "
                   "accounts beside its %ui worker_connections, and has %uL: "
                   "set \"worker_rlimit_nofile\" to %uL or more",
-                  (uint64_t) need, kmcf->accounts.nelts, ecf->connections,
+                  (uint64_t) need, kmcf->queues.nelts, ecf->connections,
                   (uint64_t) limit, (uint64_t) need + ecf->connections);
 }
 
@@ -193,13 +193,13 @@ ngx_http_klaviyo_attach_all(ngx_cycle_t *cycle,
         return NGX_ERROR;
     }
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         account[i]->master = ngx_http_klaviyo_print_master(cycle);
     }
 
-    for (i = 0; kmcf->user.name && i < kmcf->accounts.nelts; i++) {
+    for (i = 0; kmcf->user.name && i < kmcf->queues.nelts; i++) {
         if (ngx_http_klaviyo_attach_dirs(kmcf, account[i], log) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -336,7 +336,7 @@ ngx_http_klaviyo_attach_child(ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_array_t  made;
     ngx_str_t   *path;
 
-    if (ngx_array_init(&made, kmcf->accounts.pool, 4, sizeof(ngx_str_t))
+    if (ngx_array_init(&made, kmcf->queues.pool, 4, sizeof(ngx_str_t))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -344,11 +344,11 @@ ngx_http_klaviyo_attach_child(ngx_http_klaviyo_main_conf_t *kmcf,
 
     rc = NGX_OK;
 
-    for (i = 0; rc == NGX_OK && i < kmcf->accounts.nelts; i++) {
+    for (i = 0; rc == NGX_OK && i < kmcf->queues.nelts; i++) {
         rc = ngx_http_klaviyo_attach_check(kmcf, i, &made, log);
     }
 
-    for (i = 0; rc == NGX_OK && i < kmcf->accounts.nelts; i++) {
+    for (i = 0; rc == NGX_OK && i < kmcf->queues.nelts; i++) {
         rc = ngx_http_klaviyo_attach_rings(kmcf, i, socket, log);
     }
 
@@ -379,7 +379,7 @@ ngx_http_klaviyo_attach_check(ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
     for (i = 0; i <= n; i++) {
         if (ngx_http_klaviyo_path_distinct(log, account[n], account[i])
@@ -455,7 +455,7 @@ ngx_http_klaviyo_attach_rings(ngx_http_klaviyo_main_conf_t *kmcf,
     klaviyo_ring_conf_t           conf[NGX_HTTP_KLAVIYO_RINGS];
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
     rings = ngx_http_klaviyo_attach_conf(account[n], conf);
 
     for (i = 0; i < rings; i++) {
@@ -543,9 +543,9 @@ ngx_http_klaviyo_attach_take(ngx_cycle_t *cycle,
     klaviyo_ring_conf_t           conf[NGX_HTTP_KLAVIYO_RINGS];
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; !ngx_test_config && i < kmcf->accounts.nelts; i++) {
+    for (i = 0; !ngx_test_config && i < kmcf->queues.nelts; i++) {
 
         rings = ngx_http_klaviyo_attach_conf(account[i], conf);
 
@@ -634,9 +634,9 @@ ngx_http_klaviyo_attach_enter(ngx_cycle_t *cycle,
     klaviyo_ring_t               *ring;
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         for (k = 0; k < NGX_HTTP_KLAVIYO_RINGS; k++) {
 
             ring = (k == 0) ? account[i]->ring : account[i]->hold_ring;
@@ -663,7 +663,7 @@ void
 ngx_http_klaviyo_attach_paths(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
-    u_char                        file[PATH_MAX], *p, *last;
+    u_char                        file[PATH_MAX], *p, *last, *slash;
     char                          error[KLAVIYO_RING_ERROR_MAX];
     size_t                        dir;
     ngx_uint_t                    i;
@@ -674,10 +674,10 @@ ngx_http_klaviyo_attach_paths(ngx_cycle_t *cycle,
         return;
     }
 
-    accounts = kmcf->accounts.elts;
+    accounts = kmcf->queues.elts;
     last = file + sizeof(file);
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         account = accounts[i];
 
         dir = (u_char *) strrchr((char *) account->queue.data, '/') + 1
@@ -685,6 +685,12 @@ ngx_http_klaviyo_attach_paths(ngx_cycle_t *cycle,
 
         p = ngx_snprintf(file, sizeof(file), "%*s%V" KLAVIYO_PATHS_SUFFIX "%Z",
                          dir, account->queue.data, &account->name);
+
+        /* a lane's name has a slash */
+
+        while (p < last && (slash = ngx_strlchr(file + dir, p, '/')) != NULL) {
+            *slash = '.';
+        }
 
         if (p == last
             || klaviyo_paths_set(paths.ring, account->queue.data,

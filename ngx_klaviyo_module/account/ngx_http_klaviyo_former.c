@@ -88,9 +88,9 @@ ngx_http_klaviyo_former_init(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    was = old->accounts.elts;
+    was = old->queues.elts;
 
-    for (i = 0; i < old->accounts.nelts; i++) {
+    for (i = 0; i < old->queues.nelts; i++) {
 
         if (ngx_http_klaviyo_former_add(kmcf, former, was[i], &was[i]->queue,
                                         0)
@@ -164,9 +164,9 @@ ngx_http_klaviyo_former_used(ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         if (ngx_http_klaviyo_former_equal(&account[i]->queue, path)
             || ngx_http_klaviyo_former_equal(&account[i]->hold_path, path))
         {
@@ -185,6 +185,7 @@ ngx_http_klaviyo_former_same(ngx_http_klaviyo_account_t *now,
     return ngx_http_klaviyo_former_equal(&now->authorization,
                                          &was->authorization)
            && ngx_http_klaviyo_former_equal(&now->endpoint, &was->endpoint)
+           && now->lane == was->lane
            && now->dry_run == was->dry_run;
 }
 
@@ -201,15 +202,20 @@ ngx_http_klaviyo_former_now(ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t   *named, **account;
 
-    named = ngx_http_klaviyo_account_find(kmcf, &was->name);
+    named = NULL;
+    account = kmcf->queues.elts;
+
+    for (i = 0; i < kmcf->queues.nelts; i++) {
+        if (ngx_http_klaviyo_former_equal(&account[i]->name, &was->name)) {
+            named = account[i];
+        }
+    }
 
     if (named && ngx_http_klaviyo_former_same(named, was)) {
         return named;
     }
 
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         if (ngx_http_klaviyo_former_same(account[i], was)) {
             return account[i];
         }
@@ -236,13 +242,13 @@ ngx_http_klaviyo_former_look(ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_verdict_t    verdict;
 
     f = former->elts;
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
     for (i = 0; i < former->nelts; i++) {
 
         ngx_memzero(&verdict, sizeof(ngx_http_klaviyo_verdict_t));
 
-        for (k = 0; k < kmcf->accounts.nelts; k++) {
+        for (k = 0; k < kmcf->queues.nelts; k++) {
             if (ngx_http_klaviyo_path_same(&f[i].path, &account[k]->queue)
                 || ngx_http_klaviyo_path_same(&f[i].path,
                                               &account[k]->hold_path))
@@ -251,7 +257,7 @@ ngx_http_klaviyo_former_look(ngx_http_klaviyo_main_conf_t *kmcf,
             }
         }
 
-        if (k == kmcf->accounts.nelts) {
+        if (k == kmcf->queues.nelts) {
             ngx_http_klaviyo_former_judge(&f[i], &verdict, log);
         }
 

@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
+#include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_view.h"
@@ -28,6 +29,8 @@ static char *ngx_http_klaviyo_capture_rules(ngx_conf_t *cf,
 static char *ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf,
     ngx_http_klaviyo_track_t *track, ngx_http_klaviyo_rule_t *rule);
+static void ngx_http_klaviyo_capture_lanes(
+    ngx_http_klaviyo_account_t *account, ngx_http_klaviyo_track_t *track);
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_capture_account(
     ngx_conf_t *cf, ngx_http_klaviyo_main_conf_t *kmcf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
@@ -65,6 +68,7 @@ static ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
 void *
 ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
 {
+    ngx_uint_t                    i;
     ngx_http_klaviyo_loc_conf_t  *conf;
 
     conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_loc_conf_t));
@@ -89,6 +93,11 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->header = NGX_CONF_UNSET_PTR;
     conf->json_tracks = NGX_CONF_UNSET_PTR;
     conf->enrich = NGX_CONF_UNSET_PTR;
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        conf->lane_tracks[i] = NGX_CONF_UNSET_PTR;
+    }
+
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
     conf->attribution = NGX_CONF_UNSET_PTR;
@@ -108,7 +117,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *prev,
     ngx_http_klaviyo_loc_conf_t *conf)
 {
-    ngx_uint_t  same;
+    ngx_uint_t  i, same;
 
     same = (prev->rules != NGX_CONF_UNSET_PTR
             && conf->tracks == NGX_CONF_UNSET_PTR
@@ -121,6 +130,10 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
             && conf->header == NGX_CONF_UNSET_PTR
             && conf->json_tracks == NGX_CONF_UNSET_PTR
             && conf->enrich == NGX_CONF_UNSET_PTR);
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        same = same && conf->lane_tracks[i] == NGX_CONF_UNSET_PTR;
+    }
 
     ngx_http_klaviyo_capture_own(cf, prev, conf);
 
@@ -150,6 +163,12 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_ptr_value(conf->header, prev->header, NULL);
     ngx_conf_merge_ptr_value(conf->json_tracks, prev->json_tracks, NULL);
     ngx_conf_merge_ptr_value(conf->enrich, prev->enrich, NULL);
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        ngx_conf_merge_ptr_value(conf->lane_tracks[i], prev->lane_tracks[i],
+                                 NULL);
+    }
+
     ngx_conf_merge_value(conf->request_body, prev->request_body, 0);
     ngx_conf_merge_bitmask_value(conf->identity, prev->identity,
                                  NGX_HTTP_KLAVIYO_IDENTITY_DEFAULT);
@@ -178,6 +197,9 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         conf->rules = prev->rules;
         conf->named = prev->named;
         conf->json = prev->json;
+
+        ngx_memcpy(conf->lane_rules, prev->lane_rules,
+                   sizeof(conf->lane_rules));
 
         return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
                ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -222,6 +244,17 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        if (conf->lane_tracks[i]
+            && ngx_http_klaviyo_capture_rules(cf, kmcf, conf,
+                                              conf->lane_tracks[i],
+                                              &conf->lane_rules[i])
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     ngx_http_klaviyo_capture_unreachable(cf, conf);
     ngx_http_klaviyo_capture_unnamed(cf, conf);
 
@@ -236,9 +269,19 @@ static void
 ngx_http_klaviyo_capture_own(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf)
 {
+    ngx_uint_t                 i;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        if ((conf->lane_tracks[i] == NGX_CONF_UNSET_PTR)
+            ? clcf->noname && (prev->own_lanes & (1 << i))
+            : conf->lane_tracks[i] != NULL)
+        {
+            conf->own_lanes |= 1 << i;
+        }
+    }
 
     conf->own_tracks = (conf->tracks == NGX_CONF_UNSET_PTR)
                        ? clcf->noname && prev->own_tracks
@@ -372,11 +415,17 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
 
     for (i = 0; i < n; i++) {
         account[i]->used = 1;
+        ngx_http_klaviyo_capture_lanes(account[i], track);
     }
 
     rule->template = ngx_http_klaviyo_template(cf, conf, track);
     if (rule->template == NULL) {
         return NGX_CONF_ERROR;
+    }
+
+    if (track->lane) {
+        ngx_http_klaviyo_lane_template(rule->template, track->lane);
+        return NGX_CONF_OK;
     }
 
     if ((conf->identity & (NGX_HTTP_KLAVIYO_IDENTITY_COOKIE
@@ -393,6 +442,31 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* events that the application names may ask for any lane */
+
+static void
+ngx_http_klaviyo_capture_lanes(ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_track_t *track)
+{
+    time_t  *max_age;
+
+    if (track->named) {
+        account->lanes_used |= (1 << KLAVIYO_LANE_N) - 1;
+        return;
+    }
+
+    account->lanes_used |= 1 << track->lane;
+
+    /* of several the shortest is meant for all */
+
+    max_age = &account->lanes_max_age[track->lane];
+
+    if (track->max_age && (*max_age == 0 || track->max_age < *max_age)) {
+        *max_age = track->max_age;
+    }
 }
 
 
@@ -802,7 +876,7 @@ static void
 ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
 {
-    ngx_uint_t                    i, n;
+    ngx_uint_t                    i, n, lane;
     const char                   *reason;
     ngx_http_klaviyo_rule_t      *rule, *chosen, *json, own;
     ngx_http_klaviyo_captures_t   saved;
@@ -865,6 +939,18 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
         if (chosen) {
             ngx_http_klaviyo_capture_named(r, ctx, chosen,
                                            ngx_http_klaviyo_header_variable);
+        }
+    }
+
+    for (lane = 0; lane < KLAVIYO_LANE_N; lane++) {
+        json = set->lanes[lane] ? set->lanes[lane]->elts : NULL;
+
+        for (i = 0; json && i < set->lanes[lane]->nelts; i++) {
+            chosen = ngx_http_klaviyo_capture_choose(r, ctx, &json[i], &own);
+
+            if (chosen) {
+                ngx_http_klaviyo_lane_rule(r, ctx, chosen);
+            }
         }
     }
 
@@ -1117,6 +1203,19 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason)
 {
+    if (ngx_http_klaviyo_capture_wanted(r, ctx, rule, reason) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_klaviyo_render(r, ctx, rule, event, reason);
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_capture_wanted(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    klaviyo_counter_e *reason)
+{
     ngx_str_t   value;
     ngx_uint_t  except, fetched;
 
@@ -1164,7 +1263,7 @@ ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_klaviyo_render(r, ctx, rule, event, reason);
+    return NGX_OK;
 }
 
 

@@ -43,6 +43,13 @@ typedef struct {
     ngx_http_complex_value_t  *fetch;      /* fetch=, or NULL: a path, or a
                                               condition with variables       */
 
+    klaviyo_lane_e             lane;       /* of klaviyo_identify and
+                                              klaviyo_subscribe              */
+    ngx_http_complex_value_t  *list;       /* list=, or NULL                 */
+    ngx_http_complex_value_t  *source;     /* source=, or NULL               */
+    ngx_uint_t                 channels;   /* NGX_HTTP_KLAVIYO_CHANNEL_*     */
+    time_t                     max_age;    /* s, 0: the lane's               */
+
     ngx_array_t               *profile;    /* ngx_http_klaviyo_field_t       */
     ngx_array_t               *properties; /* ngx_http_klaviyo_field_t       */
     ngx_http_complex_value_t  *value;
@@ -130,6 +137,9 @@ typedef struct {
     ngx_array_t               *json_tracks;   /* klaviyo_track_json, whose
                                               variable stands as the metric;
                                               UNSET_PTR: inherit, NULL: off  */
+    ngx_array_t               *lane_tracks[KLAVIYO_LANE_N];
+                                           /* of other lanes than events;
+                                              UNSET_PTR: inherit, NULL: off  */
     ngx_http_klaviyo_enrich_t *enrich;     /* UNSET_PTR: inherit, NULL: off  */
     ngx_flag_t                 request_body;
 
@@ -143,6 +153,8 @@ typedef struct {
     ngx_http_klaviyo_rule_t   *named;      /* of the header's events, made by
                                               merging; NULL: there is none   */
     ngx_array_t               *json;       /* the same of json_tracks        */
+    ngx_array_t               *lane_rules[KLAVIYO_LANE_N];
+                                           /* and of lane_tracks             */
 
     unsigned                   own_tracks:1; /* the tracks stand in this
                                                 location, or in that of this
@@ -150,6 +162,8 @@ typedef struct {
     unsigned                   own_header:1; /* so does the header           */
     unsigned                   own_json:1; /* so do the json_tracks          */
     unsigned                   refuses:1;    /* what prefetches a page       */
+    unsigned                   own_lanes:KLAVIYO_LANE_N;
+                                           /* and those of a lane, a bit each */
 } ngx_http_klaviyo_loc_conf_t;
 
 
@@ -202,6 +216,9 @@ ngx_int_t ngx_http_klaviyo_bots_init(ngx_conf_t *cf,
 /* directive: klaviyo_track_json */
 char *ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* directives: klaviyo_identify, klaviyo_subscribe */
+char *ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* directive: klaviyo_response_header */
 char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,

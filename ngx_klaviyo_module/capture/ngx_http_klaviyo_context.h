@@ -114,6 +114,14 @@ ngx_http_klaviyo_account_t *ngx_http_klaviyo_rule_account(
 const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 
+/* NGX_OK, or NGX_DECLINED and the reason: the rule fires nothing now */
+ngx_int_t ngx_http_klaviyo_capture_wanted(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    klaviyo_counter_e *reason);
+
+/* an identifier like no other, NGX_HTTP_KLAVIYO_ID_LEN bytes */
+ngx_int_t ngx_http_klaviyo_mint(u_char *id);
+
 /* why a ring did not take an event, which it or this function counts */
 const char *ngx_http_klaviyo_capture_refused(
     ngx_http_klaviyo_account_t *account, klaviyo_ring_rc_e rc);

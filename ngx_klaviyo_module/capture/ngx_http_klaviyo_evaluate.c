@@ -112,6 +112,36 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
 }
 
 
+ngx_int_t
+ngx_http_klaviyo_evaluate_profile(ngx_http_klaviyo_values_t *values,
+    klaviyo_counter_e *reason)
+{
+    ngx_uint_t                    n;
+    ngx_http_klaviyo_template_t  *template;
+
+    template = values->template;
+    n = template->end[NGX_HTTP_KLAVIYO_UNSET];
+
+    values->size = template->size;
+    values->identified = template->identified;
+
+    values->ops = ngx_pcalloc(values->request->pool, n * sizeof(ngx_str_t));
+
+    if (values->ops == NULL
+        || ngx_http_klaviyo_evaluate_ops(values, 0, n) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!(values->identified & NGX_HTTP_KLAVIYO_IS_KNOWN)) {
+        *reason = KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_klaviyo_evaluate_ops(ngx_http_klaviyo_values_t *values,
     ngx_uint_t from, ngx_uint_t to)

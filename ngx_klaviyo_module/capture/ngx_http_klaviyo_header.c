@@ -9,6 +9,7 @@
 
 #include "ngx_http_klaviyo_header.h"
 #include "ngx_http_klaviyo_inflate.h"
+#include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_warn.h"
 
@@ -411,6 +412,9 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
         if (ctx->reason == NULL) {
             ctx->reason = reason;
         }
+
+        ngx_http_klaviyo_lane_named(r, ctx, &own, &named,
+                                    KLAVIYO_COUNT_VALUE_HEADER);
     }
 }
 

@@ -19,6 +19,10 @@
 
 
 static ngx_int_t ngx_http_klaviyo_location_handler(ngx_http_request_t *r);
+static void ngx_http_klaviyo_rule_set(ngx_http_klaviyo_rule_set_t *set,
+    ngx_http_klaviyo_loc_conf_t *klcf);
+static ngx_uint_t ngx_http_klaviyo_rule_set_empty(
+    ngx_http_klaviyo_rule_set_t *set);
 static ngx_int_t ngx_http_klaviyo_location_note(ngx_http_request_t *r,
     ngx_http_klaviyo_loc_conf_t *klcf, ngx_http_core_loc_conf_t *clcf,
     ngx_str_t *uri);
@@ -68,6 +72,7 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
     ngx_str_t                     uri;
     ngx_http_core_loc_conf_t     *clcf;
     ngx_http_klaviyo_loc_conf_t  *klcf;
+    ngx_http_klaviyo_rule_set_t   set;
 
     rc = ngx_http_klaviyo_body_read(r);
 
@@ -87,7 +92,9 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
-    if (klcf->rules == NULL && klcf->named == NULL && klcf->json == NULL) {
+    ngx_http_klaviyo_rule_set(&set, klcf);
+
+    if (ngx_http_klaviyo_rule_set_empty(&set)) {
         return rc;
     }
 
@@ -162,19 +169,16 @@ ngx_uint_t
 ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_set_t *sets)
 {
-    ngx_uint_t                    n;
+    ngx_uint_t                    i, n;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *first, *last;
 
     last = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
     if (!ngx_http_klaviyo_redirected(r)) {
-        sets[0].conf = last;
-        sets[0].rules = last->rules;
-        sets[0].named = last->named;
-        sets[0].json = last->json;
+        ngx_http_klaviyo_rule_set(&sets[0], last);
 
-        return (last->rules || last->named || last->json);
+        return !ngx_http_klaviyo_rule_set_empty(&sets[0]);
     }
 
     n = 0;
@@ -182,20 +186,16 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
     first = ctx ? ctx->first : NULL;
 
     if (first) {
-        sets[n].conf = first;
-        sets[n].rules = first->rules;
-        sets[n].json = first->json;
-        sets[n++].named = first->named;
+        ngx_http_klaviyo_rule_set(&sets[n++], first);
     }
 
     if (first == last) {
         return n;
     }
 
+    ngx_memzero(&sets[n], sizeof(ngx_http_klaviyo_rule_set_t));
+
     sets[n].conf = last;
-    sets[n].rules = NULL;
-    sets[n].named = NULL;
-    sets[n].json = NULL;
 
     if (last->own_tracks && (first == NULL || first->tracks != last->tracks)) {
         sets[n].rules = last->rules;
@@ -211,18 +211,69 @@ ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
         sets[n].json = last->json;
     }
 
-    return n + (sets[n].rules || sets[n].named || sets[n].json);
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        if ((last->own_lanes & (1 << i))
+            && (first == NULL
+                || first->lane_tracks[i] != last->lane_tracks[i]))
+        {
+            sets[n].lanes[i] = last->lane_rules[i];
+        }
+    }
+
+    return n + !ngx_http_klaviyo_rule_set_empty(&sets[n]);
+}
+
+
+/* all rules of a location */
+
+static void
+ngx_http_klaviyo_rule_set(ngx_http_klaviyo_rule_set_t *set,
+    ngx_http_klaviyo_loc_conf_t *klcf)
+{
+    set->conf = klcf;
+    set->rules = klcf->rules;
+    set->named = klcf->named;
+    set->json = klcf->json;
+
+    ngx_memcpy(set->lanes, klcf->lane_rules, sizeof(set->lanes));
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_rule_set_empty(ngx_http_klaviyo_rule_set_t *set)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+        if (set->lanes[i]) {
+            return 0;
+        }
+    }
+
+    return set->rules == NULL && set->named == NULL && set->json == NULL;
 }
 
 
 ngx_http_klaviyo_rule_t *
 ngx_http_klaviyo_rule_set_first(ngx_http_klaviyo_rule_set_t *set)
 {
+    ngx_uint_t  i;
+
     if (set->rules) {
         return set->rules->elts;
     }
 
-    return set->named ? set->named : set->json->elts;
+    if (set->named) {
+        return set->named;
+    }
+
+    if (set->json) {
+        return set->json->elts;
+    }
+
+    for (i = 0; set->lanes[i] == NULL; i++) { /* void */ }
+
+    return set->lanes[i]->elts;
 }
 
 

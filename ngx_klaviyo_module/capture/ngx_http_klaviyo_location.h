@@ -30,6 +30,7 @@ typedef struct {
     ngx_array_t                  *rules;   /* or NULL                        */
     ngx_http_klaviyo_rule_t      *named;   /* or NULL                        */
     ngx_array_t                  *json;    /* or NULL                        */
+    ngx_array_t                  *lanes[KLAVIYO_LANE_N];  /* or NULL         */
 } ngx_http_klaviyo_rule_set_t;
 
 

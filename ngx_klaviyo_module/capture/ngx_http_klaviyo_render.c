@@ -7,18 +7,31 @@
  */
 
 
+#include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_values.h"
 
 
 #define NGX_HTTP_KLAVIYO_SCRATCH  65536
 
 
-static void ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
+static ngx_int_t ngx_http_klaviyo_render_buffer(
+    ngx_http_klaviyo_values_t *values, klaviyo_json_t *json);
+static void ngx_http_klaviyo_render_count(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
 static void ngx_http_klaviyo_write_patch(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
 static void ngx_http_klaviyo_write_unset(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
+static ngx_uint_t ngx_http_klaviyo_render_channels(
+    ngx_http_klaviyo_values_t *values, ngx_uint_t channels);
+static ngx_uint_t ngx_http_klaviyo_render_has(
+    ngx_http_klaviyo_values_t *values, const char *name);
+static void ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json, ngx_uint_t channels);
+static void ngx_http_klaviyo_write_channels(klaviyo_json_t *json,
+    ngx_uint_t channels);
+static void ngx_http_klaviyo_write_head(klaviyo_json_t *json,
+    const klaviyo_lane_t *lane, ngx_http_klaviyo_ask_t *ask);
 static void ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json);
 static void ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
@@ -65,8 +78,6 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_rule_t *rule, klaviyo_event_t *event,
     klaviyo_counter_e *reason)
 {
-    u_char                     *buf;
-    size_t                      max;
     ngx_int_t                   rc;
     ngx_time_t                 *tp;
     klaviyo_json_t              json;
@@ -90,22 +101,12 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    max = klaviyo_ring_event_max(values.ring);
-    max = ngx_min(max, NGX_HTTP_KLAVIYO_EVENT_MAX) - values.unique_id.len;
-
-    buf = ngx_http_klaviyo_scratch;
-
-    if (values.size > NGX_HTTP_KLAVIYO_SCRATCH) {
-        buf = ngx_pnalloc(r->pool, ngx_min(values.size, max));
-        if (buf == NULL) {
-            *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
-            return NGX_DECLINED;
-        }
+    if (ngx_http_klaviyo_render_buffer(&values, &json) != NGX_OK) {
+        *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
+        return NGX_DECLINED;
     }
 
-    klaviyo_json_init(&json, buf, ngx_min(values.size, max));
-
-    ngx_http_klaviyo_write_profile(&values, &json);
+    ngx_http_klaviyo_write_profile(&values, &json, 0);
 
     event->profile = json.start;
     event->profile_len = json.pos - json.start;
@@ -121,21 +122,9 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     tp = ngx_timeofday();
     event->time = (int64_t) tp->sec * 1000 + tp->msec;
 
-    if (json.repaired || ctx->repair) {
-        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_REPAIRED_UTF8, 1);
-    }
+    json.repaired |= ctx->repair;
 
-    if (json.cut) {
-        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CUT_STRING, 1);
-    }
-
-    if (json.number) {
-        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CHANGED_NUMBER, 1);
-    }
-
-    if (values.list_cut) {
-        klaviyo_ring_count(values.ring, KLAVIYO_COUNT_CUT_LIST, 1);
-    }
+    ngx_http_klaviyo_render_count(&values, &json);
 
     if (event->profile_len > KLAVIYO_PROFILE_MAX) {
         *reason = KLAVIYO_COUNT_SKIPPED_PROFILE;
@@ -156,9 +145,232 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 }
 
 
+ngx_int_t
+ngx_http_klaviyo_render_person(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_ask_t *ask,
+    klaviyo_event_t *event, klaviyo_counter_e *reason)
+{
+    ngx_int_t                   rc;
+    ngx_uint_t                  channels;
+    ngx_time_t                 *tp;
+    klaviyo_json_t              json;
+    ngx_http_klaviyo_values_t   values;
+
+    static u_char  id[NGX_HTTP_KLAVIYO_ID_LEN];
+
+    ngx_memzero(&values, sizeof(ngx_http_klaviyo_values_t));
+
+    values.request = r;
+    values.template = rule->template;
+    values.account = rule->account;
+    values.ring = rule->account->ring;
+
+    rc = ngx_http_klaviyo_evaluate_profile(&values, reason);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    channels = 0;
+
+    if (rc == NGX_OK && ask->channels) {
+        channels = ngx_http_klaviyo_render_channels(&values, ask->channels);
+
+        if (channels == 0) {
+            *reason = KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
+            return NGX_DECLINED;
+        }
+    }
+
+    values.size += klaviyo_json_string_size(NGX_HTTP_KLAVIYO_LIST_MAX)
+                   + klaviyo_json_string_size(NGX_HTTP_KLAVIYO_SOURCE_MAX);
+
+    if (rc != NGX_OK
+        || ngx_http_klaviyo_render_buffer(&values, &json) != NGX_OK
+        || ngx_http_klaviyo_mint(id) != NGX_OK)
+    {
+        *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
+        return NGX_DECLINED;
+    }
+
+    ngx_http_klaviyo_write_profile(&values, &json, channels);
+
+    event->profile = json.start;
+    event->profile_len = json.pos - json.start;
+
+    ngx_http_klaviyo_write_head(&json, rule->account->lane, ask);
+
+    event->attributes = event->profile + event->profile_len;
+    event->attributes_len = json.pos - event->attributes;
+
+    event->unique_id = id;
+    event->unique_id_len = NGX_HTTP_KLAVIYO_ID_LEN;
+
+    tp = ngx_timeofday();
+    event->time = (int64_t) tp->sec * 1000 + tp->msec;
+
+    ngx_http_klaviyo_render_count(&values, &json);
+
+    if (event->profile_len > KLAVIYO_PROFILE_MAX || json.overflow) {
+        *reason = KLAVIYO_COUNT_SKIPPED_PROFILE;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_render_buffer(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    u_char  *buf;
+    size_t   max;
+
+    max = klaviyo_ring_event_max(values->ring);
+    max = ngx_min(max, NGX_HTTP_KLAVIYO_EVENT_MAX)
+          - ngx_max(values->unique_id.len, NGX_HTTP_KLAVIYO_ID_LEN);
+
+    buf = ngx_http_klaviyo_scratch;
+
+    if (values->size > NGX_HTTP_KLAVIYO_SCRATCH) {
+        buf = ngx_pnalloc(values->request->pool, ngx_min(values->size, max));
+        if (buf == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    klaviyo_json_init(json, buf, ngx_min(values->size, max));
+
+    return NGX_OK;
+}
+
+
+/* what was repaired or cut on the way */
+
+static void
+ngx_http_klaviyo_render_count(ngx_http_klaviyo_values_t *values,
+    klaviyo_json_t *json)
+{
+    if (json->repaired) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_REPAIRED_UTF8, 1);
+    }
+
+    if (json->cut) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_CUT_STRING, 1);
+    }
+
+    if (json->number) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_CHANGED_NUMBER, 1);
+    }
+
+    if (values->list_cut) {
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_CUT_LIST, 1);
+    }
+}
+
+
+/* those whose identifier is there; the others are counted */
+
+static ngx_uint_t
+ngx_http_klaviyo_render_channels(ngx_http_klaviyo_values_t *values,
+    ngx_uint_t channels)
+{
+    if ((channels & NGX_HTTP_KLAVIYO_CHANNEL_EMAIL)
+        && !ngx_http_klaviyo_render_has(values, "email"))
+    {
+        channels &= ~NGX_HTTP_KLAVIYO_CHANNEL_EMAIL;
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_CHANNEL_EMAIL, 1);
+    }
+
+    if ((channels & NGX_HTTP_KLAVIYO_CHANNEL_SMS)
+        && !ngx_http_klaviyo_render_has(values, "phone_number"))
+    {
+        channels &= ~NGX_HTTP_KLAVIYO_CHANNEL_SMS;
+        klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_CHANNEL_SMS, 1);
+    }
+
+    return channels;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_render_has(ngx_http_klaviyo_values_t *values,
+    const char *name)
+{
+    ngx_uint_t              i;
+    ngx_http_klaviyo_op_t  *op;
+
+    op = values->template->ops;
+
+    for (i = 0; i < values->template->end[NGX_HTTP_KLAVIYO_ATTRIBUTES]; i++) {
+
+        if (op[i].name.len == ngx_strlen(name)
+            && ngx_strncmp(op[i].name.data, name, op[i].name.len) == 0)
+        {
+            return op[i].value == NULL || values->ops[i].len;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_klaviyo_write_channels(klaviyo_json_t *json, ngx_uint_t channels)
+{
+    if (json->pos[-1] != '{') {
+        klaviyo_json_literal(json, ",");
+    }
+
+    klaviyo_json_literal(json, "\"subscriptions\":{");
+
+    if (channels & NGX_HTTP_KLAVIYO_CHANNEL_EMAIL) {
+        klaviyo_json_literal(json, "\"email\":{\"marketing\":"
+                                   "{\"consent\":\"SUBSCRIBED\"}}");
+    }
+
+    if (channels & NGX_HTTP_KLAVIYO_CHANNEL_SMS) {
+
+        if (json->pos[-1] != '{') {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_literal(json, "\"sms\":{\"marketing\":"
+                                   "{\"consent\":\"SUBSCRIBED\"}}");
+    }
+
+    klaviyo_json_literal(json, "}");
+}
+
+
+static void
+ngx_http_klaviyo_write_head(klaviyo_json_t *json, const klaviyo_lane_t *lane,
+    ngx_http_klaviyo_ask_t *ask)
+{
+    klaviyo_json_raw(json, lane->head, ngx_strlen(lane->head));
+
+    if (ask->list.len) {
+        klaviyo_json_raw(json, lane->list[0], ngx_strlen(lane->list[0]));
+        klaviyo_json_string(json, ask->list.data, ask->list.len,
+                            NGX_HTTP_KLAVIYO_LIST_MAX);
+        klaviyo_json_raw(json, lane->list[1], ngx_strlen(lane->list[1]));
+    }
+
+    klaviyo_json_literal(json, "\"attributes\":{");
+
+    if (ask->source.len) {
+        klaviyo_json_literal(json, "\"custom_source\":");
+        klaviyo_json_string(json, ask->source.data, ask->source.len,
+                            NGX_HTTP_KLAVIYO_SOURCE_MAX);
+        klaviyo_json_literal(json, ",");
+    }
+}
+
+
 static void
 ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
-    klaviyo_json_t *json)
+    klaviyo_json_t *json, ngx_uint_t channels)
 {
     klaviyo_json_literal(json, "{\"type\":\"profile\"");
 
@@ -179,6 +391,10 @@ ngx_http_klaviyo_write_profile(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_write_group(values, json, NGX_HTTP_KLAVIYO_CUSTOM,
                                  "\"properties\":{",
                                  sizeof("\"properties\":{") - 1);
+
+    if (channels) {
+        ngx_http_klaviyo_write_channels(json, channels);
+    }
 
     klaviyo_json_literal(json, "}");
 

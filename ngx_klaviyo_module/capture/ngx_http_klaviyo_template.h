@@ -156,6 +156,10 @@ ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_legacy(ngx_str_t *name);
 char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **slot);
 
+/* account=, if=, status=, page= or view */
+char *ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
+    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
+
 /* page=, the word in cf->args that begins so */
 char *ngx_http_klaviyo_track_page(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *word);

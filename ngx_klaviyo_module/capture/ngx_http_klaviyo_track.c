@@ -20,8 +20,6 @@ static char *ngx_http_klaviyo_track_off(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *klcf, ngx_uint_t block);
 static char *ngx_http_klaviyo_track_metric(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *metric);
-static char *ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
 static char *ngx_http_klaviyo_track_statuses(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *word);
 static char *ngx_http_klaviyo_track_block(ngx_conf_t *cf,
@@ -253,7 +251,7 @@ ngx_http_klaviyo_track_metric(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track,
 }
 
 
-static char *
+char *
 ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *word)
 {

@@ -55,4 +55,9 @@ ngx_int_t ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_ctx_t *ctx, klaviyo_counter_e *reason);
 
 
+/* the same of the profile alone, and without what a visitor claims */
+ngx_int_t ngx_http_klaviyo_evaluate_profile(ngx_http_klaviyo_values_t *values,
+    klaviyo_counter_e *reason);
+
+
 #endif /* NGX_HTTP_KLAVIYO_VALUES_H */

@@ -27,7 +27,6 @@ static ngx_int_t ngx_http_klaviyo_own_id(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
     ngx_str_t *id, ngx_uint_t *bad);
 static ngx_uint_t ngx_http_klaviyo_is_id(ngx_str_t *id);
-static ngx_int_t ngx_http_klaviyo_mint(u_char *id);
 
 
 /* each process its own, from the kernel */
@@ -406,7 +405,7 @@ ngx_http_klaviyo_is_id(ngx_str_t *id)
 
 /* a UUID of version 7: 48 bits of milliseconds, 74 bits of chance */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_klaviyo_mint(u_char *id)
 {
     u_char       buf[16], *p;

@@ -27,14 +27,23 @@ static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, klaviyo_record_t *record);
 static void klaviyo_batch_missing(klaviyo_batch_t *batch,
     const klaviyo_record_t *record);
-static int klaviyo_batch_given_up(const klaviyo_event_t *event,
-    int64_t oldest, klaviyo_outcome_e *outcome);
+static int klaviyo_batch_given_up(const klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, int64_t oldest, klaviyo_outcome_e *outcome);
 static int klaviyo_batch_add(klaviyo_batch_t *batch,
     const klaviyo_event_t *event, size_t bytes);
+static int klaviyo_batch_add_event(klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, size_t bytes);
+static int klaviyo_batch_add_person(klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, size_t bytes);
+static size_t klaviyo_batch_shared(klaviyo_batch_t *batch, klaviyo_set_t *set,
+    uint32_t i, const uint8_t *p, size_t len, uint64_t hash);
+static const klaviyo_batch_item_t *klaviyo_batch_last(
+    const klaviyo_batch_t *batch, uint32_t entry);
 
 
 klaviyo_batch_t *
-klaviyo_batch_create(const klaviyo_cursor_t *from)
+klaviyo_batch_create(const klaviyo_cursor_t *from,
+    const klaviyo_lane_t *lane)
 {
     klaviyo_batch_t  *batch;
 
@@ -44,19 +53,20 @@ klaviyo_batch_create(const klaviyo_cursor_t *from)
     }
 
     batch->record = malloc(KLAVIYO_BATCH_RECORD);
-    batch->profiles = calloc(1, sizeof(klaviyo_set_t));
-    batch->unique_ids = calloc(1, sizeof(klaviyo_set_t));
+    batch->entries = calloc(1, sizeof(klaviyo_set_t));
+    batch->others = calloc(1, sizeof(klaviyo_set_t));
     batch->item = malloc(KLAVIYO_BATCH_EVENTS_MAX
                          * sizeof(klaviyo_batch_item_t));
 
-    if (batch->record == NULL || batch->profiles == NULL
-        || batch->unique_ids == NULL || batch->item == NULL)
+    if (batch->record == NULL || batch->entries == NULL
+        || batch->others == NULL || batch->item == NULL)
     {
         klaviyo_batch_destroy(batch);
         return NULL;
     }
 
     batch->record_size = KLAVIYO_BATCH_RECORD;
+    batch->lane = lane;
     batch->from = *from;
     batch->end = *from;
     batch->bytes = klaviyo_body_frame_size();
@@ -88,13 +98,13 @@ static void
 klaviyo_batch_unread(klaviyo_batch_t *batch)
 {
     free(batch->record);
-    free(batch->profiles);
-    free(batch->unique_ids);
+    free(batch->entries);
+    free(batch->others);
 
     batch->record = NULL;
     batch->record_size = 0;
-    batch->profiles = NULL;
-    batch->unique_ids = NULL;
+    batch->entries = NULL;
+    batch->others = NULL;
 }
 
 
@@ -174,7 +184,8 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
         }
 
         given_up = rc == KLAVIYO_RING_OK
-                   && klaviyo_batch_given_up(&record.event, oldest, &outcome);
+                   && klaviyo_batch_given_up(batch, &record.event, oldest,
+                                             &outcome);
 
         aside = rc == KLAVIYO_RING_OK && !given_up && asides != NULL
                 && klaviyo_aside_find(asides, &record.event) != NULL;
@@ -200,7 +211,8 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             }
 
             batch->outcome[outcome]++;
-            batch->given_up += klaviyo_body_single(NULL, &record.event);
+            batch->given_up += klaviyo_body_one(NULL, batch->lane,
+                                                &record.event);
 
         } else if (rc == KLAVIYO_RING_OK) {
 
@@ -255,8 +267,9 @@ int
 klaviyo_batch_close(klaviyo_batch_t *batch)
 {
     uint32_t               i;
-    klaviyo_set_string_t  *string;
     klaviyo_batch_item_t  *item;
+
+    batch->heads = (batch->lane->head != NULL) ? batch->others->n : 1;
 
     if (klaviyo_request_make(batch, &batch->waiting, NULL) != 0) {
         return -1;
@@ -271,13 +284,9 @@ klaviyo_batch_close(klaviyo_batch_t *batch)
     for (i = 0; i < batch->n; i++) {
         item = &batch->item[i];
 
+        item->event.profile = batch->arena.start + item->profile;
         item->event.attributes = batch->arena.start + item->attributes;
-
-        string = &batch->profiles->string[item->profile];
-        item->event.profile = batch->arena.start + string->offset;
-
-        string = &batch->unique_ids->string[item->unique_id];
-        item->event.unique_id = batch->arena.start + string->offset;
+        item->event.unique_id = batch->arena.start + item->unique_id;
     }
 
     batch->full = 1;
@@ -307,6 +316,13 @@ klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack)
     ack->to = batch->end;
 
     memcpy(ack->outcome, batch->outcome, sizeof(ack->outcome));
+}
+
+
+uint64_t
+klaviyo_batch_superseded(const klaviyo_batch_t *batch)
+{
+    return batch->superseded;
 }
 
 
@@ -406,15 +422,22 @@ klaviyo_batch_missing(klaviyo_batch_t *batch, const klaviyo_record_t *record)
 /* 1: it is not sent at all, and why */
 
 static int
-klaviyo_batch_given_up(const klaviyo_event_t *event, int64_t oldest,
-    klaviyo_outcome_e *outcome)
+klaviyo_batch_given_up(const klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, int64_t oldest, klaviyo_outcome_e *outcome)
 {
     if (oldest != 0 && event->time < oldest) {
         *outcome = KLAVIYO_OUTCOME_DEAD_EXPIRED;
         return 1;
     }
 
-    if (klaviyo_body_single(NULL, event) > KLAVIYO_BATCH_BODY_MAX) {
+    /* somebody put it into the queue of another lane */
+
+    if (klaviyo_lane_of(event) != batch->lane) {
+        *outcome = KLAVIYO_OUTCOME_DEAD_REFUSED;
+        return 1;
+    }
+
+    if (klaviyo_body_one(NULL, batch->lane, event) > KLAVIYO_BATCH_BODY_MAX) {
         *outcome = KLAVIYO_OUTCOME_DEAD_TOO_LARGE;
         return 1;
     }
@@ -429,64 +452,193 @@ static int
 klaviyo_batch_add(klaviyo_batch_t *batch, const klaviyo_event_t *event,
     size_t bytes)
 {
-    size_t                 cost, room;
-    uint32_t               profile, unique_id;
-    uint64_t               profile_hash, unique_id_hash;
+    int  rc;
+
+    rc = (batch->lane->head != NULL)
+         ? klaviyo_batch_add_person(batch, event, bytes)
+         : klaviyo_batch_add_event(batch, event, bytes);
+
+    if (rc == 1) {
+        batch->item[batch->n].event = *event;
+        batch->item[batch->n].attempts = 0;
+        batch->n++;
+        batch->open++;
+    }
+
+    return rc;
+}
+
+
+static int
+klaviyo_batch_add_event(klaviyo_batch_t *batch, const klaviyo_event_t *event,
+    size_t bytes)
+{
+    size_t                 cost;
+    uint32_t               entry, unique_id;
+    uint64_t               entry_hash, unique_id_hash;
     klaviyo_arena_t       *arena;
     klaviyo_batch_item_t  *item;
 
     arena = &batch->arena;
 
-    profile = klaviyo_set_find(batch->profiles, arena, &batch->key,
-                               event->profile, event->profile_len,
-                               &profile_hash);
+    entry = klaviyo_set_find(batch->entries, arena, &batch->key,
+                             event->profile, event->profile_len, &entry_hash);
 
-    unique_id = klaviyo_set_find(batch->unique_ids, arena, &batch->key,
+    unique_id = klaviyo_set_find(batch->others, arena, &batch->key,
                                  event->unique_id, event->unique_id_len,
                                  &unique_id_hash);
 
     cost = klaviyo_body_event_size(event);
-    room = event->attributes_len;
 
-    if (profile == batch->profiles->n) {
+    if (entry == batch->entries->n) {
         cost += klaviyo_body_entry_size(event);
-        room += event->profile_len;
-    }
-
-    if (unique_id == batch->unique_ids->n) {
-        room += event->unique_id_len;
     }
 
     if (batch->n > 0 && batch->bytes + cost > bytes) {
         return 0;
     }
 
-    if (klaviyo_arena_reserve(arena, room) != 0) {
+    if (klaviyo_arena_reserve(arena, event->attributes_len
+                                     + event->profile_len
+                                     + event->unique_id_len)
+        != 0)
+    {
         return -1;
     }
 
-    item = &batch->item[batch->n++];
+    item = &batch->item[batch->n];
 
-    item->event = *event;
     item->attributes = klaviyo_arena_add(arena, event->attributes,
                                          event->attributes_len);
-    item->profile = profile;
-    item->unique_id = unique_id;
-    item->attempts = 0;
-    item->repeated = (unique_id < batch->unique_ids->n);
+    item->entry = entry;
+    item->head = 0;
+    item->repeated = (unique_id < batch->others->n);
 
-    if (profile == batch->profiles->n) {
-        klaviyo_set_add(batch->profiles, arena, event->profile,
-                        event->profile_len, profile_hash);
-    }
-
-    if (unique_id == batch->unique_ids->n) {
-        klaviyo_set_add(batch->unique_ids, arena, event->unique_id,
-                        event->unique_id_len, unique_id_hash);
-    }
+    item->profile = klaviyo_batch_shared(batch, batch->entries, entry,
+                                         event->profile, event->profile_len,
+                                         entry_hash);
+    item->unique_id = klaviyo_batch_shared(batch, batch->others, unique_id,
+                                           event->unique_id,
+                                           event->unique_id_len,
+                                           unique_id_hash);
 
     batch->bytes += cost;
-    batch->open++;
 
     return 1;
+}
+
+
+/*
+ * Two for one person in one request: where the later one counts, both are in
+ * the entry.  Where each changes the profile, they go one after the other.
+ */
+
+static int
+klaviyo_batch_add_person(klaviyo_batch_t *batch, const klaviyo_event_t *event,
+    size_t bytes)
+{
+    size_t                       cost, len;
+    uint8_t                      person[KLAVIYO_LANE_PERSON_MAX];
+    uint32_t                     entry, head;
+    uint64_t                     entry_hash, head_hash;
+    klaviyo_arena_t             *arena;
+    klaviyo_batch_item_t        *item;
+    const klaviyo_batch_item_t  *last;
+
+    arena = &batch->arena;
+
+    head = klaviyo_set_find(batch->others, arena, &batch->key,
+                            event->attributes, event->attributes_len,
+                            &head_hash);
+
+    memcpy(person, &head, sizeof(uint32_t));
+
+    len = sizeof(uint32_t)
+          + klaviyo_body_person(person + sizeof(uint32_t),
+                                sizeof(person) - sizeof(uint32_t), event);
+
+    entry = klaviyo_set_find(batch->entries, arena, &batch->key, person, len,
+                             &entry_hash);
+
+    if (entry < batch->entries->n && !batch->lane->later) {
+        last = klaviyo_batch_last(batch, entry);
+
+        if (last->event.profile_len != event->profile_len
+            || memcmp(arena->start + last->profile, event->profile,
+                      event->profile_len)
+               != 0)
+        {
+            return 0;
+        }
+    }
+
+    cost = event->profile_len + sizeof(",") - 1;
+
+    if (head == batch->others->n) {
+        cost += klaviyo_body_frame_size() + event->attributes_len;
+    }
+
+    if (batch->n > 0 && batch->bytes + cost > bytes) {
+        return 0;
+    }
+
+    if (klaviyo_arena_reserve(arena, event->profile_len
+                                     + event->attributes_len
+                                     + event->unique_id_len + len)
+        != 0)
+    {
+        return -1;
+    }
+
+    item = &batch->item[batch->n];
+
+    item->profile = klaviyo_arena_add(arena, event->profile,
+                                      event->profile_len);
+    item->unique_id = klaviyo_arena_add(arena, event->unique_id,
+                                        event->unique_id_len);
+    item->entry = entry;
+    item->head = head;
+    item->repeated = 0;
+
+    if (entry < batch->entries->n) {
+        batch->superseded++;
+    }
+
+    (void) klaviyo_batch_shared(batch, batch->entries, entry, person, len,
+                                entry_hash);
+
+    item->attributes = klaviyo_batch_shared(batch, batch->others, head,
+                                            event->attributes,
+                                            event->attributes_len, head_hash);
+
+    batch->bytes += cost;
+
+    return 1;
+}
+
+
+/* where string number `i` of the set is, which is added if it is new */
+
+static size_t
+klaviyo_batch_shared(klaviyo_batch_t *batch, klaviyo_set_t *set, uint32_t i,
+    const uint8_t *p, size_t len, uint64_t hash)
+{
+    if (i == set->n) {
+        klaviyo_set_add(set, &batch->arena, p, len, hash);
+    }
+
+    return set->string[i].offset;
+}
+
+
+/* the last item of an entry that is there */
+
+static const klaviyo_batch_item_t *
+klaviyo_batch_last(const klaviyo_batch_t *batch, uint32_t entry)
+{
+    uint32_t  i;
+
+    for (i = batch->n - 1; batch->item[i].entry != entry; i--) { /* void */ }
+
+    return &batch->item[i];
 }

@@ -6,8 +6,9 @@
  *               /api/events, several to /api/event-bulk-create-jobs, grouped
  *               by profile, no unique_id twice
  *
- * A batch starts with one request (plus one for each repeated unique_id) and
- * is split further as answers demand.  It is done when every event has an
+ * A batch starts with one request (plus one for each repeated unique_id, or,
+ * in another lane than that of events, one for each head) and is split further
+ * as answers demand.  It is done when every event has an
  * outcome.  Events are copied out of the ring once and owned by the batch.
  */
 
@@ -17,6 +18,7 @@
 
 
 #include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_lane.h"
 #include "klaviyo_aside.h"
 #include "klaviyo_reply.h"
 
@@ -59,8 +61,9 @@ struct klaviyo_request_s {
 };
 
 
-/* an empty batch that begins at `from`; NULL: no memory */
-klaviyo_batch_t *klaviyo_batch_create(const klaviyo_cursor_t *from);
+/* an empty batch of a lane that begins at `from`; NULL: no memory */
+klaviyo_batch_t *klaviyo_batch_create(const klaviyo_cursor_t *from,
+    const klaviyo_lane_t *lane);
 void klaviyo_batch_destroy(klaviyo_batch_t *batch);
 
 /*
@@ -204,6 +207,9 @@ const klaviyo_event_t *klaviyo_request_event(const klaviyo_batch_t *batch,
  */
 int klaviyo_batch_done(const klaviyo_batch_t *batch);
 void klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack);
+
+/* how many of its events gave way to a later one for the same person */
+uint64_t klaviyo_batch_superseded(const klaviyo_batch_t *batch);
 
 /* how many of its events were moved to the end of the queue, beside `ack` */
 uint64_t klaviyo_batch_ack_moved(const klaviyo_batch_t *batch);

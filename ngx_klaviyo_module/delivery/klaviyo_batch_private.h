@@ -3,11 +3,14 @@
  * klaviyo_request.c (requests and their lists), klaviyo_settle.c (answers).
  * Included by nobody else.
  *
- *     arena     profiles, attributes and unique_ids, each distinct profile
- *               and unique_id once; items hold offsets until the close
+ *     arena     profiles, attributes and unique_ids, those that are shared
+ *               once; items hold offsets until the close
  *     items     events to send, in the order of the ring
  *     waiting   requests to send
  *     taken     requests that klaviyo_batch_next() has handed out
+ *
+ * An entry of a body is a profile with its events; in other lanes it is a
+ * person, of whom the last one is written.
  *
  * An event is in exactly one request from the close until its outcome.  The
  * events of a request stand grouped by profile, and as every later request
@@ -25,9 +28,11 @@
 
 typedef struct {
     klaviyo_event_t       event;     /* its pointers are set by the close   */
-    size_t                attributes;    /* offset in the arena             */
-    uint32_t              profile;   /* number in the set                   */
-    uint32_t              unique_id; /* number in the set                   */
+    size_t                profile;   /* offsets in the arena                */
+    size_t                attributes;
+    size_t                unique_id;
+    uint32_t              entry;     /* number in the set                   */
+    uint32_t              head;      /* number in the set; of events 0      */
     uint32_t              attempts;  /* times that it was sent              */
     unsigned              repeated:1;    /* the unique_id was there before  */
 } klaviyo_batch_item_t;
@@ -39,8 +44,9 @@ struct klaviyo_batch_s {
 
     klaviyo_arena_t       arena;
     klaviyo_set_key_t     key;
-    klaviyo_set_t        *profiles;  /* until the close                     */
-    klaviyo_set_t        *unique_ids;
+    const klaviyo_lane_t *lane;
+    klaviyo_set_t        *entries;   /* until the close                     */
+    klaviyo_set_t        *others;    /* unique_ids of events, else heads    */
 
     uint8_t              *record;    /* what the ring reads into            */
     size_t                record_size;
@@ -57,6 +63,8 @@ struct klaviyo_batch_s {
     uint32_t              reads;     /* records and gaps behind `from`      */
     uint32_t              open;      /* items without an outcome            */
     uint32_t              moved;     /* to the end of the queue             */
+    uint32_t              heads;     /* how many there are; of events 1     */
+    uint32_t              superseded;
     uint32_t              n;
     klaviyo_batch_item_t *item;
 

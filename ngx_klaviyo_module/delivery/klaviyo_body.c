@@ -10,6 +10,8 @@
  *              {"data":PROFILE},"events":{"data":[EVENT,...]}}}
  *     EVENT   {"type":"event","attributes":{ATTRIBUTES}}
  *
+ *     job     {"data":{ATTRIBUTES"profiles":{"data":[PROFILE,...]}}}
+ *
  *     PROFILE {"type":"profile","attributes":{...},"meta":{...}}, as records
  *             have it; single: with the meta as the last of the attributes
  */
@@ -37,6 +39,9 @@
 #define KLAVIYO_BODY_ENTRY_EVENTS    "},\"events\":{\"data\":["
 #define KLAVIYO_BODY_ENTRY_END       "]}}}"
 
+#define KLAVIYO_BODY_JOB_START       "{\"data\":{"
+#define KLAVIYO_BODY_JOB_END         "}}"
+
 #define KLAVIYO_BODY_EVENT_START     "{\"type\":\"event\",\"attributes\":{"
 #define KLAVIYO_BODY_EVENT_END       "}}"
 
@@ -54,6 +59,160 @@ typedef struct {
 static void klaviyo_body_profile(klaviyo_body_t *body,
     const klaviyo_event_t *event);
 static void klaviyo_body_raw(klaviyo_body_t *body, const void *p, size_t len);
+static klaviyo_slice_t klaviyo_body_member(const klaviyo_slice_t *object,
+    const char *name);
+
+
+/* members of the profile's attributes; its id is the last resort */
+
+static const char *const  klaviyo_body_identifiers[] = {
+    "email", "phone_number", "external_id", "_kx", NULL
+};
+
+
+size_t
+klaviyo_body(uint8_t *p, const klaviyo_lane_t *lane,
+    const klaviyo_event_t *const *event, uint32_t n)
+{
+    if (lane->head != NULL) {
+        return klaviyo_body_job(p, event, n);
+    }
+
+    return (n == 1) ? klaviyo_body_single(p, event[0])
+                    : klaviyo_body_bulk(p, event, n);
+}
+
+
+size_t
+klaviyo_body_one(uint8_t *p, const klaviyo_lane_t *lane,
+    const klaviyo_event_t *event)
+{
+    return klaviyo_body(p, lane, &event, 1);
+}
+
+
+size_t
+klaviyo_body_job(uint8_t *p, const klaviyo_event_t *const *event, uint32_t n)
+{
+    uint32_t        i;
+    klaviyo_body_t  body;
+
+    body.pos = p;
+    body.len = 0;
+
+    klaviyo_body_literal(&body, KLAVIYO_BODY_JOB_START);
+    klaviyo_body_raw(&body, event[0]->attributes, event[0]->attributes_len);
+    klaviyo_body_literal(&body, KLAVIYO_LANE_PROFILES_START);
+
+    for (i = 0; i < n; i++) {
+
+        if (i > 0) {
+            klaviyo_body_literal(&body, ",");
+        }
+
+        klaviyo_body_raw(&body, event[i]->profile, event[i]->profile_len);
+    }
+
+    klaviyo_body_literal(&body, KLAVIYO_LANE_PROFILES_END
+                                KLAVIYO_BODY_JOB_END);
+
+    return body.len;
+}
+
+
+size_t
+klaviyo_body_person(uint8_t *buf, size_t size, const klaviyo_event_t *event)
+{
+    size_t               i, len;
+    unsigned             n;
+    klaviyo_slice_t      profile, attributes, value;
+    klaviyo_scan_seen_t  seen;
+
+    profile.data = event->profile;
+    profile.len = event->profile_len;
+
+    value.len = 0;
+    n = 0;
+
+    if (klaviyo_scan_check(&profile, &seen)) {
+
+        attributes = klaviyo_body_member(&profile, "attributes");
+
+        for (n = 0; klaviyo_body_identifiers[n] != NULL; n++) {
+            value = klaviyo_body_member(&attributes,
+                                        klaviyo_body_identifiers[n]);
+            if (value.len != 0) {
+                break;
+            }
+        }
+
+        if (value.len == 0) {
+            value = klaviyo_body_member(&profile, "id");
+        }
+    }
+
+    /* nobody's, or too long to be compared: it is like no other */
+
+    if (value.len == 0 || value.len >= size) {
+        len = (event->unique_id_len < size) ? event->unique_id_len : size;
+        memcpy(buf, event->unique_id, len);
+
+        return len;
+    }
+
+    buf[0] = (uint8_t) n;
+    memcpy(buf + 1, value.data, value.len);
+
+    /* email addresses are the same in any case, for Klaviyo */
+
+    for (i = 1; n == 0 && i <= value.len; i++) {
+        if (buf[i] >= 'A' && buf[i] <= 'Z') {
+            buf[i] |= 0x20;
+        }
+    }
+
+    return value.len + 1;
+}
+
+
+/* a member that is a string that says something, or an object; or nothing */
+
+static klaviyo_slice_t
+klaviyo_body_member(const klaviyo_slice_t *object, const char *name)
+{
+    klaviyo_scan_t       scan;
+    klaviyo_slice_t      found, value, member;
+    klaviyo_scan_type_e  type;
+
+    member.data = NULL;
+    member.len = 0;
+
+    if (object->len == 0
+        || klaviyo_scan_type(object->data) != KLAVIYO_SCAN_OBJECT)
+    {
+        return member;
+    }
+
+    klaviyo_scan_enter(&scan, object);
+
+    while (klaviyo_scan_next(&scan, &found)) {
+        klaviyo_scan_value(&scan, &value);
+
+        if (!klaviyo_scan_is(&found, name, strlen(name))) {
+            continue;
+        }
+
+        type = klaviyo_scan_type(value.data);
+
+        if (type == KLAVIYO_SCAN_OBJECT
+            || (type == KLAVIYO_SCAN_STRING && value.len > 2))
+        {
+            member = value;
+        }
+    }
+
+    return member;
+}
 
 
 size_t

@@ -17,7 +17,7 @@
 #define KLAVIYO_LETTER_DETAIL_MAX   1024     /* bytes                       */
 #define KLAVIYO_LETTER_SIZE         65536    /* bytes of the first buffer   */
 
-/* what klaviyo_body_single() has around the event */
+/* what klaviyo_body_one() has around the event */
 
 #define KLAVIYO_LETTER_BODY_START   "{\"data\":"
 #define KLAVIYO_LETTER_BODY_END     "}"
@@ -26,7 +26,8 @@
 static uint8_t *klaviyo_letters_reserve(klaviyo_letters_t *letters,
     size_t room);
 static void klaviyo_letter_time(klaviyo_json_t *json, int64_t ms);
-static size_t klaviyo_letter_event(uint8_t *p, const klaviyo_event_t *event);
+static size_t klaviyo_letter_event(uint8_t *p, const klaviyo_lane_t *lane,
+    const klaviyo_event_t *event);
 
 
 int
@@ -46,7 +47,7 @@ klaviyo_letters_add(klaviyo_letters_t *letters,
            + klaviyo_json_string_size(KLAVIYO_LETTER_DETAIL_MAX)
            + klaviyo_json_string_size(KLAVIYO_UNIQUE_ID_MAX);
 
-    body = klaviyo_body_single(NULL, event);
+    body = klaviyo_body_one(NULL, letter->lane, event);
 
     start = klaviyo_letters_reserve(letters, head + body + sizeof("}\n") - 1);
     if (start == NULL) {
@@ -94,7 +95,7 @@ klaviyo_letters_add(klaviyo_letters_t *letters,
     }
 
     p = json.pos;
-    p += klaviyo_letter_event(p, event);
+    p += klaviyo_letter_event(p, letter->lane, event);
 
     *p++ = '}';
     *p++ = '\n';
@@ -175,16 +176,18 @@ klaviyo_letter_time(klaviyo_json_t *json, int64_t ms)
 
 
 /*
- * What the body of a single request has as "data".  A line end can only stand
- * between its values, where a space is as good: within strings it is escaped.
+ * What the body of a request for it alone has as "data".  A line end can only
+ * stand between its values, where a space is as good: within strings it is
+ * escaped.
  */
 
 static size_t
-klaviyo_letter_event(uint8_t *p, const klaviyo_event_t *event)
+klaviyo_letter_event(uint8_t *p, const klaviyo_lane_t *lane,
+    const klaviyo_event_t *event)
 {
     size_t  i, len;
 
-    len = klaviyo_body_single(p, event)
+    len = klaviyo_body_one(p, lane, event)
           - (sizeof(KLAVIYO_LETTER_BODY_START) - 1)
           - (sizeof(KLAVIYO_LETTER_BODY_END) - 1);
 

@@ -7,8 +7,8 @@
  *      "captured":"2026-07-15T11:59:58.123Z","unique_id":"...",
  *      "event":{"type":"event","attributes":{...,"profile":{"data":{...}}}}}
  *
- * "event" is what /api/events takes as "data".  The command line tool reads
- * these lines: change both together.
+ * "event" is what /api/events, or the endpoint of its lane, takes as "data".
+ * The command line tool reads these lines: change both together.
  *
  * Plain C.
  */
@@ -18,7 +18,7 @@
 #define KLAVIYO_LETTER_H
 
 
-#include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_lane.h"
 
 
 /* lines that wait to be written; zeroed, it is empty */
@@ -32,13 +32,14 @@ typedef struct {
 
 
 typedef struct {
-    const uint8_t      *account;
-    size_t              account_len;
-    klaviyo_outcome_e   outcome;     /* its name is the reason              */
-    unsigned            status;      /* of Klaviyo's answer; 0: none        */
-    const char         *detail;      /* what Klaviyo said; NULL: nothing    */
-    unsigned            attempts;    /* times that it was sent              */
-    int64_t             now;         /* ms of CLOCK_REALTIME                */
+    const klaviyo_lane_t  *lane;     /* of the event                        */
+    const uint8_t         *account;
+    size_t                 account_len;
+    klaviyo_outcome_e      outcome;  /* its name is the reason              */
+    unsigned               status;   /* of Klaviyo's answer; 0: none        */
+    const char            *detail;   /* what Klaviyo said; NULL: nothing    */
+    unsigned               attempts; /* times that it was sent              */
+    int64_t                now;      /* ms of CLOCK_REALTIME                */
 } klaviyo_letter_t;
 
 

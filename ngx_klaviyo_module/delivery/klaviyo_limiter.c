@@ -52,6 +52,16 @@ int64_t
 klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
     unsigned share, int64_t now)
 {
+    return klaviyo_limiter_take_of(limiter, lane,
+                                   (unsigned) klaviyo_limiter_limits[lane],
+                                   share, now);
+}
+
+
+int64_t
+klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
+    klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now)
+{
     int64_t                  wait, other, cost, gap, ahead;
     uint64_t                 limit;
     klaviyo_limiter_lane_t  *l;
@@ -59,7 +69,7 @@ klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
     l = &limiter->lane[lane];
 
     share = share < 1 ? 1 : share > 100 ? 100 : share;
-    limit = klaviyo_limiter_limits[lane] * share / 100;
+    limit = (uint64_t) of * share / 100;
     limit = limit < 1 ? 1 : limit;
     now = now < 0 ? 0 : now;
 

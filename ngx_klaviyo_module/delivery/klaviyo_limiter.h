@@ -1,8 +1,10 @@
 /*
  * How fast Klaviyo may be asked.  Klaviyo documents for each class
  *
- *     single  350 in 1 s,  3,500 in 60 s
- *     bulk     10 in 1 s,    150 in 60 s
+ *     single         350 in 1 s,  3,500 in 60 s
+ *     bulk            10 in 1 s,    150 in 60 s
+ *     profiles        10 in 1 s,    150 in 60 s
+ *     subscriptions   75 in 1 s,    700 in 60 s
  *
  * each times `share`.  The minute is what binds a backlog: its requests are
  * spread over it, a small reserve ahead, and the second is kept by that, too.
@@ -35,7 +37,7 @@
 
 typedef enum {
     KLAVIYO_LIMITER_SINGLE = 0,
-    KLAVIYO_LIMITER_BULK,
+    KLAVIYO_LIMITER_BULK,        /* and what its lane has in its place      */
     KLAVIYO_LIMITER_N
 } klaviyo_limiter_class_e;
 
@@ -64,6 +66,10 @@ typedef struct {
  */
 int64_t klaviyo_limiter_take(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned share, int64_t now);
+
+/* the same where the limit of the class is another one, see klaviyo_lane.h */
+int64_t klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
+    klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now);
 
 /*
  * What an answer said of the minute: `remaining` requests for `reset`

@@ -8,6 +8,7 @@
  *     /data/attributes/events-bulk-create/data/<entry>[/...]
  *     /data/attributes/events-bulk-create/data/<entry>
  *         /attributes/events/data/<event>[/...]
+ *     /data/attributes/profiles/data/<entry>[/...]
  */
 
 
@@ -23,8 +24,9 @@
 #define KLAVIYO_REPLY_DEPTH_MAX   32         /* levels of a body            */
 #define KLAVIYO_REPLY_DIGITS_MAX  9          /* of an index                 */
 
-#define KLAVIYO_REPLY_ENTRY  "/data/attributes/events-bulk-create/data/"
-#define KLAVIYO_REPLY_EVENT  "/attributes/events/data/"
+#define KLAVIYO_REPLY_ENTRY   "/data/attributes/events-bulk-create/data/"
+#define KLAVIYO_REPLY_PERSON  "/data/attributes/profiles/data/"
+#define KLAVIYO_REPLY_EVENT   "/attributes/events/data/"
 
 
 typedef struct {
@@ -607,17 +609,22 @@ klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named)
 {
     json_t      *pointer;
     uint32_t     event;
-    const char  *p, *end, *next;
+    const char  *p, *end, *next, *text;
 
     pointer = json_object_get(json_object_get(error, "source"), "pointer");
     if (!json_is_string(pointer)) {
         return 0;
     }
 
-    p = json_string_value(pointer);
-    end = p + json_string_length(pointer);
+    text = json_string_value(pointer);
+    end = text + json_string_length(pointer);
 
-    p = klaviyo_reply_prefix(p, end, KLAVIYO_REPLY_ENTRY);
+    p = klaviyo_reply_prefix(text, end, KLAVIYO_REPLY_ENTRY);
+
+    if (p == NULL) {
+        p = klaviyo_reply_prefix(text, end, KLAVIYO_REPLY_PERSON);
+    }
+
     if (p == NULL) {
         return 0;
     }

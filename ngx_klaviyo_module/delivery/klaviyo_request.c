@@ -14,7 +14,7 @@
 static int klaviyo_request_build(klaviyo_batch_t *batch,
     klaviyo_request_t *request);
 static uint32_t klaviyo_request_group(const klaviyo_batch_t *batch,
-    uint32_t *index, const uint8_t *member);
+    uint32_t *index, uint32_t head, const uint8_t *member);
 static klaviyo_request_t *klaviyo_request_create(const klaviyo_batch_t *batch,
     const uint32_t *index, uint32_t n);
 static void klaviyo_request_size(const klaviyo_batch_t *batch,
@@ -262,10 +262,14 @@ klaviyo_request_make(const klaviyo_batch_t *batch, klaviyo_request_t **list,
     *list = NULL;
     last = list;
 
-    n = klaviyo_request_group(batch, index, member);
+    for (i = 0; i < batch->heads; i++) {
+        n = klaviyo_request_group(batch, index, i, member);
 
-    if (n > 0 && klaviyo_request_append(batch, &last, index, n) != 0) {
-        return -1;
+        if (n > 0 && klaviyo_request_append(batch, &last, index, n) != 0) {
+            klaviyo_request_free_all(*list);
+            *list = NULL;
+            return -1;
+        }
     }
 
     for (i = 0; i < batch->n; i++) {
@@ -364,15 +368,26 @@ klaviyo_request_build(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
     size_t                  len;
     uint8_t                *body;
-    uint32_t                i;
+    uint32_t                i, n;
     const klaviyo_event_t  *event[KLAVIYO_BATCH_EVENTS_MAX];
 
+    n = 0;
+
     for (i = 0; i < request->n; i++) {
-        event[i] = klaviyo_request_event(batch, request, i);
+
+        /* of a person the last one is written */
+
+        if (batch->lane->head != NULL && i + 1 < request->n
+            && batch->item[request->index[i]].entry
+               == batch->item[request->index[i + 1]].entry)
+        {
+            continue;
+        }
+
+        event[n++] = klaviyo_request_event(batch, request, i);
     }
 
-    len = request->single ? klaviyo_body_single(NULL, event[0])
-                          : klaviyo_body_bulk(NULL, event, request->n);
+    len = klaviyo_body(NULL, batch->lane, event, n);
 
     body = realloc(batch->body, len);
     if (body == NULL) {
@@ -381,12 +396,7 @@ klaviyo_request_build(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
     batch->body = NULL;
 
-    if (request->single) {
-        klaviyo_body_single(body, event[0]);
-
-    } else {
-        klaviyo_body_bulk(body, event, request->n);
-    }
+    (void) klaviyo_body(body, batch->lane, event, n);
 
     request->body = body;
     request->body_len = len;
@@ -396,14 +406,14 @@ klaviyo_request_build(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
 
 /*
- * The events that have their unique_id for themselves, profile by profile:
- * profiles in the order of their first event, events in the order of the
- * ring.  Returns how many.
+ * The events of one head that have their unique_id for themselves, entry by
+ * entry: entries in the order of their first event, events in the order of
+ * the ring.  Returns how many.
  */
 
 static uint32_t
 klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index,
-    const uint8_t *member)
+    uint32_t head, const uint8_t *member)
 {
     uint32_t                     i, n;
     uint32_t                     count[KLAVIYO_BATCH_EVENTS_MAX];
@@ -415,8 +425,10 @@ klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index,
     for (i = 0; i < batch->n; i++) {
         item = &batch->item[i];
 
-        if (!item->repeated && (member == NULL || member[i])) {
-            count[item->profile]++;
+        if (item->head == head && !item->repeated
+            && (member == NULL || member[i]))
+        {
+            count[item->entry]++;
         }
     }
 
@@ -425,19 +437,21 @@ klaviyo_request_group(const klaviyo_batch_t *batch, uint32_t *index,
     for (i = 0; i < batch->n; i++) {
         item = &batch->item[i];
 
-        if (item->repeated || (member != NULL && !member[i])) {
+        if (item->head != head || item->repeated
+            || (member != NULL && !member[i]))
+        {
             continue;
         }
 
-        /* the first of its profile takes the places of all of them */
+        /* the first of its entry takes the places of all of them */
 
-        if (count[item->profile] != 0) {
-            place[item->profile] = n;
-            n += count[item->profile];
-            count[item->profile] = 0;
+        if (count[item->entry] != 0) {
+            place[item->entry] = n;
+            n += count[item->entry];
+            count[item->entry] = 0;
         }
 
-        index[place[item->profile]++] = i;
+        index[place[item->entry]++] = i;
     }
 
     return n;
@@ -483,8 +497,8 @@ klaviyo_request_size(const klaviyo_batch_t *batch,
 
     for (i = 0; i < n; i++) {
         if (i == 0
-            || batch->item[index[i]].profile
-               != batch->item[index[i - 1]].profile)
+            || batch->item[index[i]].entry
+               != batch->item[index[i - 1]].entry)
         {
             request->entries++;
         }

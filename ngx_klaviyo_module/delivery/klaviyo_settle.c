@@ -233,7 +233,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
 {
     size_t            i, n;
     uint8_t           guilty;
-    uint32_t          first, count, entry, profile;
+    uint32_t          first, count, entry, same;
     klaviyo_named_t   named[KLAVIYO_SETTLE_NAMED];
 
     n = klaviyo_reply_named(answer, request->entries, named,
@@ -258,11 +258,10 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
     entry = 0;
 
     for (first = 0; first < request->n; first += count) {
-        profile = batch->item[request->index[first]].profile;
+        same = batch->item[request->index[first]].entry;
 
         for (count = 1; first + count < request->n; count++) {
-            if (batch->item[request->index[first + count]].profile
-                != profile)
+            if (batch->item[request->index[first + count]].entry != same)
             {
                 break;
             }

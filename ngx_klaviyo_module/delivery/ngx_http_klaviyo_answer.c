@@ -83,8 +83,8 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
                        ngx_http_klaviyo_answer_counters[verdict], 1);
 
     if (verdict != KLAVIYO_REPLY_THROTTLED) {
-        lane = request->single ? KLAVIYO_LIMITER_SINGLE
-                               : KLAVIYO_LIMITER_BULK;
+        lane = ngx_http_klaviyo_sender_single(sender, request)
+               ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
 
         klaviyo_limiter_correct(&sender->memory.limiter, lane,
                                 answer->rate_remaining, answer->rate_reset,
@@ -555,6 +555,7 @@ ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
 
     tp = ngx_timeofday();
 
+    letter.lane = klaviyo_lane_of(event);
     letter.outcome = outcome;
     letter.attempts = attempts;
     letter.now = (int64_t) tp->sec * 1000 + tp->msec;

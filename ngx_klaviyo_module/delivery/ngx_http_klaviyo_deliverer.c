@@ -68,18 +68,18 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    deliverer = ngx_pcalloc(cycle->pool, kmcf->accounts.nelts
+    deliverer = ngx_pcalloc(cycle->pool, kmcf->queues.nelts
                                     * sizeof(ngx_http_klaviyo_deliverer_t));
     if (deliverer == NULL) {
         return NGX_ERROR;
     }
 
     ngx_http_klaviyo_deliverers = deliverer;
-    ngx_http_klaviyo_ndeliverers = kmcf->accounts.nelts;
+    ngx_http_klaviyo_ndeliverers = kmcf->queues.nelts;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++, deliverer++) {
+    for (i = 0; i < kmcf->queues.nelts; i++, deliverer++) {
 
         deliverer->account = account[i];
         deliverer->dummy.fd = (ngx_socket_t) -1;

@@ -66,9 +66,9 @@ ngx_http_klaviyo_flush_wanted(ngx_http_klaviyo_main_conf_t *kmcf)
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
 
         if (account[i]->ring && account[i]->spool.len
             && klaviyo_ring_alone(account[i]->ring))
@@ -88,9 +88,9 @@ ngx_http_klaviyo_flush_accounts(ngx_cycle_t *cycle,
     ngx_uint_t                    i;
     ngx_http_klaviyo_account_t  **account;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
 
         if (account[i]->ring && account[i]->spool.len
             && klaviyo_ring_alone(account[i]->ring))

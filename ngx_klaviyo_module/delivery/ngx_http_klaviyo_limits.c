@@ -38,9 +38,9 @@ ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
 
     size = sizeof(ngx_http_klaviyo_limits_t) + 8 * ngx_pagesize;
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
 
         if (ngx_http_klaviyo_limits_name(cf, account[i], &name) != NGX_OK) {
             return NGX_ERROR;
@@ -78,7 +78,8 @@ ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     ngx_explicit_memzero(&sha1, sizeof(ngx_sha1_t));
 
     name->len = sizeof(NGX_HTTP_KLAVIYO_LIMITS_NAME) - 1
-                + 2 * NGX_HTTP_KLAVIYO_LIMITS_HASH;
+                + 2 * NGX_HTTP_KLAVIYO_LIMITS_HASH
+                + sizeof("/") - 1 + ngx_strlen(account->lane->name);
 
     name->data = ngx_pnalloc(cf->pool, name->len);
     if (name->data == NULL) {
@@ -88,7 +89,9 @@ ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     p = ngx_cpymem(name->data, NGX_HTTP_KLAVIYO_LIMITS_NAME,
                    sizeof(NGX_HTTP_KLAVIYO_LIMITS_NAME) - 1);
 
-    (void) ngx_hex_dump(p, hash, NGX_HTTP_KLAVIYO_LIMITS_HASH);
+    p = ngx_hex_dump(p, hash, NGX_HTTP_KLAVIYO_LIMITS_HASH);
+
+    (void) ngx_sprintf(p, "/%s", account->lane->name);
 
     return NGX_OK;
 }

@@ -1,8 +1,9 @@
 /*
  * The pause of a 429 and the limiter's windows are those of the key: Klaviyo
- * counts by account, whatever happens to a queue.  They live in a shared zone
- * that is named after the key, which a reload keeps, and are copied into the
- * ring before each request, which a restart and an upgrade keep.
+ * counts by account and endpoint, whatever happens to a queue.  They live in a
+ * shared zone that is named after the key and the lane, which a reload keeps,
+ * and are copied into the ring before each request, which a restart and an
+ * upgrade keep.
  */
 
 
@@ -15,7 +16,7 @@
 #include "klaviyo_limiter.h"
 
 
-/* when the configuration is complete: a zone for each key */
+/* when the configuration is complete: a zone for each key and lane */
 ngx_int_t ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 

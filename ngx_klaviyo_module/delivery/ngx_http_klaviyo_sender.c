@@ -21,10 +21,9 @@
 #define NGX_HTTP_KLAVIYO_BUSY        10     /* ms, the ring's lock not had   */
 #define NGX_HTTP_KLAVIYO_DRY_LINE    1800   /* bytes of a body in a line     */
 
-#define NGX_HTTP_KLAVIYO_SINGLE_PATH  "/api/events"
-#define NGX_HTTP_KLAVIYO_BULK_PATH    "/api/event-bulk-create-jobs"
 
-
+static const char *ngx_http_klaviyo_sender_path(
+    ngx_http_klaviyo_sender_t *sender, klaviyo_request_t *request);
 static void ngx_http_klaviyo_sender_forget(ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_health(
     ngx_http_klaviyo_sender_t *sender, int64_t now);
@@ -151,6 +150,23 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
     ngx_http_klaviyo_dead_destroy(sender->dead);
 
     ngx_free(sender);
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_request_t *request)
+{
+    return request->single && sender->account->lane->single;
+}
+
+
+static const char *
+ngx_http_klaviyo_sender_path(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_request_t *request)
+{
+    return ngx_http_klaviyo_sender_single(sender, request)
+           ? sender->account->lane->single : sender->account->lane->path;
 }
 
 
@@ -372,7 +388,8 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
                 return NGX_OK;
             }
 
-            sender->open = klaviyo_batch_create(&sender->cursor);
+            sender->open = klaviyo_batch_create(&sender->cursor,
+                                                sender->account->lane);
             if (sender->open == NULL) {
                 return NGX_ERROR;
             }
@@ -475,6 +492,7 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 {
     int64_t                   until;
     ngx_int_t                 rc;
+    ngx_uint_t                max;
     ngx_queue_t              *q;
     klaviyo_request_t        *request;
     ngx_http_klaviyo_load_t  *load;
@@ -507,6 +525,10 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
         return rc;
     }
 
+    /* what changes a profile goes in order */
+
+    max = sender->account->lane->head ? 1 : NGX_HTTP_KLAVIYO_TRANSFERS;
+
     for (q = ngx_queue_head(&sender->loads);
          q != ngx_queue_sentinel(&sender->loads);
          q = ngx_queue_next(q))
@@ -515,10 +537,7 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
         for ( ;; ) {
 
-            if (!ngx_http_klaviyo_sender_room(sender, 0,
-                                              NGX_HTTP_KLAVIYO_TRANSFERS,
-                                              now))
-            {
+            if (!ngx_http_klaviyo_sender_room(sender, 0, max, now)) {
                 return NGX_OK;
             }
 
@@ -719,19 +738,23 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
 {
     int64_t                     ms;
     ngx_int_t                   rc;
-    klaviyo_limiter_class_e     lane;
+    ngx_uint_t                  single;
     ngx_http_klaviyo_memory_t   before;
 
-    lane = request->single ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
+    single = ngx_http_klaviyo_sender_single(sender, request);
 
     before = sender->memory;
 
-    ms = klaviyo_limiter_take(&sender->memory.limiter, lane,
-                              sender->account->rate_share, now);
+    ms = single ? klaviyo_limiter_take(&sender->memory.limiter,
+                                       KLAVIYO_LIMITER_SINGLE,
+                                       sender->account->rate_share, now)
+                : klaviyo_limiter_take_of(&sender->memory.limiter,
+                                          KLAVIYO_LIMITER_BULK,
+                                          sender->account->lane->limit,
+                                          sender->account->rate_share, now);
 
     klaviyo_ring_wait(sender->account->ring,
-                      request->single ? KLAVIYO_WAIT_SINGLE
-                                      : KLAVIYO_WAIT_BULK,
+                      single ? KLAVIYO_WAIT_SINGLE : KLAVIYO_WAIT_BULK,
                       ms ? now + ms : 0);
 
     if (ms) {
@@ -768,7 +791,6 @@ static ngx_int_t
 ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
     ngx_http_klaviyo_load_t *load, klaviyo_request_t *request, int64_t now)
 {
-    const char                   *path;
     ngx_http_klaviyo_transfer_t  *transfer;
 
     if (klaviyo_request_body(load->batch, request) != 0) {
@@ -786,10 +808,9 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
     transfer->request = request;
     transfer->since = now;
 
-    path = request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
-                           : NGX_HTTP_KLAVIYO_BULK_PATH;
-
-    if (ngx_http_klaviyo_transport_post(sender->transport, path,
+    if (ngx_http_klaviyo_transport_post(sender->transport,
+                                        ngx_http_klaviyo_sender_path(sender,
+                                                                     request),
                                         request->body, request->body_len,
                                         ngx_http_klaviyo_answer,
                                         transfer)
@@ -805,8 +826,9 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
     request->sent = ++sender->sends;
 
     klaviyo_ring_count(sender->account->ring,
-                       request->single ? KLAVIYO_COUNT_REQUESTS_SINGLE
-                                       : KLAVIYO_COUNT_REQUESTS_BULK, 1);
+                       ngx_http_klaviyo_sender_single(sender, request)
+                       ? KLAVIYO_COUNT_REQUESTS_SINGLE
+                       : KLAVIYO_COUNT_REQUESTS_BULK, 1);
 
     if (request->tries) {
         klaviyo_ring_count(sender->account->ring,
@@ -837,8 +859,7 @@ ngx_http_klaviyo_sender_dry_run(ngx_http_klaviyo_sender_t *sender,
                       "klaviyo account \"%V\": dry run of %s, from byte %uz "
                       "of %uz: %*s",
                       sender->report.account,
-                      request->single ? NGX_HTTP_KLAVIYO_SINGLE_PATH
-                                      : NGX_HTTP_KLAVIYO_BULK_PATH,
+                      ngx_http_klaviyo_sender_path(sender, request),
                       from, request->body_len, len, request->body + from);
     }
 
@@ -966,6 +987,10 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
         if (rc != KLAVIYO_RING_OK) {
             return NGX_DECLINED;
         }
+
+        klaviyo_ring_count(sender->account->ring,
+                           KLAVIYO_COUNT_DELIVERY_SUPERSEDED,
+                           klaviyo_batch_superseded(load->batch));
 
         klaviyo_batch_destroy(load->batch);
         ngx_queue_remove(q);

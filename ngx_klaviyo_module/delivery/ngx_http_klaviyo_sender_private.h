@@ -104,9 +104,12 @@ int ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
     klaviyo_outcome_e outcome, unsigned attempts, uint32_t error);
 
 /*
- * ngx_http_klaviyo_sender.c: pause and limiter into the ring; NGX_OK, NGX_BUSY
- * (again later), NGX_DECLINED (the lease is lost)
+ * ngx_http_klaviyo_sender.c: 1, it goes to the endpoint that takes one; pause
+ * and limiter into the ring: NGX_OK, NGX_BUSY (again later), NGX_DECLINED (the
+ * lease is lost)
  */
+ngx_uint_t ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_request_t *request);
 ngx_int_t ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender);
 void ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender);
 int64_t ngx_http_klaviyo_sender_now(void);

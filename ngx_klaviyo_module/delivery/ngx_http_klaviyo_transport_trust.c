@@ -39,12 +39,12 @@ ngx_http_klaviyo_transport_trust_init(ngx_cycle_t *cycle)
 
     kmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_klaviyo_module);
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
     same = ngx_http_klaviyo_transport_same_openssl();
     tls = 0;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
 
         if (!ngx_http_klaviyo_transport_tls(account[i])) {
             continue;
@@ -90,9 +90,9 @@ ngx_http_klaviyo_transport_trust_exit(ngx_cycle_t *cycle)
 
     kmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_klaviyo_module);
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
+    for (i = 0; i < kmcf->queues.nelts; i++) {
         X509_STORE_free(account[i]->ssl_store);
         account[i]->ssl_store = NULL;
     }

@@ -30,7 +30,9 @@ static const struct {
     { "backfill", klaviyo_named_type(STRING)|klaviyo_named_type(NUMBER)
                   |klaviyo_named_type(BOOL) },
     { "profile", klaviyo_named_type(OBJECT) },
-    { "properties", klaviyo_named_type(OBJECT) }
+    { "properties", klaviyo_named_type(OBJECT) },
+    { "identify", klaviyo_named_type(BOOL) },
+    { "subscribe", klaviyo_named_type(OBJECT) }
 };
 
 

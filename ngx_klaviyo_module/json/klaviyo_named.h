@@ -3,7 +3,8 @@
  *
  *     {"metric": "Placed Order", "value": 19.90, "value_currency": "EUR",
  *      "unique_id": "1001", "time": 1790000000, "backfill": false,
- *      "profile": {"email": ...}, "properties": {"OrderId": ...}}
+ *      "profile": {"email": ...}, "properties": {"OrderId": ...},
+ *      "identify": true, "subscribe": {"list": ..., "channels": [...]}}
  *
  * or an array of these.  The names of Klaviyo's API of old are understood:
  * `$value`, `$event_id`, `$value_currency` and `$currency_code` among the
@@ -31,6 +32,8 @@ typedef enum {
     KLAVIYO_NAMED_BACKFILL,      /* true, false, or what stands for them    */
     KLAVIYO_NAMED_PROFILE,       /* an object                               */
     KLAVIYO_NAMED_PROPERTIES,    /* an object                               */
+    KLAVIYO_NAMED_IDENTIFY,      /* true or false                           */
+    KLAVIYO_NAMED_SUBSCRIBE,     /* an object                               */
     KLAVIYO_NAMED_N
 } klaviyo_named_member_e;
 

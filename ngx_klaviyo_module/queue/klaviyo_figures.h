@@ -158,7 +158,11 @@
     X(SKIPPED_UNSIGNED,     "skipped",      "unsigned")                      \
     X(VALUE_CAMPAIGN,       "left_out",     "campaign")                      \
     X(ENRICH_UNUSED,        "enrich",       "unused")                        \
-    X(VALUE_FORM,           "left_out",     "klaviyo_form")
+    X(VALUE_FORM,           "left_out",     "klaviyo_form")                  \
+    X(SKIPPED_LIST,         "skipped",      "list")                          \
+    X(VALUE_CHANNEL_EMAIL,  "left_out",     "email_channel")                 \
+    X(VALUE_CHANNEL_SMS,    "left_out",     "sms_channel")                   \
+    X(DELIVERY_SUPERSEDED,  "delivery",     "superseded")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -53,7 +53,8 @@
     X(SCOPE_MISSING,   "scope_missing",                                      \
       "the key may not write events",                                        \
       "events are kept; check the key, its scope \"events:write\" is "       \
-      "needed, then reload nginx")                                           \
+      "needed (for profiles \"profiles:write\" and \"lists:write\", for "    \
+      "subscriptions \"subscriptions:write\" too), then reload nginx")       \
     X(ENDPOINT_WRONG,  "endpoint_wrong",                                     \
       "what answers does not know such requests",                            \
       "events are kept; check the key, its scope \"events:write\", "         \

@@ -42,7 +42,7 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
     ngx_http_klaviyo_status_figure_t   *figure;
     ngx_http_klaviyo_status_reading_t  *reading;
 
-    status->n = kmcf->accounts.nelts;
+    status->n = kmcf->queues.nelts;
 
     /* each figure is one of the ring's, or has a row */
 
@@ -64,7 +64,7 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    account = kmcf->accounts.elts;
+    account = kmcf->queues.elts;
 
     for (i = 0; i < status->n; i++) {
         read[i].name = &account[i]->name;

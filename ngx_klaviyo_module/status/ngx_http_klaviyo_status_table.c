@@ -188,6 +188,12 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       "delivery_events_set_aside", NULL,
       "Events that failed while others were accepted, and go by themselves" },
 
+    { "delivery", "superseded",
+      ngx_http_klaviyo_status_counter(DELIVERY_SUPERSEDED),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "delivery_superseded", NULL,
+      "Records that a later one for the same person took the place of" },
+
     { "delivery", "deliverer",
       ngx_http_klaviyo_status_own(deliverer),
       NGX_HTTP_KLAVIYO_STATUS_PROCESS,

@@ -363,7 +363,7 @@ fuzz_fill(klaviyo_ring_t *ring, unsigned flags, fuzz_t *fuzz)
 
     klaviyo_ring_first(ring, &from);
 
-    batch = klaviyo_batch_create(&from);
+    batch = klaviyo_batch_create(&from, &klaviyo_lanes[0]);
     fuzz_assert(batch != NULL);
 
     klaviyo_batch_fill(batch, &feed, (flags & FUZZ_ONE) ? 1 : 1000, 4000000,

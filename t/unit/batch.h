@@ -148,7 +148,7 @@ test_batch(void)
 
     klaviyo_ring_first(ring, &from);
 
-    return klaviyo_batch_create(&from);
+    return klaviyo_batch_create(&from, &klaviyo_lanes[0]);
 }
 
 

@@ -30,7 +30,7 @@ test_behind(klaviyo_batch_t *batch)
 {
     klaviyo_batch_t  *next;
 
-    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
     klaviyo_batch_destroy(batch);
 
     return next;
@@ -215,7 +215,7 @@ test_limits(void)
     klaviyo_request_body(batch, request);
     ok(request->n == 2 && request->body_len <= 2500000, "within the limit");
 
-    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
     test_fill(next, 1000, SIZE_MAX, 0);
     is_int(test_events(next), 4,
            "the next one begins there and holds a body's limit");
@@ -228,7 +228,7 @@ test_limits(void)
        && request->body_len > 4000000, "its body too");
     klaviyo_batch_destroy(batch);
 
-    batch = klaviyo_batch_create(klaviyo_batch_end(next));
+    batch = klaviyo_batch_create(klaviyo_batch_end(next), &klaviyo_lanes[0]);
     test_fill(batch, 1000, 1000, 0);
     is_int(test_events(batch), 1,
            "one event may be larger than the limit");
@@ -248,7 +248,7 @@ test_limits(void)
     memset(&given_up, 0, sizeof(given_up));
     given_up.fail = 1;
 
-    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
     is_int(test_fill(next, 1000, SIZE_MAX, 0), KLAVIYO_RING_ERROR,
            "an event that no body can hold, and no letter of it");
     test_fill(next, 1000, SIZE_MAX, 0);
@@ -347,7 +347,7 @@ test_expired(void)
         test_append(4, 0, NULL, 0);
     }
 
-    next = klaviyo_batch_create(klaviyo_batch_end(batch));
+    next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
     is_int(test_fill(next, 1000, 4000000, 5000),
            KLAVIYO_RING_OK, "thousands are expired: a call returns");
     ok(klaviyo_batch_full(next) && test_events(next) == 0,
@@ -770,7 +770,7 @@ test_expire_steps(void)
 
         test_fill(batch, 1000, 4000000, INT64_MAX);
         klaviyo_batch_close(batch);
-        next = klaviyo_batch_create(klaviyo_batch_end(batch));
+        next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
         klaviyo_batch_destroy(batch);
         batch = next;
 

@@ -40,6 +40,7 @@ static void
 test_letter(klaviyo_letter_t *letter)
 {
     memset(letter, 0, sizeof(klaviyo_letter_t));
+    letter->lane = &klaviyo_lanes[KLAVIYO_LANE_EVENTS];
 
     letter->account = (const uint8_t *) "shop";
     letter->account_len = 4;

@@ -1030,7 +1030,7 @@ test_figures(void)
         is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
                "acknowledged");
 
-        next = klaviyo_batch_create(klaviyo_batch_end(batch));
+        next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);
         klaviyo_batch_destroy(batch);
         batch = next;
     }

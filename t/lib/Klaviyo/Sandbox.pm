@@ -26,10 +26,10 @@ package Klaviyo::Sandbox;
 #   POST   /_sandbox/settings   {"keep_alive_timeout": s, "max_requests": n}
 #
 # A fault is {"kind": ...} with, for all kinds, "endpoint" ("single", "bulk",
-# "profiles", "lists", "subscriptions", "accounts", "events": those
-# that are read), "account" (its name), "skip" (let so
-# many through first), "share" (0.5: half of them, by chance) and "times" (0:
-# until cleared).  The first fault in the list that is due takes the request:
+# "profiles", "lists", "imports", "subscriptions", "accounts", "events": those
+# that are read), "account" (its name), "skip" (let so many through first),
+# "share" (0.5: half of them, by chance) and "times" (0: until cleared).  The
+# first fault in the list that is due takes the request:
 #
 #   status  "status", "retry_after" (a number, any text, or {"date": s}),
 #           "body" ("json", "html", "empty", any text), "size" (pad the body
@@ -344,9 +344,13 @@ sub _process ($self, $c, $endpoint) {
     }
 
     if (!$takes) {
-        my ($status, $errors, $document) =
-            $self->endpoints->process($key->{account}, $c->req);
+        my ($status, $errors, $document, $items) =
+            $self->endpoints->process($key->{account}, $c->req, sub ($items) {
+                return $self->_refuse($request, $endpoint, $items,
+                    $key->{account});
+            });
 
+        $request->{events} = $items // 0;
         $c->stash(document => $document);
 
         return $status, $errors;
@@ -386,27 +390,35 @@ sub _process ($self, $c, $endpoint) {
                       detail => 'At most 200 metrics.'}];
     }
 
-    my ($fault, @hit) = $self->faults->refused($endpoint, $items,
+    my @refused = $self->_refuse($request, $endpoint, $items,
         $key->{account});
 
-    if ($fault) {
-        my $n      = 0;
-        my $status = $fault->{status} // 400;
-
-        $request->{fault} = 'refuse';
-        $#hit = $fault->{errors} - 1
-            if $fault->{errors} && @hit > $fault->{errors};
-
-        return $status, [map { {
-            pointer => Klaviyo::Sandbox::Faults::pointer($fault, $_, $n++),
-            detail  => $fault->{detail} // 'This event is refused.',
-            code    => 'invalid'} } @hit];
-    }
+    return @refused if @refused;
 
     $store->record($key->{account}, $key->{n}, $endpoint, $request->{n},
         $items);
 
     return 202, [];
+}
+
+
+# status and errors if a fault refuses some of these items, else nothing
+
+sub _refuse ($self, $request, $endpoint, $items, $account) {
+    my ($fault, @hit) = $self->faults->refused($endpoint, $items, $account);
+
+    return if !$fault;
+
+    my $n = 0;
+
+    $request->{fault} = 'refuse';
+    $#hit = $fault->{errors} - 1
+        if $fault->{errors} && @hit > $fault->{errors};
+
+    return $fault->{status} // 400, [map { {
+        pointer => Klaviyo::Sandbox::Faults::pointer($fault, $_, $n++),
+        detail  => $fault->{detail} // 'This event is refused.',
+        code    => 'invalid'} } @hit];
 }
 
 

@@ -14,6 +14,7 @@ package Klaviyo::Sandbox::Endpoints;
 #                  GET  /api/lists/<id>
 #                  POST /api/lists               201
 #                  DELETE /api/lists/<id>        204
+#   imports        POST /api/profile-bulk-import-jobs                 202
 #   subscriptions  POST /api/profile-subscription-bulk-create-jobs    202
 #
 # Each account has its own; there are lists from the start.
@@ -24,7 +25,8 @@ use warnings;
 use Mojo::JSON qw(encode_json);
 use Mojo::Util qw(b64_encode b64_decode url_escape);
 
-use Klaviyo::Sandbox::JSON qw(read_json);
+use Klaviyo::Sandbox::JSON   qw(read_json);
+use Klaviyo::Sandbox::Schema qw(check_import check_subscribe);
 
 use constant LISTS     => 25;
 use constant PAGE_SIZE => 10;
@@ -40,6 +42,8 @@ my @routes = (
     [POST   => qr{^/api/lists$},             lists    => \&_create_list],
     [GET    => qr{^/api/lists/([^/]+)$},     lists    => \&_get_list],
     [DELETE => qr{^/api/lists/([^/]+)$},     lists    => \&_delete_list],
+    [POST   => qr{^/api/profile-bulk-import-jobs$},
+                                        imports => \&_import_job],
     [POST   => qr{^/api/profile-subscription-bulk-create-jobs$},
                                         subscriptions => \&_subscribe],
 );
@@ -69,9 +73,10 @@ sub allowed {
 }
 
 
-# -> status, errors, document
+# `refuse` is asked about the items of a job that is right
+# -> status, errors, document, how many items it took
 sub process {
-    my ($self, $account, $req) = @_;
+    my ($self, $account, $req, $refuse) = @_;
 
     my $path   = $req->url->path->to_string;
     my $method = $req->method eq 'HEAD' ? 'GET' : $req->method;
@@ -93,8 +98,13 @@ sub process {
 
         my ($id) = $path =~ $route->[1] or next;
 
-        return $route->[3]->($self, $self->_account($account), $req, $json,
-            $id);
+        $self->{refuse} = $refuse;
+        $self->{items}  = 0;
+
+        my ($status, $errors, $document) = $route->[3]->($self,
+            $self->_account($account), $req, $json, $id);
+
+        return $status, $errors, $document, $self->{items};
     }
 
     return 405, [{detail => 'Not this method.'}];
@@ -117,6 +127,8 @@ sub _account {
         lists         => [map { {id => sprintf('LIST%02d', $_),
                                  name => "List $_"} } 1 .. LISTS],
         subscriptions => [],
+        imported      => [],
+        members       => {},
     };
 }
 
@@ -347,36 +359,116 @@ sub _delete_list {
 }
 
 
+# one job: what is wrong with it, as a fault on demand says, or nothing
+sub _job_errors {
+    my ($self, $account, $errors, $items, @lists) = @_;
+
+    return (400, $errors) if @$errors;
+
+    for my $list (@lists) {
+        return (404, [{detail => "A list with id $list does not exist."}])
+            if !grep { $_->{id} eq $list } @{ $account->{lists} };
+    }
+
+    my @refused = $self->{refuse} ? $self->{refuse}->($items) : ();
+
+    return @refused;
+}
+
+
+# creates or updates; properties are merged, and patched
+sub _upsert {
+    my ($self, $account, $item) = @_;
+
+    my %attributes = %{ $item->{profile} };
+    my $properties = delete $attributes{properties};
+    my ($profile)  = defined $item->{id}
+        ? grep { $_->{id} eq $item->{id} } @{ $account->{profiles} }
+        : _same($account, \%attributes);
+
+    $profile //= $self->_add_profile($account, {});
+    $profile->{$_} = $attributes{$_} for keys %attributes;
+
+    my $of = $profile->{properties} //= {};
+
+    $of->{$_} = $properties->{$_} for keys %{ $properties // {} };
+
+    my $patch = ($item->{meta} // {})->{patch_properties} // {};
+
+    for my $name (keys %{ $patch->{append} // {} }) {
+        my @add = ref $patch->{append}{$name} eq 'ARRAY'
+            ? @{ $patch->{append}{$name} } : $patch->{append}{$name};
+        my %has = map { $_ => 1 } @{ $of->{$name} // [] };
+
+        push @{ $of->{$name} }, grep { !$has{$_}++ } @add;
+    }
+
+    for my $name (keys %{ $patch->{unappend} // {} }) {
+        my %gone = map { $_ => 1 } ref $patch->{unappend}{$name} eq 'ARRAY'
+            ? @{ $patch->{unappend}{$name} } : $patch->{unappend}{$name};
+
+        $of->{$name} = [grep { !$gone{$_} } @{ $of->{$name} // [] }];
+    }
+
+    delete $of->{$_} for ref $patch->{unset}
+        ? @{ $patch->{unset} } : $patch->{unset} // ();
+
+    return $profile;
+}
+
+
+sub _import_job {
+    my ($self, $account, $req, $json) = @_;
+
+    my ($errors, $items, @lists) = check_import($json);
+    my @wrong = $self->_job_errors($account, $errors, $items, @lists);
+
+    return @wrong if @wrong;
+
+    for my $item (@$items) {
+        my $profile = $self->_upsert($account, $item);
+
+        push @{ $account->{imported} },
+            {lists => \@lists, profile => $item->{profile},
+             meta => $item->{meta}};
+
+        for my $list (@lists) {
+            my $members = $account->{members}{$list} //= [];
+
+            push @$members, $profile->{id}
+                if !grep { $_ eq $profile->{id} } @$members;
+        }
+    }
+
+    $self->{items} = @$items;
+
+    my $id = b64_encode('job:' . ++$self->{n}, '');
+
+    return 202, [], {data => {type => 'profile-bulk-import-job', id => $id,
+        attributes => {status => 'queued',
+                       created_at => '2026-11-30T00:00:00+00:00',
+                       total_count => scalar @$items}}};
+}
+
+
 sub _subscribe {
     my ($self, $account, $req, $json) = @_;
 
-    my $data     = $json->{data};
-    my $profiles = $data->{attributes}{profiles};
-    my $list     = ($data->{relationships}{list}{data} // {})->{id};
-    my $at       = '/data/attributes/profiles/data';
+    my ($errors, $items, $list) = check_subscribe($json);
+    my @wrong = $self->_job_errors($account, $errors, $items, $list // ());
 
-    return 400, [{pointer => '/data/type', detail => 'Another type.'}]
-        if ($data->{type} // '') ne 'profile-subscription-bulk-create-job';
-    return 400, [{pointer => $at, detail => 'Profiles are required.'}]
-        if ref $profiles ne 'HASH' || ref $profiles->{data} ne 'ARRAY'
-        || !@{ $profiles->{data} };
-    return 404, [{detail => "A list with id $list does not exist."}]
-        if defined $list && !grep { $_->{id} eq $list } @{ $account->{lists} };
+    return @wrong if @wrong;
 
-    my @add;
+    for my $item (@$items) {
+        my %attributes = %{ $item->{profile} };
+        my $channels   = delete $attributes{subscriptions};
 
-    for my $i (0 .. $#{ $profiles->{data} }) {
-        my $attributes = $profiles->{data}[$i]{attributes};
-
-        return 400, [{pointer => "$at/$i/attributes",
-                      detail => 'An email or a phone number is required.'}]
-            if ref $attributes ne 'HASH'
-            || !($attributes->{email} // $attributes->{phone_number});
-
-        push @add, {list => $list, %$attributes};
+        push @{ $account->{subscriptions} },
+            {list => $list, source => $item->{source},
+             channels => [sort keys %$channels], %attributes};
     }
 
-    push @{ $account->{subscriptions} }, @add;
+    $self->{items} = @$items;
 
     return 202, [];
 }

@@ -29,7 +29,8 @@ sub add {
         if $kind eq 'status' && !$fault->{status};
     die "unknown endpoint\n"
         if defined $fault->{endpoint}
-        && $fault->{endpoint} !~ /^(?:single|bulk|events|accounts|profiles|lists|subscriptions)$/;
+        && $fault->{endpoint} !~ /^(?:single|bulk|events|accounts|profiles|lists
+                                    |imports|subscriptions)$/x;
 
     if ($kind eq 'refuse') {
         my $match = $fault->{match};

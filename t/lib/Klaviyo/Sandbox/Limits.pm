@@ -17,6 +17,7 @@ my %documented = (
     map { $_ => {burst => 75, steady => 700} }
         qw(profiles lists subscriptions),
     events   => {burst => 350, steady => 3500},
+    imports  => {burst => 10, steady => 150},
     accounts => {burst => 1, steady => 15},
 );
 

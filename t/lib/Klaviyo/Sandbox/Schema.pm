@@ -1,7 +1,8 @@
 package Klaviyo::Sandbox::Schema;
 
-# What Klaviyo asks of the body of POST /api/events and of
-# POST /api/event-bulk-create-jobs: types, required members, no members but
+# What Klaviyo asks of the body of POST /api/events, of
+# POST /api/event-bulk-create-jobs, /api/profile-bulk-import-jobs and
+# /api/profile-subscription-bulk-create-jobs: types, required members, no members but
 # the known ones where the schema names them, and the documented limits.
 # Errors carry JSON pointers as Klaviyo's do.
 
@@ -13,7 +14,8 @@ use Exporter    qw(import);
 use Mojo::JSON  qw(encode_json);
 use Time::Local qw(timegm_modern);
 
-our @EXPORT_OK = qw(check_single check_bulk is_number);
+our @EXPORT_OK = qw(check_single check_bulk check_import check_subscribe
+                    is_number);
 
 use constant {
     BODY_MAX       => 5_000_000,
@@ -26,6 +28,8 @@ use constant {
     METRIC_MAX     => 127,
     EMAIL_MAX      => 99,
     EVENTS_MAX     => 1000,
+    IMPORT_MAX     => 10_000,
+    SUBSCRIBE_MAX  => 1000,
     ERRORS_MAX     => 100,
 };
 
@@ -540,6 +544,174 @@ sub check_bulk {
     }
 
     return ($self->{list}, @{ $self->{list} } ? [] : \@events);
+}
+
+
+# {"data": {"type": $type, "attributes": {"profiles": {"data": [...]}},
+# "relationships": {$list: ...}}} -> attributes, items, lists; or nothing
+sub _job {
+    my ($self, $body, $type, $max, $list, %more) = @_;
+
+    my $job = $self->resource($body, '', $type, relationships => '{}?')
+        or return;
+
+    $self->members($job, '/data/attributes', {profiles => '{}!', %more})
+        or return;
+
+    my $at = '/data/attributes/profiles';
+
+    $self->members($job->{profiles}, $at, {data => 'array!'}) or return;
+
+    my $items = $job->{profiles}{data};
+
+    $self->add("$at/data", 'At least one profile is required.') if !@$items;
+    $self->add("$at/data", "At most $max profiles.") if @$items > $max;
+
+    my $relationships = $body->{data}{relationships};
+    my @lists;
+
+    if (defined $relationships) {
+        my $where = '/data/relationships';
+
+        $self->members($relationships, $where, {$list => '{}?'}) or return;
+
+        if (my $of = $relationships->{$list}) {
+            my $many = $list eq 'lists';
+
+            $self->members($of, "$where/$list",
+                {data => $many ? 'array!' : '{}!'}) or return;
+
+            for my $one ($many ? @{ $of->{data} } : $of->{data}) {
+                $self->members($one, "$where/$list/data",
+                    {type => 'string!', id => 'string!'}) or return;
+                $self->add("$where/$list/data/type", "The type must be 'list'.")
+                    if $one->{type} ne 'list';
+                push @lists, $one->{id};
+            }
+        }
+    }
+
+    return ($job, $items, @lists);
+}
+
+
+# an item of a job: type, id, attributes, and what else may stand beside them
+sub _item {
+    my ($self, $item, $at, %more) = @_;
+
+    $self->members($item, $at, {type => 'string!', id => 'string?',
+        attributes => '{}!', %more}) or return;
+
+    if ($item->{type} ne 'profile') {
+        $self->add("$at/type", "The type must be 'profile'.");
+        return;
+    }
+
+    return $item->{attributes};
+}
+
+
+# -> errors, items, lists; an item is {i, profile, id, meta, pointer, entry}
+sub check_import {
+    my ($body) = @_;
+
+    my @items;
+    my $self = new_errors();
+    my ($job, $items, @lists) = $self->_job($body, 'profile-bulk-import-job',
+        IMPORT_MAX, 'lists');
+
+    return ($self->{list}, []) if !$job;
+
+    for my $i (0 .. $#$items) {
+        last if $self->full;
+
+        my $at      = "/data/attributes/profiles/data/$i";
+        my $profile = $self->_item($items->[$i], $at, meta => '{}?') or next;
+
+        # other than with events, it cannot be anonymous
+
+        $self->add("$at/attributes/anonymous_id",
+            "'anonymous_id' is not a valid field for the resource.")
+            if exists $profile->{anonymous_id};
+
+        $self->person($profile, $items->[$i]{id}, "$at/attributes");
+        $self->meta($items->[$i]{meta}, "$at/meta")
+            if defined $items->[$i]{meta};
+
+        push @items, {i => $i, profile => $profile, id => $items->[$i]{id},
+                      meta => $items->[$i]{meta}, pointer => "$at/attributes",
+                      entry => $at, event => {}};
+    }
+
+    return ($self->{list}, \@items, @lists);
+}
+
+
+# the same, without meta, with channels
+sub check_subscribe {
+    my ($body) = @_;
+
+    my @items;
+    my $self = new_errors();
+    my ($job, $items, @lists) = $self->_job($body,
+        'profile-subscription-bulk-create-job', SUBSCRIBE_MAX, 'list',
+        custom_source => 'string?', historical_import => 'boolean?');
+
+    return ($self->{list}, []) if !$job;
+
+    for my $i (0 .. $#$items) {
+        last if $self->full;
+
+        my $at      = "/data/attributes/profiles/data/$i";
+        my $profile = $self->_item($items->[$i], $at) or next;
+
+        $at .= '/attributes';
+
+        $self->members($profile, $at, {email => 'string?',
+            phone_number => 'string?', subscriptions => '{}!',
+            age_gated_date_of_birth => 'string?'}) or next;
+
+        my %channel = %{ $profile->{subscriptions} };
+        my %needs   = (email => 'email', sms => 'phone_number',
+                       whatsapp => 'phone_number');
+
+        $self->person({map { $_ => $profile->{$_} }
+            grep { exists $profile->{$_} } qw(email phone_number)},
+            $items->[$i]{id}, $at);
+
+        $self->members(\%channel, "$at/subscriptions",
+            {map { $_ => '{}' } keys %needs}) or next;
+
+        $self->add("$at/subscriptions", 'At least one channel is required.')
+            if !%channel;
+
+        for my $name (sort keys %channel) {
+            my $where = "$at/subscriptions/$name";
+
+            $self->add($where, "The channel '$name' needs a $needs{$name}.")
+                if !length($profile->{ $needs{$name} } // '');
+
+            $self->members($channel{$name}, $where, {marketing => '{}'})
+                or next;
+
+            my $marketing = $channel{$name}{marketing} // next;
+
+            $self->members($marketing, "$where/marketing",
+                {consent => 'string!', consented_at => 'string?'}) or next;
+            $self->add("$where/marketing/consent", 'Only SUBSCRIBED.')
+                if $marketing->{consent} ne 'SUBSCRIBED';
+            $self->add("$where/marketing/consented_at",
+                'Only of a historical import.')
+                if defined $marketing->{consented_at}
+                && !$job->{historical_import};
+        }
+
+        push @items, {i => $i, profile => $profile, id => $items->[$i]{id},
+                      source => $job->{custom_source}, pointer => $at,
+                      entry => $at, event => {}};
+    }
+
+    return ($self->{list}, \@items, @lists);
 }
 
 
