@@ -290,6 +290,11 @@ subtest 'SIGKILL' => sub {
             $n++ if $res && $res->status && $res->status == 200;
         }
 
+        # an answer leaves before its record is written
+
+        ok wait_for(20, sub { $t->account('shop/profiles')->{captured} >= $n }),
+            "$n are captured";
+
         my @workers = $t->workers;
         kill KILL => @workers;
         wait_for(20, sub {
