@@ -1224,14 +1224,14 @@ recipe 'Mail scanners' => sub {
 };
 
 
-# the whole shops are those that t/shops.t runs
+# the whole shops are those that t/shops.t runs, the workflows t/workflows.t
 
-for my $path (sort glob "$root/t/shops/*.conf") {
-    my $name = basename($path);
+for my $path (sort glob("$root/t/shops/*.conf $root/t/workflows/*.conf")) {
+    my $name = basename(dirname($path)) . '/' . basename($path);
     my ($heading) = grep { ($recipe{$_}{nginx} // [''])->[0] eq text($path) }
         keys %recipe;
 
-    ok defined $heading, "the cookbook shows t/shops/$name as it stands";
+    ok defined $heading, "the cookbook shows t/$name as it stands";
     $run{$heading}++ if defined $heading;
 }
 

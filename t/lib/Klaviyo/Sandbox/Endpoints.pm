@@ -382,11 +382,11 @@ sub _upsert {
 
     my %attributes = %{ $item->{profile} };
     my $properties = delete $attributes{properties};
-    my ($profile)  = defined $item->{id}
-        ? grep { $_->{id} eq $item->{id} } @{ $account->{profiles} }
-        : _same($account, \%attributes);
+    my ($profile)  = grep { $_->{id} eq ($item->{id} // '') }
+        @{ $account->{profiles} };
 
-    $profile //= $self->_add_profile($account, {});
+    $profile //= _same($account, \%attributes)
+        // $self->_add_profile($account, {});
     $profile->{$_} = $attributes{$_} for keys %attributes;
 
     my $of = $profile->{properties} //= {};
