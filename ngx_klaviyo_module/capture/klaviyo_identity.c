@@ -15,6 +15,7 @@
 
 #define KLAVIYO_IDENTITY_CID_LEN   48        /* base64 of a UUID             */
 #define KLAVIYO_IDENTITY_UUID_LEN  36
+#define KLAVIYO_IDENTITY_FLAT      8         /* members; klaviyo.js has two  */
 
 /* members that have a place of their own, or none */
 
@@ -282,36 +283,62 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
     const klaviyo_identity_member_t *members)
 {
     int                               plain;
-    size_t                            n;
+    size_t                            n, nflat;
     unsigned                          known, seen;
     klaviyo_scan_t                    scan;
     klaviyo_slice_t                   text, name, value;
+    klaviyo_slice_t                   flat[2 * KLAVIYO_IDENTITY_FLAT];
     const klaviyo_identity_member_t  *member;
 
     if (klaviyo_identity_is_absent(p, len)) {
         return KLAVIYO_IDENTITY_OK;
     }
 
-    if (!klaviyo_identity_check(p, len, &text)) {
-        return KLAVIYO_IDENTITY_MALFORMED;
+    text.data = p;
+    text.len = len;
+
+    nflat = klaviyo_scan_flat(&text, flat, KLAVIYO_IDENTITY_FLAT);
+
+    if (nflat == 0) {
+
+        if (!klaviyo_identity_check(p, len, &text)) {
+            return KLAVIYO_IDENTITY_MALFORMED;
+        }
+
+        klaviyo_scan_enter(&scan, &text);
     }
 
-    n = 0;
     known = 0;
     seen = 0;
 
-    klaviyo_scan_enter(&scan, &text);
+    for (n = 0; /* void */ ; n++) {
 
-    for ( /* void */ ; klaviyo_scan_next(&scan, &name); n++) {
+        if (nflat) {
 
-        klaviyo_scan_value(&scan, &value);
+            if (n == nflat) {
+                break;
+            }
 
-        plain = klaviyo_scan_is_plain(&name);
+            name = flat[2 * n];
+            value = flat[2 * n + 1];
+
+        } else {
+
+            if (!klaviyo_scan_next(&scan, &name)) {
+                break;
+            }
+
+            klaviyo_scan_value(&scan, &value);
+        }
+
+        plain = (nflat || klaviyo_scan_is_plain(&name));
 
         for (member = members; member->name; member++) {
 
-            if ((!plain || member->len == name.len - 2)
-                && klaviyo_scan_is(&name, member->name, member->len))
+            if (plain ? member->len == name.len - 2
+                        && memcmp(member->name, name.data + 1, member->len)
+                           == 0
+                      : klaviyo_scan_is(&name, member->name, member->len))
             {
                 break;
             }
@@ -335,6 +362,12 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
         }
 
         seen |= 1U << member->field;
+
+        if (nflat) {
+            klaviyo_identity_set(identity, member->field, value.data + 1,
+                                 value.len - 2);
+            continue;
+        }
 
         klaviyo_identity_member(identity, member->field, &value);
     }

@@ -51,6 +51,7 @@ typedef struct {
 static void ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word);
 static ngx_uint_t ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf);
+static void ngx_http_klaviyo_skip_choose(ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
     ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
@@ -155,6 +156,20 @@ static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
 
     { ngx_null_string, 0, NULL }
 };
+
+
+/*
+ * What of these was wanted last.  Most headers are none of them, and have a
+ * length that none has.
+ */
+
+static struct {
+    ngx_uint_t                       wanted;
+    ngx_uint_t                       lengths;      /* 1 << length           */
+    ngx_uint_t                       n;
+    ngx_http_klaviyo_skip_header_t  *known[sizeof(ngx_http_klaviyo_skip_known)
+                                    / sizeof(ngx_http_klaviyo_skip_header_t)];
+} ngx_http_klaviyo_skip_chosen;
 
 
 char *
@@ -405,13 +420,39 @@ ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
 }
 
 
+/* of the known headers those that are wanted; mostly they are the last ones */
+
+static void
+ngx_http_klaviyo_skip_choose(ngx_uint_t wanted)
+{
+    ngx_http_klaviyo_skip_header_t  *known;
+
+    if (ngx_http_klaviyo_skip_chosen.wanted == wanted) {
+        return;
+    }
+
+    ngx_http_klaviyo_skip_chosen.wanted = wanted;
+    ngx_http_klaviyo_skip_chosen.lengths = 0;
+    ngx_http_klaviyo_skip_chosen.n = 0;
+
+    for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
+
+        if (wanted & known->mask) {
+            ngx_http_klaviyo_skip_chosen.lengths |= 1 << known->name.len;
+            ngx_http_klaviyo_skip_chosen.known[
+                                   ngx_http_klaviyo_skip_chosen.n++] = known;
+        }
+    }
+}
+
+
 /* what of the wanted holds for this request */
 
 static ngx_uint_t
 ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
 {
     ngx_str_t                        agent;
-    ngx_uint_t                       i, found, lengths;
+    ngx_uint_t                       i, k, found;
     ngx_list_part_t                 *part;
     ngx_table_elt_t                 *h;
     ngx_http_klaviyo_main_conf_t    *kmcf;
@@ -431,16 +472,7 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
 
     ngx_str_null(&agent);
 
-    /* most headers are none of these, and have a length that none has */
-
-    lengths = 0;
-
-    for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
-
-        if (wanted & known->mask) {
-            lengths |= 1 << known->name.len;
-        }
-    }
+    ngx_http_klaviyo_skip_choose(wanted);
 
     part = &r->headers_in.headers.part;
     h = part->elts;
@@ -458,15 +490,16 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
         }
 
         if (h[i].key.len > NGX_HTTP_KLAVIYO_SKIP_NAME
-            || !(lengths & (1 << h[i].key.len)))
+            || !(ngx_http_klaviyo_skip_chosen.lengths & (1 << h[i].key.len)))
         {
             continue;
         }
 
-        for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
+        for (k = 0; k < ngx_http_klaviyo_skip_chosen.n; k++) {
+
+            known = ngx_http_klaviyo_skip_chosen.known[k];
 
             if (h[i].key.len == known->name.len
-                && (wanted & known->mask)
                 && ngx_memcmp(h[i].lowcase_key, known->name.data,
                               known->name.len)
                    == 0)

@@ -116,10 +116,12 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
     max -= dst - json->pos - 1;
     json->pos = dst;
 
-    if (p < last) {
-        klaviyo_json_escape(json, p, last - p, max);
+    if (p == last) {
+        *json->pos++ = '"';
+        return;
     }
 
+    klaviyo_json_escape(json, p, last - p, max);
     klaviyo_json_literal(json, "\"");
 }
 

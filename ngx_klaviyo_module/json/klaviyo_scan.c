@@ -237,6 +237,54 @@ klaviyo_scan_value(klaviyo_scan_t *scan, klaviyo_slice_t *value)
 }
 
 
+size_t
+klaviyo_scan_flat(const klaviyo_slice_t *text, klaviyo_slice_t *member,
+    size_t max)
+{
+    size_t          n;
+    const uint8_t  *p, *end, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    if (p == last || *p != '{') {
+        return 0;
+    }
+
+    for (n = 0; n < 2 * max; n++) {
+
+        /* behind a brace, a colon or a comma */
+
+        p++;
+
+        if (p == last || *p != '"') {
+            return 0;
+        }
+
+        end = klaviyo_plain(p + 1, last);
+
+        if (last - end < 2 || *end != '"') {
+            return 0;
+        }
+
+        member[n].data = p;
+        member[n].len = end + 1 - p;
+
+        p = end + 1;
+
+        if (n % 2 && *p == '}') {
+            return (p + 1 == last) ? (n + 1) / 2 : 0;
+        }
+
+        if (*p != (n % 2 ? ',' : ':')) {
+            return 0;
+        }
+    }
+
+    return 0;
+}
+
+
 int
 klaviyo_scan_is_plain(const klaviyo_slice_t *string)
 {

@@ -104,6 +104,15 @@ int klaviyo_scan_next(klaviyo_scan_t *scan, klaviyo_slice_t *name);
 /* the value that scan->pos is at; once for each klaviyo_scan_next() */
 void klaviyo_scan_value(klaviyo_scan_t *scan, klaviyo_slice_t *value);
 
+/*
+ * An object of plain strings without blanks between them, as scripts write
+ * theirs: each name and behind it its value, with quotes, in `member`, which
+ * has room for `max` of both.  How many there are, or 0: it is none of these,
+ * or has more.  The text needs no check before.
+ */
+size_t klaviyo_scan_flat(const klaviyo_slice_t *text, klaviyo_slice_t *member,
+    size_t max);
+
 /* a string without escapes needs no buffer: its text is between its quotes */
 int klaviyo_scan_is_plain(const klaviyo_slice_t *string);
 
