@@ -54,6 +54,20 @@ my $t = Klaviyo::Test->new(
             return 200 "";
         }
 
+        location /identify {
+            klaviyo_track off;
+            klaviyo_profile Tags $arg_tag list append;
+            klaviyo_profile Tags $arg_out list unappend;
+            klaviyo_identify;
+            return 200 "";
+        }
+
+        location /subscribe {
+            klaviyo_track off;
+            klaviyo_subscribe list=LIST01 if=1;
+            return 200 "";
+        }
+
         location /id {
             klaviyo_profile email "";
             klaviyo_profile id 01ABC;
@@ -149,6 +163,24 @@ is system("$program replay $t->{queue_dir}/shop.ring $dead >/dev/null"), 0,
 is_deeply [sort map { "$_->{via} " . join ',',
     sort keys %{ $_->{profile}{meta}{patch_properties} } } @events],
     ['bulk append', 'bulk append,unappend,unset'], 'they arrive in bulk';
+
+# a profile of its own, and a subscription, which has no place for it
+
+sub klaviyo { return $t->sandbox->state('shop') }
+
+$t->get('/identify?email=bo%40shop.example&tag=a,b');
+ok wait_for(20, sub { @{ klaviyo()->{imported} } == 1 }), 'klaviyo_identify';
+$t->get('/identify?email=bo%40shop.example&tag=c&out=a&old=1');
+ok wait_for(20, sub { @{ klaviyo()->{imported} } == 2 }), 'once more';
+
+my ($bo) = grep { ($_->{email} // '') eq 'bo@shop.example' }
+    @{ klaviyo()->{profiles} };
+
+is_deeply $bo->{properties}{Tags}, ['b', 'c'], 'the list at Klaviyo';
+
+$t->get('/subscribe?email=bo%40shop.example&tag=x&old=1');
+ok wait_for(20, sub { @{ klaviyo()->{subscriptions} } == 1 }),
+    'klaviyo_subscribe';
 
 $t->stop;
 
