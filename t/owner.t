@@ -105,4 +105,57 @@ subtest 'left behind' => sub {
     $t->stop;
 };
 
+
+# after a reboot the ring is gone, and what waits is in the spool alone
+
+subtest 'left behind in the spool' => sub {
+    my $t = Klaviyo::Test->new(
+        workers => 1,
+        sandbox => {keys => [Klaviyo::Test::KEY, $new_key]},
+        http    => 'klaviyo_profile email $arg_email;',
+        server  => $server,
+    )->start;
+
+    $t->sandbox->fault(kind => 'status', status => 503);
+    $t->get('/?email=a@shop.test');
+    ok wait_for(5, sub { $t->account->{queued} }), 'an event waits';
+    $t->halt('QUIT');
+    unlink glob "$t->{queue_dir}/*";
+
+    my $to    = 'endpoint ' . $t->sandbox->url . ';';
+    my $spool = 'spool ' . $t->spool . ';';
+    my $check = sub {
+        return Klaviyo::Test->new(
+            workers => 1,
+            http    => 'klaviyo_profile email $arg_email;',
+            account => "$_[0] $spool",
+            server  => $server,
+        )->check;
+    };
+
+    for my $case (
+        ['another account', 'api_key pk_other_0123456789;',
+            'another key and "endpoint"'],
+        ['another dry_run', "$to dry_run on;", 'another "dry_run"'],
+    ) {
+        my ($name, $account, $why) = @$case;
+        my ($code, $said) = $check->($account);
+
+        cmp_ok $code, '!=', 0, "$name: nginx -t refuses";
+        like $said, qr/holds 1 events that were captured for \Q$why\E/,
+            "$name: and why";
+        like $said, qr/choose another directory with "spool"/,
+            "$name: and what to do";
+    }
+
+    my ($code, $said) = $check->("api_key $new_key; $to");
+
+    is $code, 0, 'a key that was replaced' or diag $said;
+
+    $t->sandbox->clear_faults;
+    $t->start;
+    ok $t->wait_events(1, 10), 'its own nginx goes on with it';
+    $t->stop;
+};
+
 done_testing;

@@ -15,6 +15,7 @@
 
 #include "ngx_http_klaviyo_user.h"
 #include "queue/klaviyo_lane.h"
+#include "queue/klaviyo_spool.h"
 
 
 #define NGX_HTTP_KLAVIYO_VERSION  "0.1.0"
@@ -185,6 +186,10 @@ ngx_int_t ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
 /* what works, and is hardly what was meant: once, at "warn" */
 void ngx_http_klaviyo_account_warn(ngx_log_t *log,
     ngx_http_klaviyo_main_conf_t *kmcf);
+
+/* what klaviyo_spool_open() asks for; NGX_ERROR: HMAC failed */
+ngx_int_t ngx_http_klaviyo_spool_conf(ngx_http_klaviyo_account_t *account,
+    klaviyo_spool_conf_t *conf);
 
 /* NULL: there is none of this name */
 ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(

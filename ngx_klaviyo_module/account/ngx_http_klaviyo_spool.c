@@ -267,6 +267,30 @@ ngx_http_klaviyo_spool_init(ngx_conf_t *cf,
 
 
 ngx_int_t
+ngx_http_klaviyo_spool_conf(ngx_http_klaviyo_account_t *account,
+    klaviyo_spool_conf_t *conf)
+{
+    klaviyo_ring_span_t  span;
+
+    static const uint8_t  none[KLAVIYO_RING_UUID_LEN];
+
+    ngx_memzero(conf, sizeof(klaviyo_spool_conf_t));
+
+    conf->dir = (const char *) account->spool.data;
+    conf->size = account->spool_size;
+
+    if (account->ring
+        && klaviyo_ring_span(account->ring, &span) == KLAVIYO_RING_OK)
+    {
+        ngx_memcpy(conf->ring, span.uuid, KLAVIYO_RING_UUID_LEN);
+    }
+
+    return ngx_http_klaviyo_print(account, none, &conf->print) == 0
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
 ngx_http_klaviyo_spool_check(ngx_log_t *log,
     ngx_http_klaviyo_account_t *account)
 {
@@ -278,8 +302,15 @@ ngx_http_klaviyo_spool_check(ngx_log_t *log,
     if (account->spool.len
         && !(account->missing & NGX_HTTP_KLAVIYO_NO_SPOOL))
     {
-        spool.dir = (const char *) account->spool.data;
-        spool.size = account->spool_size;
+        if (ngx_http_klaviyo_spool_conf(account, &spool) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        /* a ring that is there speaks for its spool */
+
+        if (access((char *) account->queue.data, F_OK) == 0) {
+            ngx_memzero(&spool.print, sizeof(klaviyo_ring_print_t));
+        }
 
         if (klaviyo_spool_probe(&spool, error) != KLAVIYO_SPOOL_OK) {
             what = "spool";

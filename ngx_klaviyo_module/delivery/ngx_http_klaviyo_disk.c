@@ -65,7 +65,10 @@ ngx_http_klaviyo_disk_create(ngx_http_klaviyo_account_t *account,
     disk->account = &account->name;
     disk->log = log;
 
-    ngx_http_klaviyo_disk_conf(account, &disk->conf);
+    if (ngx_http_klaviyo_spool_conf(account, &disk->conf) != NGX_OK) {
+        ngx_free(disk);
+        return NULL;
+    }
 
     (void) ngx_cpystrn((u_char *) disk->dir, account->spool.data,
                        sizeof(disk->dir));
@@ -83,15 +86,6 @@ ngx_http_klaviyo_disk_destroy(ngx_http_klaviyo_disk_t *disk)
     if (!disk->job.active) {
         ngx_http_klaviyo_disk_free(disk);
     }
-}
-
-
-void
-ngx_http_klaviyo_disk_conf(ngx_http_klaviyo_account_t *account,
-    klaviyo_spool_conf_t *conf)
-{
-    conf->dir = (const char *) account->spool.data;
-    conf->size = account->spool_size;
 }
 
 

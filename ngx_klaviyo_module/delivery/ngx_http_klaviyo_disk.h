@@ -76,9 +76,4 @@ uint64_t ngx_http_klaviyo_disk_abandoned(ngx_http_klaviyo_disk_t *disk);
 uint64_t ngx_http_klaviyo_disk_second(ngx_http_klaviyo_disk_t *disk);
 
 
-/* fills what klaviyo_spool_open() asks for */
-void ngx_http_klaviyo_disk_conf(ngx_http_klaviyo_account_t *account,
-    klaviyo_spool_conf_t *conf);
-
-
 #endif /* NGX_HTTP_KLAVIYO_DISK_H */

@@ -133,10 +133,12 @@ ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
         && (span.first.seq < span.end.seq
             || klaviyo_ring_drains(account->ring)))
     {
-        ngx_http_klaviyo_disk_conf(account, &conf);
+        (void) ngx_cpystrn((u_char *) error, (u_char *) "HMAC failed",
+                           sizeof(error));
 
-        if (klaviyo_spool_open(&spool, &conf, error, note)
-            == KLAVIYO_SPOOL_OK)
+        if (ngx_http_klaviyo_spool_conf(account, &conf) == NGX_OK
+            && klaviyo_spool_open(&spool, &conf, error, note)
+               == KLAVIYO_SPOOL_OK)
         {
             ngx_http_klaviyo_flush_ring(cycle, account, spool, &lease);
             klaviyo_spool_close(spool);

@@ -83,7 +83,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     ngx_queue_init(&sender->loads);
     ngx_queue_init(&sender->transfers);
 
-    if (klaviyo_ring_load(account->ring, &sender->paused_until,
+    if (klaviyo_ring_load(account->ring, 1, &sender->paused_until,
                           &sender->memory, sizeof(ngx_http_klaviyo_memory_t))
         != KLAVIYO_RING_OK
         || klaviyo_ring_first(account->ring, &sender->cursor)

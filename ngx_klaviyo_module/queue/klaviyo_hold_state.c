@@ -18,7 +18,7 @@ klaviyo_hold_state_load(klaviyo_ring_t *ring, klaviyo_hold_state_t *state)
 {
     int64_t  unused;
 
-    if (klaviyo_ring_load(ring, &unused, state, sizeof(klaviyo_hold_state_t))
+    if (klaviyo_ring_load(ring, 0, &unused, state, sizeof(klaviyo_hold_state_t))
         != KLAVIYO_RING_OK)
     {
         return 0;

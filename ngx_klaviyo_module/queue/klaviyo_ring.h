@@ -62,6 +62,15 @@ typedef struct {
     uint32_t     dry_run;
 } klaviyo_ring_print_t;
 
+/*
+ * What events that were captured as `was` were captured for, if they must not
+ * go out as `now`.  A key may have been replaced, by "company" or if all else
+ * is the same; for another key at another endpoint, or under another dry_run,
+ * they were not meant.  NULL: they may go.
+ */
+const char *klaviyo_ring_print_refuses(const klaviyo_ring_print_t *was,
+    const klaviyo_ring_print_t *now);
+
 /* 0 or -1 */
 typedef int (*klaviyo_ring_print_pt)(const void *data, const uint8_t *uuid,
     klaviyo_ring_print_t *print);
@@ -308,13 +317,13 @@ klaviyo_ring_rc_e klaviyo_ring_adopt(klaviyo_ring_t *ring, uint64_t epoch,
  * The deliverer's memory across reloads and crashes: the pause of a 429 in
  * milliseconds of CLOCK_BOOTTIME (0: none; forgotten after a reboot), and
  * the limiter's own bytes, at most KLAVIYO_RING_LIMITER_MAX.  load() gives
- * what a ring that this one takes over has, while it has none itself; zeroes
- * when nothing of this length was saved since boot.  OK, STALE, BUSY,
- * DETACHED.
+ * zeroes when nothing of this length was saved since boot; with `former` what
+ * a ring that this one takes over has, while it has none itself.  OK, STALE,
+ * BUSY, DETACHED.
  */
 klaviyo_ring_rc_e klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch,
     int64_t paused_until, const void *limiter, size_t len);
-klaviyo_ring_rc_e klaviyo_ring_load(klaviyo_ring_t *ring,
+klaviyo_ring_rc_e klaviyo_ring_load(klaviyo_ring_t *ring, unsigned former,
     int64_t *paused_until, void *limiter, size_t len);
 
 

@@ -507,8 +507,8 @@ klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch, int64_t paused_until,
 
 
 klaviyo_ring_rc_e
-klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
-    size_t len)
+klaviyo_ring_load(klaviyo_ring_t *ring, unsigned former,
+    int64_t *paused_until, void *limiter, size_t len)
 {
     klaviyo_ring_slot_t  slot;
 
@@ -518,7 +518,7 @@ klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
 
     klaviyo_ring_slot_get(ring, &slot);
 
-    if (slot.limiter_len == 0) {
+    if (former && slot.limiter_len == 0) {
         klaviyo_ring_drain_slot(ring, &slot);
     }
 

@@ -153,32 +153,46 @@ klaviyo_ring_owner_check(klaviyo_ring_t *ring,
 }
 
 
-/*
- * Events that were left by an nginx that is gone.  A key may have been
- * replaced, by "company" or if all else is the same; for another key at
- * another endpoint, or under another dry_run, they were not meant.
- */
+const char *
+klaviyo_ring_print_refuses(const klaviyo_ring_print_t *was,
+    const klaviyo_ring_print_t *now)
+{
+    int  company;
+
+    company = klaviyo_ring_company_known(was)
+              && klaviyo_ring_company_known(now);
+
+    if (company && !klaviyo_ring_print_same(was, now, company)) {
+        return "another \"company\"";
+    }
+
+    if (!company
+        && !klaviyo_ring_print_same(was, now, key)
+        && !klaviyo_ring_print_same(was, now, endpoint))
+    {
+        return "another key and \"endpoint\"";
+    }
+
+    return was->dry_run != now->dry_run ? "another \"dry_run\"" : NULL;
+}
+
+
+/* events that were left by an nginx that is gone */
 
 static klaviyo_ring_rc_e
 klaviyo_ring_owner_left(klaviyo_ring_t *ring, const klaviyo_ring_print_t *was,
     const klaviyo_ring_print_t *now, uint64_t n, char *error, char *note)
 {
-    int  key, endpoint;
+    const char  *what;
 
-    endpoint = klaviyo_ring_print_same(was, now, endpoint);
-    key = klaviyo_ring_print_same(was, now, key)
-          || (klaviyo_ring_company_known(now)
-              && klaviyo_ring_print_same(was, now, company));
+    what = klaviyo_ring_print_refuses(was, now);
 
-    if ((!key && !endpoint) || was->dry_run != now->dry_run) {
+    if (what != NULL) {
         return klaviyo_ring_error(error, "\"%s\" holds %llu events that were "
                                   "captured for %s: start nginx with that "
                                   "once, choose another path with \"queue\", "
                                   "or move the file away",
-                                  ring->path, (unsigned long long) n,
-                                  key || endpoint
-                                  ? "another \"dry_run\""
-                                  : "another key and \"endpoint\"");
+                                  ring->path, (unsigned long long) n, what);
     }
 
     (void) klaviyo_ring_error(note, "the \"%s\" has changed, %llu events that "

@@ -52,6 +52,9 @@ typedef struct klaviyo_spool_s  klaviyo_spool_t;
 typedef struct {
     const char  *dir;            /* NUL-terminated, at most PATH_MAX - 64   */
     uint64_t     size;           /* bytes of all segments                   */
+
+    uint8_t      ring[KLAVIYO_RING_UUID_LEN];  /* who asks; zeroes: nobody  */
+    klaviyo_ring_print_t  print; /* by no uuid; zeroes: anybody's           */
 } klaviyo_spool_conf_t;
 
 
@@ -93,7 +96,8 @@ typedef struct {
  * Creates the directory if only its last two components are missing, opens
  * or creates the state and locks it.  Looks at each segment's header only.  A
  * state of which no slot can be believed is moved to ".corrupt-<time>"
- * together with the segments.  ERROR with the text, `note` as with
+ * together with the segments.  Events that another ring left, and that
+ * `print` says are another account's, are an ERROR.  ERROR with the text, `note` as with
  * klaviyo_ring_attach(); both hold KLAVIYO_RING_ERROR_MAX bytes.
  */
 klaviyo_spool_rc_e klaviyo_spool_open(klaviyo_spool_t **spool,

@@ -49,7 +49,7 @@
 
 #define KLAVIYO_SPOOL_STATE_MAGIC    "KLVYSPST"
 #define KLAVIYO_SPOOL_SEGMENT_MAGIC  "KLVYSPSG"
-#define KLAVIYO_SPOOL_VERSION        1
+#define KLAVIYO_SPOOL_VERSION        2
 
 #define KLAVIYO_SPOOL_STATE_NAME     "state"
 
@@ -80,7 +80,7 @@ typedef struct {
     uint64_t  tail_offset;
     uint64_t  tail_seq;
     uint64_t  position;          /* of tail_seq in the ring                 */
-    uint32_t  reserved2;
+    klaviyo_ring_print_t  print; /* whose the events are; zeroes: not said  */
     uint32_t  crc;               /* of all before                           */
 } klaviyo_spool_slot_t;
 
@@ -110,7 +110,7 @@ typedef struct {
 } klaviyo_spool_record_t;
 
 
-_Static_assert(sizeof(klaviyo_spool_slot_t) == 144, "a slot has holes");
+_Static_assert(sizeof(klaviyo_spool_slot_t) == 192, "a slot has holes");
 _Static_assert(sizeof(klaviyo_spool_head_t) == 56, "a head has holes");
 _Static_assert(sizeof(klaviyo_spool_record_t) == 40, "a record has holes");
 

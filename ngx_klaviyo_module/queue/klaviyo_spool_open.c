@@ -31,6 +31,8 @@ static klaviyo_spool_rc_e klaviyo_spool_lock_state(klaviyo_spool_t *spool,
 static klaviyo_spool_rc_e klaviyo_spool_create_state(klaviyo_spool_t *spool,
     char *error);
 static klaviyo_spool_rc_e klaviyo_spool_other(const char *dir, char *error);
+static int klaviyo_spool_owner(klaviyo_spool_slot_t *slot,
+    const klaviyo_spool_conf_t *conf, char *error);
 
 
 static int
@@ -124,7 +126,8 @@ klaviyo_spool_open(klaviyo_spool_t **spool, const klaviyo_spool_conf_t *conf,
 
     slot = s->slot;
 
-    if (klaviyo_spool_commit(s, &slot, error) == -1
+    if (klaviyo_spool_owner(&slot, conf, error) == -1
+        || klaviyo_spool_commit(s, &slot, error) == -1
         || klaviyo_spool_segments_open(s, error) == -1)
     {
         goto failed;
@@ -210,6 +213,49 @@ klaviyo_spool_open_state(klaviyo_spool_t *spool, char *error, char *note)
     }
 
     return KLAVIYO_SPOOL_BUSY;
+}
+
+
+/*
+ * Puts into the slot whose spool it is; -1: it has events of somebody else.
+ * Its own ring was asked when it was attached.
+ */
+
+static int
+klaviyo_spool_owner(klaviyo_spool_slot_t *slot,
+    const klaviyo_spool_conf_t *conf, char *error)
+{
+    const char  *what;
+
+    static const klaviyo_ring_print_t  none;
+
+    if (memcmp(&conf->print, &none, sizeof(none)) == 0) {
+        return 0;
+    }
+
+    what = NULL;
+
+    if (slot->tail_seq != slot->head_seq
+        && memcmp(&slot->print, &none, sizeof(none)) != 0
+        && memcmp(slot->ring, conf->ring, KLAVIYO_RING_UUID_LEN) != 0)
+    {
+        what = klaviyo_ring_print_refuses(&slot->print, &conf->print);
+    }
+
+    if (what != NULL) {
+        return klaviyo_file_error(error, "\"%s\" holds %llu events that were "
+                                  "captured for %s: start nginx with that "
+                                  "once, choose another directory with "
+                                  "\"spool\", or move this one away",
+                                  conf->dir,
+                                  (unsigned long long) (slot->tail_seq
+                                                        - slot->head_seq),
+                                  what);
+    }
+
+    slot->print = conf->print;
+
+    return 0;
 }
 
 
@@ -335,6 +381,9 @@ klaviyo_spool_probe(const klaviyo_spool_conf_t *conf, char *error)
             if (state == KLAVIYO_SPOOL_STATE_OTHER) {
                 (void) klaviyo_spool_other(dir.path, error);
                 rc = -1;
+
+            } else if (state == KLAVIYO_SPOOL_STATE_GOOD) {
+                rc = klaviyo_spool_owner(&slot, conf, error);
             }
 
             (void) close(fd);

@@ -469,7 +469,7 @@ spool(klaviyo_ring_t *ring, uint64_t epoch)
          && defect(ring) == was
          && klaviyo_ring_save(ring, epoch, 5, limiter, sizeof(limiter))
             == KLAVIYO_RING_OK
-         && klaviyo_ring_load(ring, &paused, loaded, sizeof(loaded))
+         && klaviyo_ring_load(ring, 0, &paused, loaded, sizeof(loaded))
             == KLAVIYO_RING_OK
          && paused == 5
          && memcmp(loaded, limiter, sizeof(limiter)) == 0);

@@ -442,7 +442,7 @@ test_reboot(void)
 
     ring = ring_open(RING_SIZE, 0);
     is_str(ring_note, "", "a reboot with nothing lost is no news");
-    klaviyo_ring_load(ring, &paused, limiter, 3);
+    klaviyo_ring_load(ring, 0, &paused, limiter, 3);
     is_int(paused, 0, "the pause is forgotten");
     is_mem(limiter, 3, "\0\0\0", 3, "the limiter, too");
     klaviyo_ring_figures(ring, &f);
