@@ -53,7 +53,7 @@ typedef struct {
     const char  *dir;            /* NUL-terminated, at most PATH_MAX - 64   */
     uint64_t     size;           /* bytes of all segments                   */
 
-    uint8_t      ring[KLAVIYO_RING_UUID_LEN];  /* who asks; zeroes: nobody  */
+    uint8_t      ring[KLAVIYO_RING_UUID_LEN];  /* who asks; or zeroes      */
     klaviyo_ring_print_t  print; /* by no uuid; zeroes: anybody's           */
 } klaviyo_spool_conf_t;
 
