@@ -97,8 +97,9 @@ typedef struct {
  * or creates the state and locks it.  Looks at each segment's header only.  A
  * state of which no slot can be believed is moved to ".corrupt-<time>"
  * together with the segments.  Events that another ring left, and that
- * `print` says are another account's, are an ERROR.  ERROR with the text, `note` as with
- * klaviyo_ring_attach(); both hold KLAVIYO_RING_ERROR_MAX bytes.
+ * `print` says are another account's, are an ERROR.  ERROR with the text;
+ * `note` as with klaviyo_ring_attach(); both hold KLAVIYO_RING_ERROR_MAX
+ * bytes.
  */
 klaviyo_spool_rc_e klaviyo_spool_open(klaviyo_spool_t **spool,
     const klaviyo_spool_conf_t *conf, char *error, char *note);
