@@ -15,6 +15,7 @@
 #include "json/klaviyo_pointer.h"
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_watch.h"
+#include "queue/klaviyo_lane.h"
 
 
 #define KLAVIYO_CLI_METRIC  128
@@ -316,11 +317,12 @@ klaviyo_cli_tail_text(const char *fmt, ...)
 static void
 klaviyo_cli_tail_event(const klaviyo_event_t *event)
 {
-    size_t            properties;
-    uint8_t          *copy, buf[8 * KLAVIYO_CLI_METRIC];
-    unsigned          i, known;
-    klaviyo_scan_t    scan;
-    klaviyo_slice_t   object, value, name, profile;
+    size_t                 properties;
+    uint8_t               *copy, buf[8 * KLAVIYO_CLI_METRIC];
+    unsigned               i, known;
+    klaviyo_scan_t         scan;
+    klaviyo_slice_t        object, value, name, profile;
+    const klaviyo_lane_t  *lane;
 
     static const char  metric[] = "/metric/data/attributes/name";
 
@@ -340,6 +342,12 @@ klaviyo_cli_tail_event(const klaviyo_event_t *event)
                               (int) klaviyo_scan_string(&value, buf), buf);
     }
 
+    lane = klaviyo_lane_of(event);
+
+    if (lane->head) {
+        (void) printf("one of \"%s\"", lane->name);
+    }
+
     profile.data = event->profile;
     profile.len = event->profile_len;
     known = 0;
@@ -354,6 +362,12 @@ klaviyo_cli_tail_event(const klaviyo_event_t *event)
             (void) printf("%s%s", known++ ? ", " : " of a visitor known by ",
                           klaviyo_cli_known[i].words);
         }
+    }
+
+    if (lane->head) {
+        (void) putchar('\n');
+        free(copy);
+        return;
     }
 
     properties = 0;
@@ -376,16 +390,24 @@ klaviyo_cli_tail_event(const klaviyo_event_t *event)
 }
 
 
-/* the members of an event's attributes as the object that they are */
+/*
+ * The members of an event's attributes as the object that they are; in other
+ * lanes it is the head of a request, which is closed.
+ */
 
 static uint8_t *
 klaviyo_cli_tail_object(const klaviyo_event_t *event, klaviyo_slice_t *object)
 {
+    size_t                len;
     uint8_t              *copy;
+    const char           *end;
     klaviyo_slice_t       profile;
     klaviyo_scan_seen_t   seen;
 
-    copy = malloc(event->attributes_len + 2);
+    end = klaviyo_lane_of(event)->head ? "\"profiles\":[]}}" : "}";
+    len = strlen(end);
+
+    copy = malloc(1 + event->attributes_len + len);
 
     if (copy == NULL) {
         return NULL;
@@ -393,10 +415,10 @@ klaviyo_cli_tail_object(const klaviyo_event_t *event, klaviyo_slice_t *object)
 
     copy[0] = '{';
     memcpy(copy + 1, event->attributes, event->attributes_len);
-    copy[event->attributes_len + 1] = '}';
+    memcpy(copy + 1 + event->attributes_len, end, len);
 
     object->data = copy;
-    object->len = event->attributes_len + 2;
+    object->len = 1 + event->attributes_len + len;
 
     profile.data = event->profile;
     profile.len = event->profile_len;

@@ -314,6 +314,46 @@ subtest 'SIGKILL' => sub {
 };
 
 
+subtest 'reloads' => sub {
+    my $on  = 'location / { klaviyo_identify; return 200 "hello\n"; }';
+    my $off = 'location / { klaviyo_track "Viewed Page"; return 200; }';
+    my $t   = Klaviyo::Test->new(http => $profile, server => $on);
+
+    is +($t->check)[0], 0, 'nginx -t';
+    ok !-e $t->queue . '.profiles', 'leaves no queue behind';
+    ok !-e $t->spool . '.profiles', 'and no spool';
+
+    $t->set(server => $off)->start;
+    $t->get('/?email=ann@shop.com');
+    ok $t->wait_events(1), 'an account without a lane';
+
+    $t->set(server => $on);
+    $t->reload;
+    $t->get('/?email=bob@shop.com');
+    is imported($t, 1)->[0]{profile}{email}, 'bob@shop.com',
+        'a reload brings one';
+
+    $t->sandbox->fault(kind => 'status', status => 503,
+        endpoint => 'imports');
+    $t->get("/?email=c$_\@shop.com") for 1 .. 3;
+    ok wait_for(20, sub { $t->account('shop/profiles')->{queued} == 3 }),
+        'three wait';
+
+    $t->set(server => $off);
+    $t->reload;
+    like $t->log, qr{"shop/profiles" holds 3 events and is not read},
+        'without the lane the log says what is left';
+    is_deeply [keys %{ $t->status->{accounts} }], ['shop'],
+        'and the account does not take it for events';
+
+    $t->sandbox->clear_faults;
+    $t->set(server => $on);
+    $t->reload;
+    is scalar @{ imported($t, 4, 40) }, 4, 'with it they are delivered';
+    $t->stop;
+};
+
+
 subtest 'configuration' => sub {
     my ($code, $said) = config_test(server => 'klaviyo_identify page=x;');
     isnt $code, 0, 'an unknown parameter';

@@ -260,14 +260,32 @@ subtest 'full' => sub {
 };
 
 
-subtest 'prometheus and html' => sub {
+subtest 'prometheus, html, klaviyo-queue' => sub {
     my $t = Klaviyo::Test->new(http => $profile, server => qq{
         location / { $subscribe; return 200 "hello\\n"; }
         location = /figures { klaviyo_status; }
     })->start;
 
+    my $objs = $ENV{KLAVIYO_OBJS} // 'objs';
+    my $name = $t->queue =~ s/\.ring\z/.subscriptions/r;
+
+    ok wait_for(20, sub { -e "$name.account" }), 'it has a name';
+    my $pid = open my $tail, '-|',
+        "exec timeout 60 $objs/klaviyo-queue tail $name";
+    ok $pid, 'tail';
+    like scalar <$tail>, qr/now/, 'how it fares';
+
     $t->get('/?yes=1&email=ann@shop.com');
     subscriptions($t, 1);
+
+    my $line = '';
+    $line = <$tail> // last until $line =~ /captured/;
+    like $line, qr/one of "subscriptions" of a visitor known by email\n/,
+        'what is captured';
+    kill TERM => $pid;
+    close $tail;
+    like `$objs/klaviyo-queue stat $name`, qr/^captured +1$/m, 'stat';
+
     ok wait_for(20, sub { $t->account('shop/subscriptions')->{delivered} }),
         'delivered';
     like $t->get('/figures?format=prometheus')->body,

@@ -23,14 +23,37 @@
  */
 
 
-/* An integer that a double cannot hold becomes text: ids stay exact. */
+/*
+ * An integer that a double cannot hold becomes text: ids stay exact.  Only
+ * where there is one is the text looked at: quotes that no backslash precedes
+ * tell whether it stands in a string.
+ */
 
 function parse(text) {
-    return JSON.parse(text.replace(
-        /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/g,
-        function (token) {
-            return /^-?[0-9]{16,}$/.test(token) ? '"' + token + '"' : token;
-        }));
+    const long = /-?[0-9]{16,}/g;
+    let exact = '', from = 0, inside = false, match;
+
+    while ((match = long.exec(text)) !== null) {
+        const before = text.slice(from, match.index);
+        const end = match.index + match[0].length;
+
+        inside = inside !== (before.replace(/\\[\s\S]/g, '').split('"').length
+                             % 2 === 0);
+        exact += before;
+
+        if (inside || /[.0-9eE+]/.test(text.charAt(match.index - 1))
+            || /[.eE]/.test(text.charAt(end)))
+        {
+            exact += match[0];
+
+        } else {
+            exact += '"' + match[0] + '"';
+        }
+
+        from = end;
+    }
+
+    return JSON.parse(exact + text.slice(from));
 }
 
 

@@ -47,6 +47,9 @@ sub all {
     push @parts, "## Trouble\n\n" . trouble($found->{trouble})
         if $found->{trouble};
 
+    push @parts, "## Webhooks\n\n" . mappings($found->{mappings})
+        if $found->{mappings};
+
     return join "\n", @parts;
 }
 
@@ -116,6 +119,25 @@ sub instructions {
     }
 
     return $text . "\nBy function: [instructions.txt](instructions.txt).\n";
+}
+
+
+sub mappings {
+    my ($found) = @_;
+
+    my $text = "one call | bytes | µs of the worker, beyond reading it\n"
+        . "--- | --: | --:\n";
+    my %name = (shopify_100 => 'Shopify, 100 lines',
+                pointers    => 'Shopify, one event by `klaviyo_json`');
+
+    for my $case (sort keys %{ $found->{us} }) {
+        $text .= sprintf "%s | %d | %.0f\n", $name{$case} // ucfirst $case,
+            $found->{bytes}{ $case eq 'pointers' ? 'shopify' : $case },
+            $found->{us}{$case};
+    }
+
+    return $text . "\nEvents by contrib/njs/klaviyo_webhooks.js, with their"
+        . " capture and delivery.\n";
 }
 
 
