@@ -5,7 +5,8 @@
 use lib 't/lib';
 use Klaviyo::Test;
 
-use Mojo::JSON qw(decode_json encode_json);
+use Mojo::JSON  qw(decode_json encode_json);
+use Time::HiRes qw(sleep);
 
 sub klaviyo { return $_[0]->sandbox->state('shop') }
 
@@ -140,6 +141,34 @@ subtest 'in bulk, by list, in order' => sub {
         grep { $_->{profile}{email} eq 'same@shop.com' }
         @{ klaviyo($t)->{imported} };
     is_deeply \@scores, [sort { $a <=> $b } @scores], 'in order';
+    $t->stop;
+};
+
+
+subtest 'in order, over an outage' => sub {
+    my $t = Klaviyo::Test->new(http => $profile,
+        account => 'batch linger=20ms;', server => q{
+        location / { klaviyo_identify; return 200 "me\n"; }
+    })->start;
+
+    $t->sandbox->fault(kind => 'status', status => 503,
+        endpoint => 'imports', times => 12);
+
+    my $client = $t->client;
+
+    for my $score (1 .. 5) {
+        $client->get("/?email=$_\@shop.com&score=$score") for qw(ann bob);
+        sleep 0.1;
+    }
+
+    is scalar @{ imported($t, 10, 60) }, 10, 'all arrive';
+
+    for my $who (qw(ann bob)) {
+        is_deeply [map { $_->{profile}{properties}{Score} }
+            grep { $_->{profile}{email} =~ /^$who/ }
+            @{ klaviyo($t)->{imported} }], [1 .. 5], "$who in order";
+    }
+
     $t->stop;
 };
 

@@ -37,8 +37,9 @@ static int klaviyo_batch_add_person(klaviyo_batch_t *batch,
     const klaviyo_event_t *event, size_t bytes);
 static size_t klaviyo_batch_shared(klaviyo_batch_t *batch, klaviyo_set_t *set,
     uint32_t i, const uint8_t *p, size_t len, uint64_t hash);
-static const klaviyo_batch_item_t *klaviyo_batch_last(
-    const klaviyo_batch_t *batch, uint32_t entry);
+static int klaviyo_batch_overtakes(klaviyo_batch_t *batch,
+    const klaviyo_event_t *event, uint32_t entry, uint64_t person);
+static int klaviyo_batch_has(const klaviyo_batch_t *batch, uint64_t person);
 
 
 klaviyo_batch_t *
@@ -161,6 +162,8 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
 
     step = batch->bytes + KLAVIYO_BATCH_STEP;
     batch->full = 0;
+    batch->waits = 0;
+    batch->persons = (asides != NULL) ? &asides->key : &batch->key;
 
     if (events > KLAVIYO_BATCH_EVENTS_MAX) {
         events = KLAVIYO_BATCH_EVENTS_MAX;
@@ -222,8 +225,9 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
                 return KLAVIYO_RING_ERROR;
 
             case 0:
-                batch->full = 1;
-                return KLAVIYO_RING_OK;
+                batch->full = (batch->n > 0);
+                batch->waits = !batch->full;
+                return batch->full ? KLAVIYO_RING_OK : KLAVIYO_RING_EMPTY;
             }
         }
 
@@ -246,6 +250,22 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
     batch->full = 1;
 
     return KLAVIYO_RING_OK;
+}
+
+
+void
+klaviyo_batch_behind(klaviyo_batch_t *batch,
+    const klaviyo_batch_t *const *earlier, uint32_t n)
+{
+    batch->earlier = earlier;
+    batch->nearlier = n;
+}
+
+
+int
+klaviyo_batch_waiting(const klaviyo_batch_t *batch)
+{
+    return batch->waits;
 }
 
 
@@ -512,6 +532,7 @@ klaviyo_batch_add_event(klaviyo_batch_t *batch, const klaviyo_event_t *event,
                                          event->attributes_len);
     item->entry = entry;
     item->head = 0;
+    item->person = 0;
     item->repeated = (unique_id < batch->others->n);
 
     item->profile = klaviyo_batch_shared(batch, batch->entries, entry,
@@ -540,10 +561,9 @@ klaviyo_batch_add_person(klaviyo_batch_t *batch, const klaviyo_event_t *event,
     size_t                       cost, len;
     uint8_t                      person[KLAVIYO_LANE_PERSON_MAX];
     uint32_t                     entry, head;
-    uint64_t                     entry_hash, head_hash;
+    uint64_t                     entry_hash, head_hash, who;
     klaviyo_arena_t             *arena;
     klaviyo_batch_item_t        *item;
-    const klaviyo_batch_item_t  *last;
 
     arena = &batch->arena;
 
@@ -560,16 +580,13 @@ klaviyo_batch_add_person(klaviyo_batch_t *batch, const klaviyo_event_t *event,
     entry = klaviyo_set_find(batch->entries, arena, &batch->key, person, len,
                              &entry_hash);
 
-    if (entry < batch->entries->n && !batch->lane->later) {
-        last = klaviyo_batch_last(batch, entry);
+    who = klaviyo_set_hash(batch->persons, person + sizeof(uint32_t),
+                           len - sizeof(uint32_t));
 
-        if (last->event.profile_len != event->profile_len
-            || memcmp(arena->start + last->profile, event->profile,
-                      event->profile_len)
-               != 0)
-        {
-            return 0;
-        }
+    if (!batch->lane->later
+        && klaviyo_batch_overtakes(batch, event, entry, who))
+    {
+        return 0;
     }
 
     cost = event->profile_len + sizeof(",") - 1;
@@ -598,6 +615,7 @@ klaviyo_batch_add_person(klaviyo_batch_t *batch, const klaviyo_event_t *event,
                                         event->unique_id_len);
     item->entry = entry;
     item->head = head;
+    item->person = who;
     item->repeated = 0;
 
     if (entry < batch->entries->n) {
@@ -631,14 +649,52 @@ klaviyo_batch_shared(klaviyo_batch_t *batch, klaviyo_set_t *set, uint32_t i,
 }
 
 
-/* the last item of an entry that is there */
+/*
+ * 1: the batch has something else of this person, or an earlier one has
+ * anything
+ */
 
-static const klaviyo_batch_item_t *
-klaviyo_batch_last(const klaviyo_batch_t *batch, uint32_t entry)
+static int
+klaviyo_batch_overtakes(klaviyo_batch_t *batch, const klaviyo_event_t *event,
+    uint32_t entry, uint64_t person)
+{
+    uint32_t                     i;
+    const klaviyo_batch_item_t  *item;
+
+    for (i = 0; i < batch->n; i++) {
+        item = &batch->item[i];
+
+        if (item->person == person
+            && (item->entry != entry
+                || item->event.profile_len != event->profile_len
+                || memcmp(batch->arena.start + item->profile, event->profile,
+                          event->profile_len)
+                   != 0))
+        {
+            return 1;
+        }
+    }
+
+    for (i = 0; i < batch->nearlier; i++) {
+        if (klaviyo_batch_has(batch->earlier[i], person)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+klaviyo_batch_has(const klaviyo_batch_t *batch, uint64_t person)
 {
     uint32_t  i;
 
-    for (i = batch->n - 1; batch->item[i].entry != entry; i--) { /* void */ }
+    for (i = 0; i < batch->n; i++) {
+        if (batch->item[i].person == person) {
+            return 1;
+        }
+    }
 
-    return &batch->item[i];
+    return 0;
 }

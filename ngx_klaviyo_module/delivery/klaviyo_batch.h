@@ -73,6 +73,17 @@ void klaviyo_batch_destroy(klaviyo_batch_t *batch);
 void klaviyo_batch_unsure(klaviyo_batch_t *batch);
 
 /*
+ * For the next klaviyo_batch_fill() only: batches that are not done yet.  What
+ * changes the profile of somebody who is in one of them waits, so that it does
+ * not overtake.
+ */
+void klaviyo_batch_behind(klaviyo_batch_t *batch,
+    const klaviyo_batch_t *const *earlier, uint32_t n);
+
+/* 1: it is empty, as the first event waits for an earlier batch */
+int klaviyo_batch_waiting(const klaviyo_batch_t *batch);
+
+/*
  * Called for each event that is given up, before klaviyo_batch_done() says
  * so: `attempts` is how often it was sent, `error` which one of the answer's
  * errors names it, 0 when none does.  0, or -1: it stays as it is and

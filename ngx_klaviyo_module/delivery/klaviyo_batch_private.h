@@ -33,6 +33,7 @@ typedef struct {
     size_t                unique_id;
     uint32_t              entry;     /* number in the set                   */
     uint32_t              head;      /* number in the set; of events 0      */
+    uint64_t              person;    /* hash; of events 0                   */
     uint32_t              attempts;  /* times that it was sent              */
     unsigned              repeated:1;    /* the unique_id was there before  */
 } klaviyo_batch_item_t;
@@ -45,6 +46,9 @@ struct klaviyo_batch_s {
     klaviyo_arena_t       arena;
     klaviyo_set_key_t     key;
     const klaviyo_lane_t *lane;
+    const klaviyo_batch_t *const *earlier;  /* while it is filled           */
+    uint32_t              nearlier;
+    const klaviyo_set_key_t *persons;   /* their key, of all batches        */
     klaviyo_set_t        *entries;   /* until the close                     */
     klaviyo_set_t        *others;    /* unique_ids of events, else heads    */
 
@@ -70,6 +74,7 @@ struct klaviyo_batch_s {
 
     unsigned              aside:1;   /* one event, set aside                */
     unsigned              full:1;
+    unsigned              waits:1;   /* for an earlier one                  */
     unsigned              unsure:1;
 };
 

@@ -10,6 +10,7 @@
 
 
 #define NGX_HTTP_KLAVIYO_BATCHES     4      /* read ahead of the answers     */
+#define NGX_HTTP_KLAVIYO_ORDERED     2      /* where one goes at a time      */
 #define NGX_HTTP_KLAVIYO_LOADS       2000   /* with those that are done, and
                                                events set aside              */
 #define NGX_HTTP_KLAVIYO_STEP        100    /* events set aside, in a run    */
@@ -351,17 +352,21 @@ static ngx_int_t
 ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 {
     int64_t                      oldest;
-    ngx_uint_t                   n, loads, waiting;
+    ngx_uint_t                   n, loads, waiting, npending, most;
     ngx_queue_t                 *q;
     klaviyo_ring_rc_e            rc;
+    const klaviyo_batch_t       *pending[NGX_HTTP_KLAVIYO_BATCHES];
     ngx_http_klaviyo_load_t     *load;
     ngx_http_klaviyo_account_t  *account;
 
     account = sender->account;
+    most = account->lane->head ? NGX_HTTP_KLAVIYO_ORDERED
+                               : NGX_HTTP_KLAVIYO_BATCHES;
     oldest = ((int64_t) ngx_time() - account->retry_max_age) * 1000;
 
     loads = 0;
     waiting = 0;
+    npending = 0;
 
     for (q = ngx_queue_head(&sender->loads);
          q != ngx_queue_sentinel(&sender->loads);
@@ -372,9 +377,15 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
         loads++;
         waiting += !klaviyo_batch_aside(load->batch)
                    && !klaviyo_batch_done(load->batch);
+
+        if (!klaviyo_batch_done(load->batch)
+            && npending < NGX_HTTP_KLAVIYO_BATCHES)
+        {
+            pending[npending++] = load->batch;
+        }
     }
 
-    if (waiting >= NGX_HTTP_KLAVIYO_BATCHES
+    if (waiting >= most
         || ngx_http_klaviyo_dead_full(sender->dead))
     {
         return NGX_OK;
@@ -401,6 +412,12 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
             sender->open_since = now;
         }
 
+        /* who waits for a minute waits for something that fails by itself */
+
+        klaviyo_batch_behind(sender->open, pending,
+                             now - sender->open_since < KLAVIYO_ASIDE_TIME
+                             ? npending : 0);
+
         rc = klaviyo_batch_fill(sender->open, sender->feed,
                                 account->batch_events, sender->bytes, oldest,
                                 &sender->asides, ngx_http_klaviyo_answer_dead,
@@ -412,6 +429,10 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 
         if (rc == KLAVIYO_RING_ERROR) {
             return NGX_ERROR;
+        }
+
+        if (klaviyo_batch_waiting(sender->open)) {
+            return NGX_OK;
         }
 
         if (rc == KLAVIYO_RING_OK && !klaviyo_batch_full(sender->open)) {

@@ -238,6 +238,54 @@ test_order(void)
 }
 
 
+/* a person who is in a batch that is not done waits for it */
+
+static void
+test_behind_another(void)
+{
+    klaviyo_batch_t         *batch, *next;
+    const klaviyo_batch_t   *earlier[1];
+
+    static klaviyo_asides_t  asides;
+
+    static const char  head[] = "\"type\":\"profile-bulk-import-job\","
+                                "\"attributes\":{";
+
+    test_ring_open();
+    klaviyo_set_key(&asides.key);
+
+    test_person(head, "\"email\":\"a@b.c\",\"n\":1");
+    test_person(head, "\"email\":\"a@b.c\",\"n\":2");
+
+    batch = test_lane(KLAVIYO_LANE_PROFILES);
+    (void) klaviyo_batch_fill(batch, &feed, 1000, 1 << 20, 0, &asides,
+                              test_give_up, &given_up);
+    klaviyo_batch_close(batch);
+
+    earlier[0] = batch;
+    next = klaviyo_batch_create(klaviyo_batch_end(batch),
+                                &klaviyo_lanes[KLAVIYO_LANE_PROFILES]);
+
+    klaviyo_batch_behind(next, earlier, 1);
+    is_int(klaviyo_batch_fill(next, &feed, 1000, 1 << 20, 0, &asides,
+                              test_give_up, &given_up),
+           KLAVIYO_RING_EMPTY, "behind another batch");
+    ok(klaviyo_batch_waiting(next) && !klaviyo_batch_full(next),
+       "the same person waits");
+
+    klaviyo_batch_behind(next, earlier, 0);
+    is_int(klaviyo_batch_fill(next, &feed, 1000, 1 << 20, 0, &asides,
+                              test_give_up, &given_up),
+           KLAVIYO_RING_EMPTY, "and goes when that is done");
+    ok(!klaviyo_batch_waiting(next), "waiting no longer");
+    is_int(test_events(next), 1, "one event");
+
+    klaviyo_batch_destroy(next);
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
 /* what is in the queue of another lane */
 
 static void
@@ -299,6 +347,7 @@ main(void)
     test_persons();
     test_later();
     test_order();
+    test_behind_another();
     test_stranger();
     test_limits();
 
