@@ -213,6 +213,58 @@ for my $point (qw(before_ack_commit after_ack_commit after_send after_answer
 }
 
 
+# The same with profiles and subscriptions, each in a queue of its own: whose
+# worker ends is chance.
+
+for my $point (qw(before_ack_commit after_ack_commit after_send after_answer
+                  before_acknowledgement))
+{
+    subtest "lanes: $point" => sub {
+        my $t = crashing(server => q{
+            location / {
+                klaviyo_identify;
+                klaviyo_subscribe list=LIST01 if=1 channels=email;
+                return 200 "page\n";
+            }
+        })->start;
+
+        my @lanes = qw(shop/profiles shop/subscriptions);
+        my $n     = 0;
+
+        kills($t, $point, visits => 2, before => sub {
+            for (1 .. 20) {
+                $n++;
+                eval { $t->get("/?email=k$n\@shop.com") };
+            }
+        });
+
+        ok wait_for(60, sub {
+            !grep { $t->account($_)->{queued} } @lanes
+        }), 'the queues are empty';
+
+        my $state = $t->sandbox->state('shop');
+        my %has   = (
+            'shop/profiles' => {map { $_->{profile}{email} => 1 }
+                                @{ $state->{imported} }},
+            'shop/subscriptions' => {map { $_->{email} => 1 }
+                                     @{ $state->{subscriptions} }},
+        );
+
+        for my $lane (@lanes) {
+            my $account = $t->account($lane);
+
+            cmp_ok $account->{captured}, '>=', $n - 2 * $times,
+                "$lane: captured";
+            is $account->{delivered}, $account->{captured}, 'delivered';
+            is scalar keys %{ $has{$lane} }, $account->{captured},
+                'each of them is at Klaviyo';
+        }
+
+        $t->stop;
+    };
+}
+
+
 # A thread of the worker that delivers: the worker's event loop may be anywhere.
 # Segments of a sixteenth come and go while everything passes through the spool.
 
