@@ -142,7 +142,7 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
-        test-shops soak demo bench install dist clean
+        test-shops test-page soak demo bench install dist clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -160,6 +160,7 @@ help:
 	@echo 'make test-valgrind  runs them in valgrind'
 	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
 	@echo 'make test-shops   Chromium shops in a real WordPress'
+	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
@@ -314,6 +315,21 @@ test-shops:
 	           --prefix $(SHOPS_DIR) $(SHOPS_NPM)
 	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
 	    $(PROVE) --timer $(if $(T),$(T),$(wildcard t/shops/*.t))
+
+# The status page in Chromium; its screenshots stay in this folder.
+
+PAGE_DIR      = $(OBJS)/page
+PAGE_NPM      = playwright-core@1.65.1 axe-core@4.10.3
+PAGE_DEPS     = chromium
+
+test-page:
+	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(PAGE_DEPS)'
+	@$(MAKE) --no-print-directory all
+	@test -d $(PAGE_DIR)/node_modules/axe-core \
+	    || npm install --silent --no-audit --no-fund \
+	           --prefix $(PAGE_DIR) $(PAGE_NPM)
+	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
+	    $(PROVE) --timer t/browser/page.t
 
 # Tests with a long form ask for KLAVIYO_SOAK.
 

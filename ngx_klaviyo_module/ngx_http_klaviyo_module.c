@@ -166,6 +166,13 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("klaviyo_debug"),
+      NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
+      ngx_http_klaviyo_debug,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("klaviyo_enrich"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE12,
       ngx_http_klaviyo_enrich,
@@ -335,6 +342,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
 
+    ngx_http_klaviyo_debug_init(kmcf);
     ngx_http_klaviyo_header_init();
 
     ngx_http_klaviyo_repeated_init(cf, kmcf);

@@ -253,12 +253,22 @@ ngx_int_t
 ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
-    ngx_uint_t                    i, lane;
+    ngx_uint_t                    i, lane, used;
     ngx_http_klaviyo_account_t  **slot, **account;
 
     account = kmcf->accounts.elts;
+    used = 0;
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
+        used |= account[i]->lanes_used;
+    }
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->lanes_all) {
+            account[i]->lanes_used |= used;
+        }
+
         for (lane = 0; lane < KLAVIYO_LANE_N; lane++) {
 
             if (lane && (account[i]->lanes_used & (1 << lane))) {

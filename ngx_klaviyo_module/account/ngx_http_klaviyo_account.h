@@ -48,6 +48,7 @@ struct ngx_http_klaviyo_account_s {
                     *lanes[KLAVIYO_LANE_N];  /* of an account, itself first;
                                         NULL: not used                       */
     ngx_uint_t       lanes_used;     /* bits, while the configuration is read */
+    ngx_uint_t       lanes_all;      /* it takes what any rule's lane has    */
     time_t           lanes_max_age[KLAVIYO_LANE_N];  /* s, 0: the lane's     */
 
     ngx_str_t        authorization;  /* the header line with the key, ends in
@@ -140,6 +141,7 @@ typedef struct {
                                 struct ngx_http_klaviyo_webhook_s *webhook);
                                      /* 0: not verified, the rules of its
                                         location fire no event               */
+    ngx_uint_t       debugs;         /* klaviyo_debug stands somewhere       */
     ngx_uint_t       enriches;       /* klaviyo_enrich stands somewhere      */
     u_char          *nobody_file;    /* where an event stands whose visitors */
     ngx_uint_t       nobody_line;    /* cannot be known                      */

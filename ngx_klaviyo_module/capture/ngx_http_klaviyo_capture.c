@@ -4,6 +4,7 @@
  */
 
 
+#include "ngx_http_klaviyo_debug.h"
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
@@ -42,9 +43,6 @@ static ngx_uint_t ngx_http_klaviyo_capture_names(ngx_array_t *profile);
 static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_klaviyo_capture_among(ngx_array_t *statuses,
     ngx_uint_t status);
-static ngx_http_klaviyo_rule_t *ngx_http_klaviyo_capture_choose(
-    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
-    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_rule_t *own);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx);
 static void ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
@@ -60,9 +58,6 @@ static void ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
     ngx_http_klaviyo_capture_pt capture);
 static klaviyo_counter_e ngx_http_klaviyo_capture_cause(
     ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx);
-static ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_event_t *event, klaviyo_counter_e *reason);
 
 
 void *
@@ -101,6 +96,7 @@ ngx_http_klaviyo_capture_create_conf(ngx_conf_t *cf)
     conf->request_body = NGX_CONF_UNSET;
     conf->kx_cookie = NGX_CONF_UNSET_PTR;
     conf->attribution = NGX_CONF_UNSET_PTR;
+    conf->debug = NGX_CONF_UNSET_PTR;
     conf->consent = NGX_CONF_UNSET_PTR;
     conf->hosts = NGX_CONF_UNSET_PTR;
     conf->prefetch = NGX_CONF_UNSET_UINT;
@@ -175,6 +171,10 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_ptr_value(conf->kx_cookie, prev->kx_cookie, NULL);
     ngx_conf_merge_ptr_value(conf->attribution, prev->attribution, NULL);
     ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
+
+    if (ngx_http_klaviyo_debug_merge(cf, kmcf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     /* found out once for each server: above it they stay unset */
 
@@ -856,7 +856,7 @@ ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
 
 /* in a location with klaviyo_webhook, only what was verified there */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_klaviyo_capture_signed(ngx_http_request_t *r,
     ngx_http_klaviyo_loc_conf_t *conf)
 {
@@ -966,11 +966,22 @@ done:
 
 /* the rule with the account that its variable names; NULL: with none */
 
-static ngx_http_klaviyo_rule_t *
+ngx_http_klaviyo_rule_t *
 ngx_http_klaviyo_capture_choose(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     ngx_http_klaviyo_rule_t *own)
 {
+    ngx_http_klaviyo_account_t  *account;
+
+    account = ngx_http_klaviyo_debug_account(r, ctx->conf);
+
+    if (account) {
+        *own = *rule;
+        own->account = account;
+
+        return own;
+    }
+
     if (rule->choice == NULL) {
         return rule;
     }
@@ -1198,7 +1209,7 @@ ngx_http_klaviyo_capture_refused(ngx_http_klaviyo_account_t *account,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_event_t *event, klaviyo_counter_e *reason)

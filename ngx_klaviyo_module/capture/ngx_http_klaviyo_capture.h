@@ -90,6 +90,18 @@ typedef struct {
 } ngx_http_klaviyo_own_cookie_t;
 
 
+/* klaviyo_debug */
+
+typedef struct {
+    ngx_http_complex_value_t   allowed;
+    ngx_str_t                  name;       /* of the account; or empty       */
+    ngx_http_klaviyo_account_t
+                              *account;    /* NULL: that of the rule         */
+    u_char                    *conf_file;
+    ngx_uint_t                 conf_line;
+} ngx_http_klaviyo_debug_t;
+
+
 /* klaviyo_enrich */
 
 typedef struct {
@@ -143,6 +155,7 @@ typedef struct {
     ngx_http_klaviyo_enrich_t *enrich;     /* UNSET_PTR: inherit, NULL: off  */
     ngx_flag_t                 request_body;
 
+    ngx_http_klaviyo_debug_t  *debug;      /* UNSET_PTR: inherit, NULL: off  */
     ngx_http_complex_value_t  *consent;    /* UNSET_PTR: inherit, NULL: off  */
     ngx_array_t               *hosts;      /* the server's, see _host.h      */
     ngx_uint_t                 skip;       /* NGX_HTTP_KLAVIYO_SKIP_*        */
@@ -223,6 +236,10 @@ char *ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* directive: klaviyo_response_header */
 char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* directive: klaviyo_debug; and its filter, first in postconfiguration */
+char *ngx_http_klaviyo_debug(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_klaviyo_debug_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* directive: klaviyo_enrich */
 char *ngx_http_klaviyo_enrich(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -110,6 +110,20 @@ ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
 ngx_http_klaviyo_account_t *ngx_http_klaviyo_rule_account(
     ngx_http_request_t *r, ngx_http_klaviyo_rule_t *rule);
 
+/* the same rule with the account chosen; NULL, counted: there is none */
+ngx_http_klaviyo_rule_t *ngx_http_klaviyo_capture_choose(
+    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
+    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_rule_t *own);
+
+/* 0: this location's events are of verified webhooks, and it is none */
+ngx_uint_t ngx_http_klaviyo_capture_signed(ngx_http_request_t *r,
+    ngx_http_klaviyo_loc_conf_t *conf);
+
+/* NGX_OK and the event of a rule, good until the next call; or NGX_DECLINED */
+ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
+    klaviyo_event_t *event, klaviyo_counter_e *reason);
+
 /* captures the event of a rule: NULL, or why there is none, and counts it */
 const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);

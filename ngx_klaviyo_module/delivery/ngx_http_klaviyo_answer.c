@@ -17,6 +17,8 @@
 static void ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
     klaviyo_batch_t *batch, klaviyo_request_t *request,
     klaviyo_verdict_e verdict, klaviyo_answer_t *answer);
+static void ngx_http_klaviyo_answer_delays(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request);
 static void ngx_http_klaviyo_answer_accepted(
     ngx_http_klaviyo_sender_t *sender);
 static void ngx_http_klaviyo_answer_failed(ngx_http_klaviyo_sender_t *sender,
@@ -55,6 +57,7 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
 {
     ngx_http_klaviyo_transfer_t  *transfer = data;
 
+    int64_t                       took;
     klaviyo_batch_t              *batch;
     klaviyo_verdict_e             verdict;
     klaviyo_request_t            *request;
@@ -68,8 +71,12 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
     load = transfer->load;
     batch = load->batch;
 
-    request->slow = (ngx_http_klaviyo_sender_now() - transfer->since
-                     >= NGX_HTTP_KLAVIYO_LONG);
+    took = ngx_max(ngx_http_klaviyo_sender_now() - transfer->since, 0);
+
+    request->slow = (took >= NGX_HTTP_KLAVIYO_LONG);
+
+    klaviyo_ring_observe(sender->account->ring, KLAVIYO_HISTOGRAM_REQUEST,
+                         took);
 
     sender->active--;
     ngx_queue_remove(&transfer->queue);
@@ -132,6 +139,7 @@ ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
     klaviyo_verdict_e verdict, klaviyo_answer_t *answer)
 {
     if (verdict == KLAVIYO_REPLY_ACCEPTED) {
+        ngx_http_klaviyo_answer_delays(sender, batch, request);
 
         if (request->state == KLAVIYO_REQUEST_ASIDE) {
             klaviyo_aside_remove(&sender->asides,
@@ -164,6 +172,28 @@ ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
 
     if (verdict == KLAVIYO_REPLY_ACCEPTED) {
         ngx_http_klaviyo_answer_accepted(sender);
+    }
+}
+
+
+/* from capture to delivery */
+
+static void
+ngx_http_klaviyo_answer_delays(ngx_http_klaviyo_sender_t *sender,
+    klaviyo_batch_t *batch, klaviyo_request_t *request)
+{
+    int64_t      now, time;
+    uint32_t     i;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    for (i = 0; i < request->n; i++) {
+        time = klaviyo_request_event(batch, request, i)->time;
+
+        klaviyo_ring_observe(sender->account->ring, KLAVIYO_HISTOGRAM_DELAY,
+                             ngx_max(now - time, 0));
     }
 }
 

@@ -846,6 +846,8 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
 
     request->sent = ++sender->sends;
 
+    klaviyo_ring_observe(sender->account->ring, KLAVIYO_HISTOGRAM_BATCH,
+                         request->n);
     klaviyo_ring_count(sender->account->ring,
                        ngx_http_klaviyo_sender_single(sender, request)
                        ? KLAVIYO_COUNT_REQUESTS_SINGLE

@@ -454,7 +454,13 @@ klaviyo_hold_release(klaviyo_hold_t *hold, const klaviyo_hold_entry_t *entry,
     record.event.profile = hold->profile.data;
     record.event.profile_len = len;
 
-    return klaviyo_ring_put(hold->queue, &record.event);
+    rc = klaviyo_ring_put(hold->queue, &record.event);
+
+    if (rc == KLAVIYO_RING_OK) {
+        klaviyo_ring_captured(hold->queue, &record.event);
+    }
+
+    return rc;
 }
 
 

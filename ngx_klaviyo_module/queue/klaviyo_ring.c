@@ -188,6 +188,10 @@ klaviyo_ring_append(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 
     switch (rc) {
 
+    case KLAVIYO_RING_OK:
+        klaviyo_ring_captured(ring, event);
+        break;
+
     case KLAVIYO_RING_FULL:
         klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_FULL, 1);
         break;

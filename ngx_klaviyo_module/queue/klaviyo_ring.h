@@ -21,6 +21,7 @@
 
 #include "klaviyo_figures.h"
 #include "klaviyo_health.h"
+#include "klaviyo_totals.h"
 
 
 #define KLAVIYO_RING_MIN_SIZE     (256 * 1024)
@@ -384,6 +385,27 @@ int klaviyo_ring_drains(const klaviyo_ring_t *ring);
  */
 void klaviyo_ring_drain_leave(klaviyo_ring_t *ring);
 
+
+/* one more in a distribution */
+void klaviyo_ring_observe(klaviyo_ring_t *ring,
+    klaviyo_histogram_e histogram, uint64_t value);
+void klaviyo_ring_histogram(klaviyo_ring_t *ring,
+    klaviyo_histogram_e histogram, klaviyo_histogram_t *read);
+
+/*
+ * An event that became the ring's, by its metric; klaviyo_ring_append() has
+ * done so.  What is replayed is not counted.
+ */
+void klaviyo_ring_captured(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
+/* how many were read; `now` is ms of CLOCK_REALTIME */
+unsigned klaviyo_ring_metrics(klaviyo_ring_t *ring, int64_t now,
+    klaviyo_metric_t read[KLAVIYO_METRICS + 1]);
+
+
+/* while it is quiet this process counts nothing; its caller does not yield */
+void klaviyo_ring_quiet(klaviyo_ring_t *ring, unsigned quiet);
 
 void klaviyo_ring_count(klaviyo_ring_t *ring, klaviyo_counter_e counter,
     uint64_t n);

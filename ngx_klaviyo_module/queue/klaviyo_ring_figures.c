@@ -16,10 +16,17 @@ static void klaviyo_ring_figures_read(klaviyo_ring_t *ring,
 
 
 void
+klaviyo_ring_quiet(klaviyo_ring_t *ring, unsigned quiet)
+{
+    ring->quiet = (quiet != 0);
+}
+
+
+void
 klaviyo_ring_count(klaviyo_ring_t *ring, klaviyo_counter_e counter,
     uint64_t n)
 {
-    if (klaviyo_ring_detached(ring)) {
+    if (ring->quiet || klaviyo_ring_detached(ring)) {
         return;
     }
 

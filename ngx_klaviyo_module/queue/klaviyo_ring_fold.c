@@ -81,6 +81,8 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
         klaviyo_ring_count(ring, i, n);
     }
 
+    klaviyo_ring_totals_fold(ring, old);
+
     (void) unlinkat(old->dir_fd, old->name, 0);
 
     /* others may have it mapped as idly as we had: no truncation */

@@ -10,7 +10,9 @@
  *     page 4   counters    one atomic for each klaviyo_counter_e
  *     page 5   health 0    \ written in turn; the newer one that is whole
  *     page 6   health 1    / stands, see klaviyo_health.h
- *     page 7…  records     `capacity` bytes
+ *     page 7   totals      distributions, and events by metric, in atomics;
+ *     to 9                 see klaviyo_totals.h
+ *     page 10… records     `capacity` bytes
  *
  * Positions are byte offsets that only grow; position % capacity is the
  * place among the records.
@@ -66,14 +68,15 @@
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
-#define KLAVIYO_RING_VERSION    4
+#define KLAVIYO_RING_VERSION    5
 
 #define KLAVIYO_RING_PAGE       4096
 #define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
 #define KLAVIYO_RING_SLOTS      (2 * KLAVIYO_RING_PAGE)
 #define KLAVIYO_RING_COUNTERS   (4 * KLAVIYO_RING_PAGE)
 #define KLAVIYO_RING_HEALTH     (5 * KLAVIYO_RING_PAGE)
-#define KLAVIYO_RING_RECORDS    (7 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_TOTALS     (7 * KLAVIYO_RING_PAGE)
+#define KLAVIYO_RING_RECORDS    (10 * KLAVIYO_RING_PAGE)
 
 #define KLAVIYO_RING_COUNTER_MAX  (KLAVIYO_RING_PAGE / 8)
 #define KLAVIYO_RING_OUTCOME_MAX  32
@@ -178,6 +181,21 @@ typedef struct {
 
 
 typedef struct {
+    uint64_t         hash;           /* of the name, and its length in the  */
+                                     /* lowest byte; 0: free                */
+    uint64_t         captured;
+    uint64_t         slice[KLAVIYO_METRIC_SLICES];
+    uint8_t          name[KLAVIYO_METRIC_NAME + 1];
+} klaviyo_ring_metric_t;
+
+
+typedef struct {
+    klaviyo_histogram_t    histogram[KLAVIYO_HISTOGRAMS_MAX];
+    klaviyo_ring_metric_t  metric[KLAVIYO_METRICS + 1];   /* and all others */
+} klaviyo_ring_totals_t;
+
+
+typedef struct {
     uint32_t         length;         /* with header and zeroes              */
     uint32_t         profile_len;
     uint32_t         attributes_len;
@@ -199,6 +217,11 @@ _Static_assert(sizeof(klaviyo_ring_slot_t) <= KLAVIYO_RING_PAGE,
                "a slot has no room");
 _Static_assert(sizeof(klaviyo_ring_health_t) <= KLAVIYO_RING_PAGE,
                "health has no room");
+_Static_assert(sizeof(klaviyo_ring_totals_t)
+               <= KLAVIYO_RING_RECORDS - KLAVIYO_RING_TOTALS,
+               "the totals have no room");
+_Static_assert(KLAVIYO_HISTOGRAM_N <= KLAVIYO_HISTOGRAMS_MAX,
+               "more histograms than the totals hold");
 _Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");
 _Static_assert(KLAVIYO_COUNT_N <= KLAVIYO_RING_COUNTER_MAX,
                "more counters than the page holds");

@@ -61,6 +61,7 @@ struct klaviyo_ring_s {
     klaviyo_ring_slot_t     *slot[2];
     uint64_t                *counter;
     klaviyo_ring_health_t   *health[2];
+    klaviyo_ring_totals_t   *totals;
     uint8_t                 *record;
 
     klaviyo_ring_fixed_t     fixed;      /* a copy: only verified again     */
@@ -84,6 +85,7 @@ struct klaviyo_ring_s {
     unsigned                 dir_created:1;
     unsigned                 dir_sticky:1;  /* as /dev/shm: every user's    */
     unsigned                 alone:1;    /* nobody else was attached        */
+    unsigned                 quiet:1;    /* klaviyo_ring_count() does not   */
     unsigned                 impatient:1;  /* the lock was waited for in    */
                                            /* vain, a moment ago            */
 };
@@ -297,6 +299,10 @@ void klaviyo_ring_drain_close(klaviyo_ring_t *ring);
 
 /* the slot of a ring that this one takes over; without one as it was */
 void klaviyo_ring_drain_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
+
+
+/* klaviyo_ring_totals.c: adds the totals of a drained ring, and zeroes them */
+void klaviyo_ring_totals_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old);
 
 
 /* klaviyo_ring_fold.c */

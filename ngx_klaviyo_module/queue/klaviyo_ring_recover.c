@@ -93,6 +93,8 @@ klaviyo_ring_place(klaviyo_ring_t *ring)
                               + KLAVIYO_RING_PAGE);
     ring->counter = (uint64_t *)
                     (void *) (ring->map + KLAVIYO_RING_COUNTERS);
+    ring->totals = (klaviyo_ring_totals_t *)
+                   (void *) (ring->map + KLAVIYO_RING_TOTALS);
     ring->health[0] = (klaviyo_ring_health_t *)
                       (void *) (ring->map + KLAVIYO_RING_HEALTH);
     ring->health[1] = (klaviyo_ring_health_t *)

@@ -157,6 +157,7 @@ ngx_http_klaviyo_status_health(ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading)
 {
     int64_t            oldest, first;
+    ngx_uint_t         i;
     ngx_time_t        *tp;
     klaviyo_health_t  *health;
 
@@ -175,6 +176,13 @@ ngx_http_klaviyo_status_health(ngx_http_klaviyo_account_t *account,
 
     klaviyo_health_minute(health, &reading->ring, reading->now,
                           &reading->captured, &reading->delivered);
+
+    for (i = 0; i < KLAVIYO_HISTOGRAM_N; i++) {
+        klaviyo_ring_histogram(account->ring, i, &reading->histogram[i]);
+    }
+
+    reading->metrics = klaviyo_ring_metrics(account->ring, reading->now,
+                                            reading->metric);
 
     if (reading->ring.queued == 0) {
         return;
@@ -342,4 +350,11 @@ void
 ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text)
 {
     klaviyo_json_raw(out, text, ngx_strlen(text));
+}
+
+
+const char *
+ngx_http_klaviyo_status_metric(const klaviyo_metric_t *metric)
+{
+    return metric->name[0] ? metric->name : "(others)";
 }

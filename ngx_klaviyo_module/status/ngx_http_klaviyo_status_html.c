@@ -63,6 +63,8 @@ static void ngx_http_klaviyo_status_html_bar(klaviyo_json_t *out,
     const char *name, uint64_t used, uint64_t size);
 static void ngx_http_klaviyo_status_html_answers(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account);
 static void ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
 static void ngx_http_klaviyo_status_html_time(klaviyo_json_t *out,
@@ -147,7 +149,9 @@ ngx_http_klaviyo_status_html_size(ngx_http_klaviyo_status_t *status)
         size += NGX_HTTP_KLAVIYO_STATUS_ACCOUNT
                 + account->n * NGX_HTTP_KLAVIYO_STATUS_FIGURE
                 + KLAVIYO_HEALTH_ANSWERS * NGX_HTTP_KLAVIYO_STATUS_ANSWER
-                + KLAVIYO_STATE_N * NGX_HTTP_KLAVIYO_STATUS_WRONG;
+                + KLAVIYO_STATE_N * NGX_HTTP_KLAVIYO_STATUS_WRONG
+                + account->reading->metrics
+                  * (klaviyo_escape_size(KLAVIYO_METRIC_NAME) + 64);
 
         names += KLAVIYO_STATE_N;
 
@@ -394,6 +398,7 @@ ngx_http_klaviyo_status_html_account(klaviyo_json_t *out,
     ngx_http_klaviyo_status_html_verdict(out, account);
     ngx_http_klaviyo_status_html_now(out, account);
     ngx_http_klaviyo_status_html_answers(out, account);
+    ngx_http_klaviyo_status_html_metrics(out, account);
     ngx_http_klaviyo_status_html_skipped(out, account);
 
     klaviyo_json_literal(out, "<details>\n<summary>All figures</summary>\n"
@@ -635,6 +640,43 @@ ngx_http_klaviyo_status_html_answers(klaviyo_json_t *out,
     }
 
     klaviyo_json_literal(out, "</ol>\n");
+}
+
+
+static void
+ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_account_t *account)
+{
+    ngx_uint_t               i, n;
+    const char              *name;
+    const klaviyo_metric_t  *metric;
+
+    n = 0;
+
+    for (i = 0; i < account->reading->metrics; i++) {
+        metric = &account->reading->metric[i];
+
+        if (metric->hour == 0) {
+            continue;
+        }
+
+        if (n++ == 0) {
+            klaviyo_json_literal(out, "<h3>The last hour: events by metric"
+                                      "</h3>\n<ul class=\"metrics\">\n");
+        }
+
+        name = ngx_http_klaviyo_status_metric(metric);
+
+        klaviyo_json_literal(out, "<li><b>");
+        ngx_http_klaviyo_status_html_number(out, metric->hour);
+        klaviyo_json_literal(out, "</b> ");
+        klaviyo_escape_html(out, name, ngx_strlen(name));
+        klaviyo_json_literal(out, "</li>\n");
+    }
+
+    if (n) {
+        klaviyo_json_literal(out, "</ul>\n");
+    }
 }
 
 

@@ -11,6 +11,7 @@
  *         "queue": {"size": bytes, "used": bytes, "attached": bool},
  *         "spool": {"events": n, "size": bytes, "bytes_used": bytes, ...},
  *         "dead_letters": {"written": n, ...},
+ *         "metrics": {"Placed Order": {"captured": n, "last_hour": n}, ...},
  *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
  *                  "lost": n, "size": bytes, ...}}}}
  *
@@ -26,6 +27,8 @@
 
 #define NGX_HTTP_KLAVIYO_STATUS_HEAD     256
 #define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  10240
+#define NGX_HTTP_KLAVIYO_STATUS_METRIC   \
+    (klaviyo_json_string_size(KLAVIYO_METRIC_NAME) + 80)
 
 
 static void ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
@@ -40,7 +43,9 @@ size_t
 ngx_http_klaviyo_status_json_size(ngx_http_klaviyo_status_t *status)
 {
     return NGX_HTTP_KLAVIYO_STATUS_HEAD
-           + status->n * NGX_HTTP_KLAVIYO_STATUS_ACCOUNT;
+           + status->n * (NGX_HTTP_KLAVIYO_STATUS_ACCOUNT
+                          + (KLAVIYO_METRICS + 1)
+                            * NGX_HTTP_KLAVIYO_STATUS_METRIC);
 }
 
 
@@ -72,7 +77,9 @@ ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
 {
     const char                        *group;
     ngx_str_t                         *name;
+    const char                        *word;
     ngx_uint_t                         i, reason;
+    const klaviyo_metric_t            *metric;
     ngx_http_klaviyo_status_figure_t  *figure;
 
     name = account->name;
@@ -126,6 +133,25 @@ ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
         } else {
             klaviyo_json_literal(json, "false");
         }
+    }
+
+    klaviyo_json_literal(json, "},\"metrics\":{");
+
+    for (i = 0; i < account->reading->metrics; i++) {
+        metric = &account->reading->metric[i];
+        word = ngx_http_klaviyo_status_metric(metric);
+
+        if (i) {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_string(json, (const uint8_t *) word, ngx_strlen(word),
+                            KLAVIYO_METRIC_NAME);
+        klaviyo_json_literal(json, ":{\"captured\":");
+        klaviyo_json_uint(json, metric->captured);
+        klaviyo_json_literal(json, ",\"last_hour\":");
+        klaviyo_json_uint(json, metric->hour);
+        klaviyo_json_literal(json, "}");
     }
 
     klaviyo_json_literal(json, "}}");

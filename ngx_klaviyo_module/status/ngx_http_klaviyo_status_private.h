@@ -74,6 +74,10 @@ typedef struct {
     uint64_t                oldest;      /* age of the oldest that waits, s  */
     uint64_t                captured;    /* in the last minute               */
     uint64_t                delivered;
+
+    klaviyo_histogram_t     histogram[KLAVIYO_HISTOGRAM_N];
+    klaviyo_metric_t        metric[KLAVIYO_METRICS + 1];
+    ngx_uint_t              metrics;
 } ngx_http_klaviyo_status_reading_t;
 
 
@@ -105,6 +109,9 @@ ngx_int_t ngx_http_klaviyo_status_read(ngx_pool_t *pool,
 ngx_http_klaviyo_status_figure_t *ngx_http_klaviyo_status_find(
     ngx_http_klaviyo_status_account_t *account, const char *group,
     const char *name);
+
+/* the name of a metric, or what all others are under */
+const char *ngx_http_klaviyo_status_metric(const klaviyo_metric_t *metric);
 
 /* a text that needs no escaping */
 void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);

@@ -37,6 +37,36 @@ static void ngx_http_klaviyo_status_prometheus_name(klaviyo_json_t *out,
     const ngx_http_klaviyo_status_row_t *row);
 
 
+/* by klaviyo_histogram_e */
+
+typedef struct {
+    const char  *name;
+    const char  *help;
+    ngx_uint_t   seconds;            /* it is kept in ms                     */
+} ngx_http_klaviyo_status_histogram_t;
+
+
+static void ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status);
+static void ngx_http_klaviyo_status_prometheus_histogram(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status, ngx_uint_t n);
+static void ngx_http_klaviyo_status_prometheus_part(klaviyo_json_t *out,
+    ngx_str_t *account, const char *name, const char *suffix);
+static void ngx_http_klaviyo_status_prometheus_unit(klaviyo_json_t *out,
+    uint64_t n, ngx_uint_t seconds);
+
+
+static const ngx_http_klaviyo_status_histogram_t
+    ngx_http_klaviyo_status_histograms[] = {
+    { NGX_HTTP_KLAVIYO_STATUS_PREFIX "delivery_batch_events",
+      "Events in a request to Klaviyo", 0 },
+    { NGX_HTTP_KLAVIYO_STATUS_PREFIX "delivery_request_duration_seconds",
+      "How long Klaviyo took to answer a request that carried events", 1 },
+    { NGX_HTTP_KLAVIYO_STATUS_PREFIX "delivery_delay_seconds",
+      "How long after its capture an event was accepted", 1 }
+};
+
+
 static const char *const  ngx_http_klaviyo_status_suffixes[] = {
     "_total",                                  /* counter */
     "",                                        /* gauge */
@@ -56,7 +86,8 @@ ngx_http_klaviyo_status_prometheus_size(ngx_http_klaviyo_status_t *status)
     ngx_http_klaviyo_status_account_t    *account;
     const ngx_http_klaviyo_status_row_t  *row;
 
-    size = NGX_HTTP_KLAVIYO_STATUS_HEAD;
+    size = NGX_HTTP_KLAVIYO_STATUS_HEAD
+           + (KLAVIYO_HISTOGRAM_N + 1) * NGX_HTTP_KLAVIYO_STATUS_FAMILY;
 
     for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
         size += NGX_HTTP_KLAVIYO_STATUS_FAMILY;
@@ -67,6 +98,13 @@ ngx_http_klaviyo_status_prometheus_size(ngx_http_klaviyo_status_t *status)
 
         size += account->n * (NGX_HTTP_KLAVIYO_STATUS_LINE
                               + klaviyo_escape_size(account->name->len));
+
+        size += (KLAVIYO_HISTOGRAM_N * (KLAVIYO_BOUNDS_MAX + 3)
+                 + account->reading->metrics)
+                * (NGX_HTTP_KLAVIYO_STATUS_LINE
+                   + klaviyo_escape_size(account->name->len));
+        size += account->reading->metrics
+                * klaviyo_escape_size(KLAVIYO_METRIC_NAME);
     }
 
     return size;
@@ -77,6 +115,7 @@ void
 ngx_http_klaviyo_status_prometheus(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status)
 {
+    ngx_uint_t                            i;
     const ngx_http_klaviyo_status_row_t  *row, *next;
 
     klaviyo_json_literal(out,
@@ -94,6 +133,150 @@ ngx_http_klaviyo_status_prometheus(klaviyo_json_t *out,
             ngx_http_klaviyo_status_prometheus_family(out, status, row, next);
         }
     }
+
+    ngx_http_klaviyo_status_prometheus_metrics(out, status);
+
+    for (i = 0; i < KLAVIYO_HISTOGRAM_N; i++) {
+        ngx_http_klaviyo_status_prometheus_histogram(out, status, i);
+    }
+}
+
+
+static void
+ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status)
+{
+    const char                          *name;
+    ngx_uint_t                           i, k;
+    ngx_http_klaviyo_status_account_t   *account;
+
+    klaviyo_json_literal(out,
+        "# HELP " NGX_HTTP_KLAVIYO_STATUS_PREFIX
+        "metric_events_captured_total Events that requests produced, by "
+        "their metric.\n"
+        "# TYPE " NGX_HTTP_KLAVIYO_STATUS_PREFIX
+        "metric_events_captured_total counter\n");
+
+    for (i = 0; i < status->n; i++) {
+        account = &status->account[i];
+
+        for (k = 0; k < account->reading->metrics; k++) {
+            name = ngx_http_klaviyo_status_metric(&account->reading->metric[k]);
+
+            klaviyo_json_literal(out, NGX_HTTP_KLAVIYO_STATUS_PREFIX
+                                      "metric_events_captured_total{account"
+                                      "=\"");
+            klaviyo_escape_label(out, account->name->data, account->name->len);
+            klaviyo_json_literal(out, "\",metric=\"");
+            klaviyo_escape_label(out, name, ngx_strlen(name));
+            klaviyo_json_literal(out, "\"} ");
+            klaviyo_json_uint(out, account->reading->metric[k].captured);
+            klaviyo_json_literal(out, "\n");
+        }
+    }
+}
+
+
+static void
+ngx_http_klaviyo_status_prometheus_histogram(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status, ngx_uint_t n)
+{
+    uint64_t                                  sum;
+    ngx_uint_t                                i, k;
+    ngx_http_klaviyo_status_account_t        *account;
+    const klaviyo_bounds_t                   *bounds;
+    const klaviyo_histogram_t                *read;
+    const ngx_http_klaviyo_status_histogram_t  *histogram;
+
+    histogram = &ngx_http_klaviyo_status_histograms[n];
+    bounds = &klaviyo_bounds[n];
+
+    klaviyo_json_literal(out, "# HELP ");
+    ngx_http_klaviyo_status_text(out, histogram->name);
+    klaviyo_json_literal(out, " ");
+    ngx_http_klaviyo_status_text(out, histogram->help);
+    klaviyo_json_literal(out, ".\n# TYPE ");
+    ngx_http_klaviyo_status_text(out, histogram->name);
+    klaviyo_json_literal(out, " histogram\n");
+
+    for (i = 0; i < status->n; i++) {
+        account = &status->account[i];
+        read = &account->reading->histogram[n];
+        sum = 0;
+
+        for (k = 0; k <= bounds->bounds; k++) {
+            sum += read->count[k];
+
+            ngx_http_klaviyo_status_prometheus_part(out, account->name,
+                                                    histogram->name,
+                                                    "_bucket");
+            klaviyo_json_literal(out, ",le=\"");
+
+            if (k < bounds->bounds) {
+                ngx_http_klaviyo_status_prometheus_unit(out, bounds->bound[k],
+                                                        histogram->seconds);
+
+            } else {
+                klaviyo_json_literal(out, "+Inf");
+            }
+
+            klaviyo_json_literal(out, "\"} ");
+            klaviyo_json_uint(out, sum);
+            klaviyo_json_literal(out, "\n");
+        }
+
+        ngx_http_klaviyo_status_prometheus_part(out, account->name,
+                                                histogram->name, "_sum");
+        klaviyo_json_literal(out, "} ");
+        ngx_http_klaviyo_status_prometheus_unit(out, read->sum,
+                                                histogram->seconds);
+        klaviyo_json_literal(out, "\n");
+
+        ngx_http_klaviyo_status_prometheus_part(out, account->name,
+                                                histogram->name, "_count");
+        klaviyo_json_literal(out, "} ");
+        klaviyo_json_uint(out, sum);
+        klaviyo_json_literal(out, "\n");
+    }
+}
+
+
+static void
+ngx_http_klaviyo_status_prometheus_part(klaviyo_json_t *out,
+    ngx_str_t *account, const char *name, const char *suffix)
+{
+    ngx_http_klaviyo_status_text(out, name);
+    ngx_http_klaviyo_status_text(out, suffix);
+    klaviyo_json_literal(out, "{account=\"");
+    klaviyo_escape_label(out, account->data, account->len);
+    klaviyo_json_literal(out, "\"");
+}
+
+
+/* as it is, or ms as seconds */
+
+static void
+ngx_http_klaviyo_status_prometheus_unit(klaviyo_json_t *out, uint64_t n,
+    ngx_uint_t seconds)
+{
+    u_char  buf[NGX_INT64_LEN + sizeof(".000")], *p;
+
+    if (!seconds) {
+        klaviyo_json_uint(out, n);
+        return;
+    }
+
+    p = ngx_sprintf(buf, "%uL.%03d", n / 1000, (int) (n % 1000));
+
+    while (p[-1] == '0') {
+        p--;
+    }
+
+    if (p[-1] == '.') {
+        p--;
+    }
+
+    klaviyo_json_raw(out, buf, p - buf);
 }
 
 
