@@ -5,6 +5,8 @@ NGINX        ?= $(firstword $(wildcard /usr/sbin/nginx) nginx)
 MODULES_PATH ?= /usr/lib/nginx/modules
 SBIN_PATH    ?= /usr/sbin
 MAN_PATH     ?= /usr/share/man
+MODULES_ENABLED   ?= /etc/nginx/modules-enabled
+MODULES_AVAILABLE ?= /usr/share/nginx/modules-available
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
@@ -12,15 +14,23 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
-                libnginx-mod-http-js libnginx-mod-http-lua php-fpm \
-                $(if $(shell command -v npm),,nodejs npm)
-DEPS          = $(BUILD_DEPS) $(TEST_DEPS)
+                php-fpm $(if $(shell command -v npm),,nodejs npm)
 SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
                 mariadb-server
-BENCH_DEPS    = wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson
+BENCH_DEPS    = wrk lua-cjson
 
-# Ours alone: nginx's own flags come from its configure.
-CFLAGS_MODULE = -Wall -Wextra -Werror
+# Modules of nginx that tests load by their path.  They are unpacked and not
+# installed: that would enable them in the nginx of this machine.
+
+TEST_MODULES  = libnginx-mod-http-js libnginx-mod-http-lua \
+                libnginx-mod-http-ndk
+MODULES       = objs/modules
+
+# Ours alone: nginx's own flags come from its configure.  Warnings are errors
+# here; who packages the module says WERROR= .
+
+WERROR       ?= -Werror
+CFLAGS_MODULE = -Wall -Wextra $(WERROR)
 
 # Other builds of the same stand in folders of their own below this one.
 
@@ -29,6 +39,10 @@ CRASH         = $(OBJS)/crash
 
 MODULE        = $(OBJS)/ngx_http_klaviyo_module.so
 NGINX_BUILD   = $(CURDIR)/$(OBJS)/nginx
+
+NGINX_SRC_VERSION = $(shell sed -n \
+                's/^.define NGINX_VERSION *"\(.*\)"/\1/p' \
+                $(NGINX_SRC)/src/core/nginx.h 2>/dev/null)
 
 SOURCES       = $(wildcard ngx_klaviyo_module/*.c ngx_klaviyo_module/*/*.c)
 HEADERS       = $(wildcard ngx_klaviyo_module/*.h ngx_klaviyo_module/*/*.h)
@@ -40,7 +54,7 @@ PLAIN         = $(OBJS)/libklaviyo.a
 UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
                 $(wildcard t/unit/*_test.c))
 
-CFLAGS_UNIT   = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module -It/unit
+CFLAGS_UNIT   = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lidn2 -lcrypto -lpthread
 
 # A test's own: what t/unit/disk.h, or the test itself, stands in for.
@@ -55,7 +69,7 @@ LDFLAGS_ring_fuzz  = -Wl,--wrap=mmap,--wrap=munmap
 CLI           = $(OBJS)/klaviyo-queue
 CLI_SOURCES   = $(wildcard cli/*.c)
 CLI_HEADERS   = $(wildcard cli/*.h)
-CFLAGS_CLI    = -g -O2 -Wall -Wextra -Werror -Ingx_klaviyo_module \
+CFLAGS_CLI    = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module \
                 -DKLAVIYO_VERSION='"$(VERSION)"' \
                 -DKLAVIYO_REVISION='"$(REVISION)"'
 LIBS_CLI      = -lcurl
@@ -73,7 +87,7 @@ FUZZ_OBJECTS  = $(patsubst ngx_klaviyo_module/%.c,$(OBJS)/fuzz/plain/%.o,\
 FUZZ_TIME    ?= 60
 DURATION     ?= 600
 CC_FUZZ      ?= clang
-CFLAGS_FUZZ   = -g -O1 -Wall -Wextra -Werror -Ingx_klaviyo_module \
+CFLAGS_FUZZ   = -g -O1 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module \
                 -fsanitize=fuzzer,address,undefined \
                 -fno-sanitize-recover=undefined
 
@@ -141,8 +155,9 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
   which nginx's ./configure does not take))
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps unit crash fuzzers fuzz test test-asan test-valgrind \
-        test-shops test-page soak demo bench install dist clean
+.PHONY: all help deps build-deps unit crash fuzzers fuzz test test-asan \
+        test-valgrind test-shops test-page soak demo bench install deb dist \
+        clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -150,7 +165,9 @@ all: $(MODULE) $(CLI)
 help:
 	@echo 'make              builds $(MODULE)'
 	@echo '                  and $(CLI)'
-	@echo 'make deps         installs with apt what is missing'
+	@echo 'make deb          builds packages for this Debian'
+	@echo 'make build-deps   installs with apt what a build needs'
+	@echo 'make deps         and what the tests need'
 	@echo 'make bench        measures it beside what one would use instead,'
 	@echo '                  in 15 minutes; BENCH=quick: see that it runs'
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
@@ -170,23 +187,51 @@ help:
 	@echo 'make clean        removes what was built'
 	@echo
 	@echo 'NGINX_SRC=$(NGINX_SRC)  the source of the nginx to build for'
+	@echo 'WERROR=                   warnings are no errors'
 	@echo 'NGINX=$(NGINX)  the nginx to test with'
 
 
-# apt is asked only when something is missing
+# apt is asked only when something is missing: $(call install,packages)
 
-deps:
-	@missing=; \
-	for p in $(DEPS); do \
-	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null \
-	        | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	[ -n "$$missing" ] || exit 0; \
-	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	echo "installing:$$missing"; \
-	$$sudo apt-get -q update \
-	    && $$sudo env DEBIAN_FRONTEND=noninteractive \
-	       apt-get -q -y --no-install-recommends install $$missing
+install = missing=; \
+    for p in $(1); do \
+        dpkg-query -W -f '$${Status}' $$p 2>/dev/null \
+            | grep -q 'ok installed' || missing="$$missing $$p"; \
+    done; \
+    [ -n "$$missing" ] || exit 0; \
+    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+    echo "installing:$$missing"; \
+    $$sudo apt-get -q update \
+        && $$sudo env DEBIAN_FRONTEND=noninteractive \
+           apt-get -q -y --no-install-recommends install $$missing
+
+build-deps:
+	@$(call install,$(BUILD_DEPS))
+
+deps: build-deps
+	@$(call install,$(TEST_DEPS))
+	@$(MAKE) --no-print-directory $(MODULES)/unpacked
+
+# What the packages need besides nginx is installed.
+
+$(MODULES)/unpacked:
+	@echo 'unpacking: $(TEST_MODULES)'
+	@rm -rf $(MODULES)
+	@mkdir -p $(MODULES)/debs
+	@cd $(MODULES)/debs \
+	    && sudo= && { [ "$$(id -u)" = 0 ] || sudo=sudo; } \
+	    && { apt-get -q download $(TEST_MODULES) 2>/dev/null \
+	         || { $$sudo apt-get -q update \
+	              && apt-get -q download $(TEST_MODULES); }; } \
+	    && for deb in *.deb; do dpkg-deb -x $$deb .; done \
+	    && needs=$$(for deb in *.deb; do dpkg-deb -f $$deb Depends; done \
+	        | tr ',' '\n' | sed 's/^ *//' | grep -v '^\(libnginx\|nginx\)' \
+	        | sort -u | paste -s -d,) \
+	    && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+	        --no-install-recommends satisfy "$$needs"
+	@mv $(MODULES)/debs/usr/lib/nginx/modules/*.so $(MODULES)/
+	@rm -r $(MODULES)/debs
+	@touch $@
 
 
 # Debian's nginx-dev tells the flags of Debian's nginx; a module must be built
@@ -196,13 +241,16 @@ deps:
 
 $(NGINX_BUILD)/Makefile: config $(wildcard ngx_klaviyo_module/*/.)
 	@mkdir -p $(NGINX_BUILD)
-	@test -x $(NGINX_SRC)/configure || { \
-	    echo 'no nginx source in $(NGINX_SRC): run "make deps" or set' \
+	@test -f $(NGINX_SRC)/src/core/nginx.h || { \
+	    echo 'no nginx source in $(NGINX_SRC): run "make build-deps" or set' \
 	         'NGINX_SRC' >&2; exit 1; }
+	@echo 'configuring for nginx $(NGINX_SRC_VERSION) in $(NGINX_SRC)'
 	@cd $(NGINX_SRC) && bash -c ' \
 	    NGX_CONF_FLAGS=(--with-compat); \
 	    if [ -f ./conf_flags ]; then . ./conf_flags; fi; \
-	    ./configure --builddir=$(NGINX_BUILD) "$${NGX_CONF_FLAGS[@]}" \
+	    configure=./configure; \
+	    [ -x $$configure ] || configure=auto/configure; \
+	    $$configure --builddir=$(NGINX_BUILD) "$${NGX_CONF_FLAGS[@]}" \
 	        $(NGINX_CONF_FLAGS) \
 	        --add-dynamic-module=$(CURDIR)' \
 	    > $(NGINX_BUILD).log 2>&1 || { \
@@ -216,7 +264,11 @@ $(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS)
 	    CFLAGS="$$(sed -n 's/^CFLAGS = *//p' $(NGINX_BUILD)/Makefile) \
 	            $(CFLAGS_MODULE) $(CFLAGS)"
 	@cp $(NGINX_BUILD)/ngx_http_klaviyo_module.so $@
-	@echo 'built $@'
+	@echo 'built $@ for nginx $(NGINX_SRC_VERSION)'
+	@installed=$$($(NGINX) -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|\1|p'); \
+	[ -z "$$installed" ] || [ "$$installed" = '$(NGINX_SRC_VERSION)' ] \
+	    || echo "$(NGINX) is $$installed and will not load it: set NGINX_SRC" \
+	            "to its source"
 
 
 # The plain C by itself: for the command line tool and the unit tests.
@@ -308,7 +360,8 @@ SHOPS_DIR     = $(OBJS)/shops
 SHOPS_NPM     = playwright-core@1.65.1
 
 test-shops:
-	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(SHOPS_DEPS)'
+	@$(MAKE) --no-print-directory deps
+	@$(call install,$(SHOPS_DEPS))
 	@$(MAKE) --no-print-directory all
 	@test -d $(SHOPS_DIR)/node_modules/playwright-core \
 	    || npm install --silent --no-audit --no-fund \
@@ -323,7 +376,8 @@ PAGE_NPM      = playwright-core@1.65.1 axe-core@4.10.3
 PAGE_DEPS     = chromium
 
 test-page:
-	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(PAGE_DEPS)'
+	@$(MAKE) --no-print-directory deps
+	@$(call install,$(PAGE_DEPS))
 	@$(MAKE) --no-print-directory all
 	@test -d $(PAGE_DIR)/node_modules/axe-core \
 	    || npm install --silent --no-audit --no-fund \
@@ -356,7 +410,8 @@ $(BENCH_DIR)/disk_fault.so: t/lib/disk_fault.c
 # Klaviyo's SDK comes from npm; without it that part is left out.
 
 bench:
-	@$(MAKE) --no-print-directory deps DEPS='$(DEPS) $(BENCH_DEPS)'
+	@$(MAKE) --no-print-directory deps
+	@$(call install,$(BENCH_DEPS))
 	@$(MAKE) --no-print-directory all $(BENCH_ALL)
 	@$(MAKE) --no-print-directory OBJS=$(BENCH_DIR)/module \
 	    CFLAGS='$(CFLAGS) -DKLAVIYO_LIMITER_TIMES=1000' \
@@ -368,12 +423,26 @@ bench:
 	@KLAVIYO_NGINX=$(NGINX) BENCH=$(BENCH) bench/run $(P)
 
 
+# Debian's nginx loads what is linked in modules-enabled.
+
 install: $(MODULE) $(CLI)
 	install -d $(DESTDIR)$(MODULES_PATH) $(DESTDIR)$(SBIN_PATH) \
 	    $(DESTDIR)$(MAN_PATH)/man8
 	install -m 0644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/
 	install -m 0755 $(CLI) $(DESTDIR)$(SBIN_PATH)/
 	install -m 0644 cli/klaviyo-queue.8 $(DESTDIR)$(MAN_PATH)/man8/
+	@[ -n '$(DESTDIR)' ] || [ ! -d $(MODULES_ENABLED) ] || { \
+	    echo 'load_module modules/ngx_http_klaviyo_module.so;' \
+	        > $(MODULES_AVAILABLE)/mod-http-klaviyo.conf \
+	    && ln -sf $(MODULES_AVAILABLE)/mod-http-klaviyo.conf \
+	        $(MODULES_ENABLED)/50-mod-http-klaviyo.conf \
+	    && echo 'enabled in $(MODULES_ENABLED)'; }
+
+# Debian's packages, for the Debian that this is; in the folder above.
+
+deb: build-deps
+	@$(call install,debhelper dh-sequence-nginx dpkg-dev)
+	dpkg-buildpackage -b -us -uc
 
 # What is released: the tree of a commit, as it stands.
 

@@ -62,6 +62,18 @@ END
         'with libcurl 8.20.0: says what is needed';
 }
 
+# elsewhere than on Linux it says so
+
+{
+    my $tmp = tempdir(CLEANUP => 1);
+    my $output = `cd $src && ./configure --builddir=$tmp/objs \\
+        --crossbuild=FreeBSD:14.1-RELEASE:amd64 --with-compat \\
+        --add-dynamic-module=$root 2>&1`;
+
+    isnt $?, 0, 'another system: stops';
+    like $output, qr/is for Linux/, 'another system: says so';
+}
+
 # the dynamic module is what every other test runs
 
 my $tmp = tempdir(CLEANUP => 1);

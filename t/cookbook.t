@@ -23,7 +23,7 @@ use Klaviyo::Test::Recipe qw(recipe_parts);
 
 my $root = dirname(abs_path(__FILE__)) . '/..';
 my $text = text("$root/docs/cookbook.md");
-my $modules = '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 my $kx   = 'aZ-0_9=.ABC123';
 
 my (%recipe, %run, $t, $seen);

@@ -13,8 +13,7 @@ use List::Util  qw(first sum);
 use Mojo::JSON  qw(decode_json encode_json);
 use Time::HiRes qw(time);
 
-my $modules = first { -d }
-    grep { defined } $ENV{KLAVIYO_NGINX_MODULES}, '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 
 my @children;
 
@@ -1175,7 +1174,7 @@ for my $name (sort keys %part) {
     my ($files, $more, $form) = @{ $part{$name} };
 
     SKIP: {
-        my @files = map { ($modules // '') . "/$_" } @$files;
+        my @files = map { "$modules/$_" } @$files;
         my $load  = join '', map { "load_module $_;\n" } @files;
         my ($none) = grep { !-f } @files;
 

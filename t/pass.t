@@ -691,7 +691,7 @@ subtest 'subrequests' => sub {
 
 # modules from Debian's packages, with their own ways of asking
 
-my $modules = '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 
 subtest 'njs' => sub {
     plan skip_all => 'no ngx_http_js_module'

@@ -8,10 +8,8 @@
 use lib 't/lib';
 use Klaviyo::Test;
 
-use List::Util qw(first);
 
-my $modules = first { -d }
-    grep { defined } $ENV{KLAVIYO_NGINX_MODULES}, '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 
 # an application that says who asked, and counts
 
@@ -578,7 +576,7 @@ for my $name (sort keys %part) {
     my ($files, $http, $vars, $server) = @{ $part{$name} };
 
     SKIP: {
-        my @files = map { ($modules // '') . "/$_" } @$files;
+        my @files = map { "$modules/$_" } @$files;
         my $load  = join '', map { "load_module $_;\n" } @files;
         my ($none) = grep { !-f } @files;
 

@@ -13,7 +13,7 @@ use Mojo::JSON   qw(decode_json encode_json);
 
 use constant SECRET => 'shhh: 0123456789abcdef';
 
-my $modules = '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 my @senders = qw(shopify woocommerce bigcommerce stripe zoom typeform);
 
 sub payload {

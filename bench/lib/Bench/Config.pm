@@ -117,7 +117,7 @@ sub config {
 
     my $load = join '', map { "load_module $_;\n" }
         ($variant->{module} ? $bench->{module} : ()),
-        map { "/usr/lib/nginx/modules/${_}_module.so" }
+        map { "$bench->{root}/objs/modules/${_}_module.so" }
         @{ $variant->{load} // [] };
 
     my $account = $variant->{module}

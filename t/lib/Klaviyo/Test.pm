@@ -63,7 +63,8 @@ package Klaviyo::Test;
 # KLAVIYO_KEEP=1 (keep the folder), KLAVIYO_TIMEOUT (s for a whole test, 300),
 # KLAVIYO_OBJS (objs: the folder of what was built), KLAVIYO_SLOW (1: how many
 # times as long everything may take), KLAVIYO_REAL_NGINX (what KLAVIYO_NGINX
-# wraps: for whatever is not the nginx to test).
+# wraps: for whatever is not the nginx to test), KLAVIYO_NGINX_MODULES (the
+# folder of its other modules; objs/modules, which "make deps" fills).
 
 use v5.32;
 use warnings;
@@ -87,12 +88,20 @@ use Klaviyo::Test::Process qw(
 );
 use Klaviyo::Test::Sandbox;
 
-our @EXPORT = qw(config_test slow wait_for done_testing);
+our @EXPORT = qw(config_test nginx_modules slow wait_for done_testing);
 
 use constant KEY => 'pk_test_0123456789abcdef';
 
 my %alive;
 my $owner = $$;
+
+
+# njs, Lua: loaded by their path, as they are not enabled on the machine
+
+sub nginx_modules {
+    return $ENV{KLAVIYO_NGINX_MODULES}
+        // abs_path(dirname(__FILE__) . '/../../..') . '/objs/modules';
+}
 
 
 sub import {
