@@ -210,7 +210,7 @@ build-deps:
 
 deps: build-deps
 	@$(call install,$(TEST_DEPS))
-	@$(MAKE) --no-print-directory $(MODULES)/unpacked
+	@$(MAKE) --no-print-directory $(MODULES)/unpacked $(MODULES)/promtool
 
 # What the packages need besides nginx is installed.
 
@@ -232,6 +232,15 @@ $(MODULES)/unpacked:
 	@mv $(MODULES)/debs/usr/lib/nginx/modules/*.so $(MODULES)/
 	@rm -r $(MODULES)/debs
 	@touch $@
+
+# The tool of a package whose server nobody here wants to run.
+
+$(MODULES)/promtool: $(MODULES)/unpacked
+	@echo 'unpacking: promtool'
+	@cd $(MODULES) && apt-get -q download prometheus \
+	    && dpkg-deb --fsys-tarfile prometheus_*.deb \
+	        | tar -xf - --strip-components=3 ./usr/bin/promtool \
+	    && rm prometheus_*.deb
 
 
 # Debian's nginx-dev tells the flags of Debian's nginx; a module must be built

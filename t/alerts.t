@@ -9,7 +9,8 @@ use Klaviyo::Test::Process qw(run);
 
 use FindBin;
 
-my ($promtool) = grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH};
+my ($promtool) = grep { -x } map { "$_/promtool" } nginx_modules(),
+    split /:/, $ENV{PATH};
 
 plan(skip_all => 'promtool is not installed') if !$promtool;
 

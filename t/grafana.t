@@ -101,7 +101,8 @@ subtest 'the figures are there' => sub {
 
 
 subtest 'the queries are Prometheus\'' => sub {
-    my ($promtool) = grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH};
+    my ($promtool) = grep { -x } map { "$_/promtool" } nginx_modules(),
+    split /:/, $ENV{PATH};
 
     plan(skip_all => 'promtool is not installed') if !$promtool;
 

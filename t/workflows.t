@@ -16,7 +16,7 @@ use Mojo::JSON   qw(decode_json encode_json);
 
 use constant SECRET => 'shhh: 0123456789abcdef';
 
-my $modules = '/usr/lib/nginx/modules';
+my $modules = nginx_modules();
 
 sub text {
     open my $in, '<', $_[0] or die "$_[0]: $!";

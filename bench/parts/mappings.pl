@@ -53,7 +53,7 @@ my $only = join '', map { "        location = /$_ { "
 
 my $nginx = $bench->nginx(ports => [$port], config => <<"END");
 load_module $bench->{module};
-load_module /usr/lib/nginx/modules/ngx_http_js_module.so;
+load_module $bench->{root}/objs/modules/ngx_http_js_module.so;
 $bench->{user}
 daemon            off;
 worker_processes  1;
