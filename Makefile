@@ -16,7 +16,7 @@ TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
                 php-fpm $(if $(shell command -v npm),,nodejs npm)
 SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
-                mariadb-server
+                mariadb-server postgresql
 BENCH_DEPS    = wrk lua-cjson
 
 # Modules of nginx that tests load by their path.  They are unpacked and not
@@ -176,7 +176,7 @@ help:
 	@echo 'make test-asan    runs them under ASan and UBSan'
 	@echo 'make test-valgrind  runs them in valgrind'
 	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
-	@echo 'make test-shops   Chromium shops in a real WordPress'
+	@echo 'make test-shops   Chromium shops in a real WordPress and EverShop'
 	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
@@ -367,6 +367,8 @@ test-valgrind: deps
 
 SHOPS_DIR     = $(OBJS)/shops
 SHOPS_NPM     = playwright-core@1.65.1
+EVERSHOP_DIR  = $(SHOPS_DIR)/evershop
+EVERSHOP_NPM  = @evershop/evershop@2.2.1 concat-stream@1.6.2
 
 test-shops:
 	@$(MAKE) --no-print-directory deps
@@ -375,8 +377,22 @@ test-shops:
 	@test -d $(SHOPS_DIR)/node_modules/playwright-core \
 	    || npm install --silent --no-audit --no-fund \
 	           --prefix $(SHOPS_DIR) $(SHOPS_NPM)
+	@$(MAKE) --no-print-directory $(EVERSHOP_DIR)/built
 	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
 	    $(PROVE) --timer $(if $(T),$(T),$(wildcard t/shops/*.t))
+
+# EverShop is built where it is installed, and takes its project's folder for
+# a module of the newer kind.
+
+$(EVERSHOP_DIR)/built:
+	@mkdir -p $(addprefix $(EVERSHOP_DIR)/,config media public themes)
+	@echo '{"private": true, "type": "module"}' \
+	    > $(EVERSHOP_DIR)/package.json
+	@cd $(EVERSHOP_DIR) \
+	    && npm install --silent --no-audit --no-fund $(EVERSHOP_NPM) \
+	    && npx evershop build > build.log 2>&1
+	@test -d $(EVERSHOP_DIR)/.evershop/build/frontStore/server
+	@touch $@
 
 # The status page in Chromium; its screenshots stay in this folder.
 
