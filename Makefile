@@ -156,8 +156,8 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz test test-asan \
-        test-valgrind test-shops test-page soak demo bench install deb dist \
-        clean
+        test-valgrind test-shops test-page test-packages soak demo bench \
+        install deb dist clean
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI)
@@ -409,6 +409,14 @@ test-page:
 	           --prefix $(PAGE_DIR) $(PAGE_NPM)
 	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
 	    $(PROVE) --timer t/browser/page.t
+
+# Debian's packages in chroots of each Debian; root's alone.
+
+SUITES       ?= bookworm trixie sid
+
+test-packages:
+	@$(call install,debootstrap)
+	@t/packages/run $(SUITES)
 
 # Tests with a long form ask for KLAVIYO_SOAK.
 
