@@ -65,7 +65,11 @@ klaviyo_phone(const uint8_t *p, size_t len, unsigned country,
 
     while (p < last) {
 
-        if (abroad && n && last - p > 3 && memcmp(p, "(0)", 3) == 0) {
+        /* behind the country's code, "+44 (0) 20": not for those abroad */
+
+        if (abroad && n && n <= 3 && last - p > 3
+            && memcmp(p, "(0)", 3) == 0)
+        {
             p += 3;
             continue;
         }
