@@ -98,7 +98,7 @@ JOBS         ?= 4
 TESTS         = $(wildcard t/*.t)
 TESTS_LONG    = $(wildcard $(patsubst %,t/%.t,compile delivery process hold \
                 fuzz build klaviyo_faults spool dead_letter stopped))
-TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,rate transport_traps))
+TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,rate transport_traps loop))
 
 # Nothing of the module runs in these, or under sanitizers of its own.
 

@@ -616,7 +616,7 @@ subtest 'a ring that is cut short' => sub {
     $t->start;
     hits($t, 1, 20, 1000);
     $t->halt('KILL');
-    truncate $t->queue, 40_000 or die $!;
+    truncate $t->queue, 60_000 or die $!;
 
     my ($code, $out, $err) = queue($t, '', 'check', $t->queue);
     is $code, 1, 'check';

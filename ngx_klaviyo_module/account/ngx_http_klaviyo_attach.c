@@ -477,6 +477,7 @@ ngx_http_klaviyo_attach_ring(ngx_http_klaviyo_account_t *account,
     int                err;
     char               error[KLAVIYO_RING_ERROR_MAX];
     char               note[KLAVIYO_RING_ERROR_MAX];
+    ngx_uint_t         level;
     klaviyo_ring_t    *ring;
     klaviyo_ring_rc_e  rc;
 
@@ -513,7 +514,12 @@ ngx_http_klaviyo_attach_ring(ngx_http_klaviyo_account_t *account,
     err = klaviyo_ring_hand_over(ring, socket);
 
     if (err) {
-        ngx_log_error(NGX_LOG_EMERG, log, err,
+
+        /* a master that was killed misses nothing */
+
+        level = (err == NGX_EPIPE) ? NGX_LOG_INFO : NGX_LOG_EMERG;
+
+        ngx_log_error(level, log, err,
                       "queue of klaviyo_account \"%V\": sendmsg() failed",
                       &account->name);
         return NGX_ERROR;

@@ -17,12 +17,12 @@
 
 /* bytes in one call: within 2 ms, on new pages too */
 
-#define KLAVIYO_BATCH_GIVEN_UP  (128 * 1024)
-#define KLAVIYO_BATCH_STEP      (128 * 1024)
+#define KLAVIYO_BATCH_GIVEN_UP  (64 * 1024)
+#define KLAVIYO_BATCH_STEP      (64 * 1024)
 
 
 static void klaviyo_batch_unread(klaviyo_batch_t *batch);
-static void klaviyo_batch_touch(klaviyo_batch_t *batch);
+static void klaviyo_batch_touch(klaviyo_batch_t *batch, size_t bytes);
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
     klaviyo_feed_t *feed, klaviyo_record_t *record);
 static void klaviyo_batch_missing(klaviyo_batch_t *batch,
@@ -242,7 +242,7 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
         }
 
         if (batch->bytes >= step && batch->bytes < bytes) {
-            klaviyo_batch_touch(batch);
+            klaviyo_batch_touch(batch, bytes);
             return KLAVIYO_RING_OK;
         }
     }
@@ -361,27 +361,31 @@ klaviyo_batch_end(const klaviyo_batch_t *batch)
 
 
 /*
- * The memory of a large body, before it is built: what its pages cost when
- * they are used first is spread over the steps.
+ * All the memory of a large batch at once, which no copy moves again, and as
+ * much of its body's used for the first time as it has grown: new pages are
+ * dear, a few at a time.
  */
 
 static void
-klaviyo_batch_touch(klaviyo_batch_t *batch)
+klaviyo_batch_touch(klaviyo_batch_t *batch, size_t bytes)
 {
-    size_t    i;
-    uint8_t  *body;
+    if (batch->body == NULL) {
+        batch->body = malloc(bytes);
+        batch->body_max = bytes;
 
-    body = realloc(batch->body, batch->bytes);
-    if (body == NULL) {
-        return;
+        if (batch->body == NULL
+            || klaviyo_arena_reserve(&batch->arena, bytes) != 0)
+        {
+            return;
+        }
     }
 
-    for (i = batch->body_size; i < batch->bytes; i += KLAVIYO_BATCH_PAGE) {
-        body[i] = 0;
+    while (batch->body_size < batch->bytes
+           && batch->body_size < batch->body_max)
+    {
+        batch->body[batch->body_size] = 0;
+        batch->body_size += KLAVIYO_BATCH_PAGE;
     }
-
-    batch->body = body;
-    batch->body_size = batch->bytes;
 }
 
 

@@ -55,8 +55,10 @@ struct klaviyo_batch_s {
     uint8_t              *record;    /* what the ring reads into            */
     size_t                record_size;
     size_t                bytes;     /* of a bulk body of all items         */
-    uint8_t              *body;      /* memory for it, used before; NULL:   */
-    size_t                body_size; /* it is small, or taken               */
+    uint8_t              *body;      /* memory for it; NULL: it is small,   */
+                                     /* or taken                            */
+    size_t                body_max;
+    size_t                body_size; /* used before, about                  */
 
     klaviyo_request_t    *waiting;
     klaviyo_request_t    *taken;
