@@ -197,6 +197,12 @@ klaviyo_amount_read(const klaviyo_amount_form_t *form, const uint8_t *p,
         point -= form->decimals;
     }
 
+    /* the zero that is put before the point is a digit, too */
+
+    if (point == 0 && number.ndigits == KLAVIYO_AMOUNT_DIGITS) {
+        return KLAVIYO_VALUE_BAD;
+    }
+
     n = klaviyo_amount_put(out, &number, point, negative);
 
     if (!klaviyo_value_is_number(out, n)) {
