@@ -253,10 +253,15 @@ for my $point (qw(before_ack_commit after_ack_commit after_send after_answer
         for my $lane (@lanes) {
             my $account = $t->account($lane);
 
-            cmp_ok $account->{captured}, '>=', $n - 2 * $times,
-                "$lane: captured";
-            is $account->{delivered}, $account->{captured}, 'delivered';
-            is scalar keys %{ $has{$lane} }, $account->{captured},
+            # the lock of a process that was killed, or that does not run
+
+            my $busy = $account->{reasons}{lost}{queue_busy};
+            my $kept = $account->{captured} - $busy;
+
+            cmp_ok $kept, '>=', $n - 2 * $times, "$lane: captured";
+            is $account->{delivered}, $kept, 'delivered'
+                or diag explain $account->{reasons};
+            is scalar keys %{ $has{$lane} }, $kept,
                 'each of them is at Klaviyo';
         }
 
