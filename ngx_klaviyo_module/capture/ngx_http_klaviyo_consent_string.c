@@ -76,7 +76,6 @@ ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t                          *value;
     ngx_uint_t                          i;
     ngx_http_variable_t                *var;
-    ngx_http_compile_complex_value_t    ccv;
     ngx_http_klaviyo_consent_format_t  *format;
     ngx_http_klaviyo_consent_string_t  *string;
 
@@ -89,14 +88,10 @@ ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
         return "needs a variable, a format and a value";
     }
 
-    if (value[1].len < 2 || value[1].data[0] != '$') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid variable name \"%V\"", &value[1]);
+    var = ngx_http_klaviyo_variable(cf, &value[1], 0);
+    if (var == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    value[1].len--;
-    value[1].data++;
 
     for (format = ngx_http_klaviyo_consent_formats; format->name.len; format++)
     {
@@ -121,13 +116,7 @@ ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
 
     string->want.format = format->format;
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[3];
-    ccv.complex_value = &string->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, &value[3], &string->value) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -163,18 +152,6 @@ ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
                            "the format \"usercentrics\" needs \"services=\": "
                            "write the id of Klaviyo in your settings, or its "
                            "name");
-        return NGX_CONF_ERROR;
-    }
-
-    var = ngx_http_add_variable(cf, &value[1], NGX_HTTP_VAR_CHANGEABLE);
-    if (var == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (var->get_handler) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the variable \"$%V\" is there already",
-                           &value[1]);
         return NGX_CONF_ERROR;
     }
 

@@ -45,10 +45,9 @@ ngx_http_klaviyo_debug(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_klaviyo_loc_conf_t *klcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_http_klaviyo_debug_t          *debug;
-    ngx_http_klaviyo_main_conf_t      *kmcf;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                     *value;
+    ngx_http_klaviyo_debug_t      *debug;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
 
     (void) cmd;
 
@@ -81,13 +80,7 @@ ngx_http_klaviyo_debug(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = &debug->allowed;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, &value[1], &debug->allowed) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -20,8 +20,6 @@
 
 static char *ngx_http_klaviyo_enrich_uri(ngx_conf_t *cf,
     ngx_http_klaviyo_enrich_t *enrich, ngx_str_t *value);
-static char *ngx_http_klaviyo_enrich_value(ngx_conf_t *cf,
-    ngx_http_complex_value_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_klaviyo_enrich_header_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_enrich_ask(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_set_t *set);
@@ -141,8 +139,7 @@ ngx_http_klaviyo_enrich_uri(ngx_conf_t *cf, ngx_http_klaviyo_enrich_t *enrich,
         args.data = p + 1;
 
         if (args.len
-            && ngx_http_klaviyo_enrich_value(cf, &enrich->args, &args)
-               != NGX_CONF_OK)
+            && ngx_http_klaviyo_compile(cf, &args, &enrich->args) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -150,23 +147,7 @@ ngx_http_klaviyo_enrich_uri(ngx_conf_t *cf, ngx_http_klaviyo_enrich_t *enrich,
 
     enrich->whole = (p == NULL && value->data[0] == '$');
 
-    return ngx_http_klaviyo_enrich_value(cf, &enrich->uri, &uri);
-}
-
-
-static char *
-ngx_http_klaviyo_enrich_value(ngx_conf_t *cf, ngx_http_complex_value_t *value,
-    ngx_str_t *text)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = value;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK
+    return ngx_http_klaviyo_compile(cf, &uri, &enrich->uri) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 

@@ -92,11 +92,10 @@ char *
 ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     ngx_uint_t profile)
 {
-    char                              *rv;
-    ngx_str_t                         *value;
-    ngx_uint_t                         n, type, patch;
-    ngx_http_klaviyo_field_t          *field;
-    ngx_http_compile_complex_value_t   ccv;
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 n, type, patch;
+    ngx_http_klaviyo_field_t  *field;
 
     value = cf->args->elts;
     n = cf->args->nelts;
@@ -150,13 +149,7 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     field->type = type;
     field->patch = patch;
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[2];
-    ccv.complex_value = &field->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, &value[2], &field->value) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

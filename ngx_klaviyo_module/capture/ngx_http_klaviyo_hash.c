@@ -51,18 +51,16 @@ ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_klaviyo_main_conf_t *kmcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_http_variable_t               *var;
-    ngx_http_klaviyo_hash_t           *hash, **slot;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                *value;
+    ngx_http_variable_t      *var;
+    ngx_http_klaviyo_hash_t  *hash, **slot;
 
     (void) cmd;
 
     value = cf->args->elts;
 
-    if (value[1].len < 2 || value[1].data[0] != '$') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid variable name \"%V\"", &value[1]);
+    var = ngx_http_klaviyo_variable(cf, &value[1], NGX_HTTP_VAR_NOCACHEABLE);
+    if (var == NULL) {
         return NGX_CONF_ERROR;
     }
 
@@ -91,13 +89,7 @@ ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         hash->account.data = value[3].data + 8;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[2];
-    ccv.complex_value = &hash->source;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, &value[2], &hash->source) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -115,19 +107,6 @@ ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *slot = hash;
-
-    var = ngx_http_add_variable(cf, &hash->name, NGX_HTTP_VAR_CHANGEABLE
-                                                 |NGX_HTTP_VAR_NOCACHEABLE);
-    if (var == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (var->get_handler) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the variable \"$%V\" is there already",
-                           &hash->name);
-        return NGX_CONF_ERROR;
-    }
 
     var->get_handler = ngx_http_klaviyo_hash_variable;
     var->data = (uintptr_t) hash;

@@ -257,8 +257,7 @@ ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_klaviyo_loc_conf_t *klcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t  *value;
 
     (void) cmd;
 
@@ -278,13 +277,7 @@ ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = klcf->consent;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, &value[1], klcf->consent) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -86,14 +86,10 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (value[1].len < 2 || value[1].data[0] != '$') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid variable name \"%V\"", &value[1]);
+    var = ngx_http_klaviyo_variable(cf, &value[1], NGX_HTTP_VAR_NOCACHEABLE);
+    if (var == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    value[1].len--;
-    value[1].data++;
 
     part = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_part_t));
     if (part == NULL) {
@@ -159,19 +155,6 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    var = ngx_http_add_variable(cf, &value[1], NGX_HTTP_VAR_CHANGEABLE
-                                               |NGX_HTTP_VAR_NOCACHEABLE);
-    if (var == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (var->get_handler) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the variable \"$%V\" is there already",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
     /* the words of a directive are gone with the next one */
 
     paths = ngx_palloc(cf->pool, part->npaths * sizeof(ngx_str_t));
@@ -226,10 +209,9 @@ ngx_http_klaviyo_part_paths(ngx_conf_t *cf, ngx_http_klaviyo_part_t *part)
 static ngx_http_klaviyo_source_t *
 ngx_http_klaviyo_source(ngx_conf_t *cf, ngx_str_t *text)
 {
-    ngx_uint_t                         i;
-    ngx_http_klaviyo_source_t         *source, **slot;
-    ngx_http_klaviyo_main_conf_t      *kmcf;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_uint_t                     i;
+    ngx_http_klaviyo_source_t     *source, **slot;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
 
@@ -264,13 +246,7 @@ ngx_http_klaviyo_source(ngx_conf_t *cf, ngx_str_t *text)
     source->text = *text;
     source->index = kmcf->sources->nelts - 1;
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = &source->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, text, &source->value) != NGX_OK) {
         return NULL;
     }
 

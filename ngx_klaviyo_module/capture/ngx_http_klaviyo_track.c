@@ -226,15 +226,7 @@ static char *
 ngx_http_klaviyo_track_metric(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track,
     ngx_str_t *metric)
 {
-    ngx_http_compile_complex_value_t  ccv;
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = metric;
-    ccv.complex_value = &track->metric;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, metric, &track->metric) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -562,8 +554,6 @@ char *
 ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **slot)
 {
-    ngx_http_compile_complex_value_t  ccv;
-
     if (*slot) {
         return "is duplicate";
     }
@@ -573,13 +563,7 @@ ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = *slot;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, value, *slot) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

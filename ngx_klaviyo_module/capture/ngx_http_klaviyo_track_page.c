@@ -205,10 +205,9 @@ ngx_array_t *
 ngx_http_klaviyo_track_page_fields(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track)
 {
-    ngx_array_t                       *fields;
-    ngx_http_klaviyo_field_t          *field;
-    ngx_http_klaviyo_page_field_t     *of;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_array_t                    *fields;
+    ngx_http_klaviyo_field_t       *field;
+    ngx_http_klaviyo_page_field_t  *of;
 
     if (track->page.len == 0) {
         return NULL;
@@ -229,16 +228,13 @@ ngx_http_klaviyo_track_page_fields(ngx_conf_t *cf,
         }
 
         ngx_memzero(field, sizeof(ngx_http_klaviyo_field_t));
-        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
         field->name = of->name;
         field->type = of->type;
 
-        ccv.cf = cf;
-        ccv.value = &of->value;
-        ccv.complex_value = &field->value;
-
-        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        if (ngx_http_klaviyo_compile(cf, &of->value, &field->value)
+            != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }

@@ -110,23 +110,16 @@ static char *
 ngx_http_klaviyo_pass_uri(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     ngx_str_t *value)
 {
-    u_char                            *target;
-    ngx_uint_t                         n;
-    klaviyo_path_piece_t               pieces[2];
-    ngx_http_compile_complex_value_t   ccv;
+    u_char               *target;
+    ngx_uint_t            n;
+    klaviyo_path_piece_t  pieces[2];
 
     pass->uri = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (pass->uri == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = pass->uri;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (ngx_http_klaviyo_compile(cf, value, pass->uri) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -251,8 +244,7 @@ static char *
 ngx_http_klaviyo_pass_piece(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     klaviyo_path_kind_e kind, ngx_str_t *text, ngx_str_t *name)
 {
-    ngx_http_klaviyo_pass_piece_t     *piece;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_http_klaviyo_pass_piece_t  *piece;
 
     piece = ngx_array_push(pass->pieces);
     if (piece == NULL) {
@@ -260,7 +252,6 @@ ngx_http_klaviyo_pass_piece(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     }
 
     ngx_memzero(piece, sizeof(ngx_http_klaviyo_pass_piece_t));
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
     piece->kind = kind;
 
@@ -269,12 +260,8 @@ ngx_http_klaviyo_pass_piece(ngx_conf_t *cf, ngx_http_klaviyo_pass_t *pass,
     piece->encoded = (kind != KLAVIYO_PATH_ARGS && name->len > 4
                       && ngx_strncmp(name->data, "arg_", 4) == 0);
 
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = &piece->value;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
-                                                          : NGX_CONF_ERROR;
+    return ngx_http_klaviyo_compile(cf, text, &piece->value) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

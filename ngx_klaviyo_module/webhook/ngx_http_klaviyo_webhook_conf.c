@@ -353,21 +353,14 @@ ngx_http_klaviyo_webhook_signed(ngx_conf_t *cf,
 static ngx_http_complex_value_t *
 ngx_http_klaviyo_webhook_value(ngx_conf_t *cf, ngx_str_t *text)
 {
-    ngx_http_complex_value_t          *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_http_complex_value_t  *value;
 
     value = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (value == NULL) {
         return NULL;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = value;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? value : NULL;
+    return ngx_http_klaviyo_compile(cf, text, value) == NGX_OK ? value : NULL;
 }
 
 
