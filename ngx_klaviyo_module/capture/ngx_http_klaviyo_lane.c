@@ -13,7 +13,7 @@ typedef struct {
 } ngx_http_klaviyo_channel_t;
 
 
-static char *ngx_http_klaviyo_lane_off(ngx_conf_t *cf, ngx_array_t **tracks);
+static char *ngx_http_klaviyo_lane_off(ngx_array_t **tracks);
 static char *ngx_http_klaviyo_lane_parameter(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *word);
 static char *ngx_http_klaviyo_lane_channels(ngx_conf_t *cf,
@@ -56,31 +56,18 @@ ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     tracks = (ngx_array_t **) (p + cmd->offset);
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        return ngx_http_klaviyo_lane_off(cf, tracks);
+        return ngx_http_klaviyo_lane_off(tracks);
     }
 
     if (*tracks == NULL) {
         return "must not stand beside \"off\" of its own";
     }
 
-    if (*tracks == NGX_CONF_UNSET_PTR) {
-        *tracks = ngx_array_create(cf->pool, 1,
-                                   sizeof(ngx_http_klaviyo_track_t));
-        if (*tracks == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    track = ngx_array_push(*tracks);
+    track = ngx_http_klaviyo_track_add(cf, cmd, tracks);
     if (track == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
-
-    track->directive = cmd->name;
-    track->conf_file = cf->conf_file->file.name.data;
-    track->conf_line = cf->conf_file->line;
     track->lane = (klaviyo_lane_e)
                   ((cmd->offset
                     - offsetof(ngx_http_klaviyo_loc_conf_t, lane_tracks))
@@ -98,10 +85,8 @@ ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_klaviyo_lane_off(ngx_conf_t *cf, ngx_array_t **tracks)
+ngx_http_klaviyo_lane_off(ngx_array_t **tracks)
 {
-    (void) cf;
-
     if (*tracks != NGX_CONF_UNSET_PTR) {
         return "\"off\" must be the only one of its level";
     }

@@ -152,11 +152,18 @@ ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_legacy(ngx_str_t *name);
 
 /* tracks */
 
+/*
+ * A new rule of the directive, zeroed but for where it stands, in an array
+ * that may be unset yet.  NULL: no memory.
+ */
+ngx_http_klaviyo_track_t *ngx_http_klaviyo_track_add(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_array_t **tracks);
+
 /* compiles the value, once: "is duplicate" */
 char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **slot);
 
-/* account=, if=, status=, page= or view */
+/* account=, fetch=, if=, page=, status= or view */
 char *ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track, ngx_str_t *word);
 

@@ -72,24 +72,10 @@ ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "must not stand beside \"klaviyo_track off\"";
     }
 
-    if (klcf->tracks == NGX_CONF_UNSET_PTR) {
-        klcf->tracks = ngx_array_create(cf->pool, 2,
-                                        sizeof(ngx_http_klaviyo_track_t));
-        if (klcf->tracks == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    track = ngx_array_push(klcf->tracks);
+    track = ngx_http_klaviyo_track_add(cf, cmd, &klcf->tracks);
     if (track == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
-
-    track->directive = cmd->name;
-    track->conf_file = cf->conf_file->file.name.data;
-    track->conf_line = cf->conf_file->line;
 
     rv = ngx_http_klaviyo_track_metric(cf, track, &value[1]);
     if (rv != NGX_CONF_OK) {
@@ -145,24 +131,11 @@ ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "must not stand beside \"klaviyo_track_json off\"";
     }
 
-    if (klcf->json_tracks == NGX_CONF_UNSET_PTR) {
-        klcf->json_tracks = ngx_array_create(cf->pool, 1,
-                                             sizeof(ngx_http_klaviyo_track_t));
-        if (klcf->json_tracks == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    track = ngx_array_push(klcf->json_tracks);
+    track = ngx_http_klaviyo_track_add(cf, cmd, &klcf->json_tracks);
     if (track == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
-
-    track->directive = cmd->name;
-    track->conf_file = cf->conf_file->file.name.data;
-    track->conf_line = cf->conf_file->line;
     track->named = 1;
 
     rv = ngx_http_klaviyo_track_metric(cf, track, &value[1]);
@@ -186,6 +159,35 @@ ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+ngx_http_klaviyo_track_t *
+ngx_http_klaviyo_track_add(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_array_t **tracks)
+{
+    ngx_http_klaviyo_track_t  *track;
+
+    if (*tracks == NGX_CONF_UNSET_PTR) {
+        *tracks = ngx_array_create(cf->pool, 2,
+                                   sizeof(ngx_http_klaviyo_track_t));
+        if (*tracks == NULL) {
+            return NULL;
+        }
+    }
+
+    track = ngx_array_push(*tracks);
+    if (track == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(track, sizeof(ngx_http_klaviyo_track_t));
+
+    track->directive = cmd->name;
+    track->conf_file = cf->conf_file->file.name.data;
+    track->conf_line = cf->conf_file->line;
+
+    return track;
 }
 
 
