@@ -147,10 +147,10 @@ static ngx_command_t  ngx_http_klaviyo_commands[] = {
 
     { ngx_string("klaviyo_prefetch"),
       NGX_HTTP_KLAVIYO_LEVELS|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_klaviyo_prefetch,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_klaviyo_loc_conf_t, prefetch),
-      ngx_http_klaviyo_prefetch_values },
+      0,
+      NULL },
 
     { ngx_string("klaviyo_bots"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

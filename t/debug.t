@@ -165,7 +165,7 @@ subtest 'the configuration' => sub {
         qr/^1 .*would show every visitor's data to whoever asks/s,
         'for everybody';
     like $refused->('klaviyo_debug $arg_a to=shop;'),
-        qr/^1 .*invalid parameter "to=shop"/s, 'another parameter';
+        qr/^1 .*invalid parameter "to=shop": expected "account="/s, 'another parameter';
     like $refused->('klaviyo_debug $arg_a; klaviyo_debug $arg_b;'),
         qr/^1 .*is duplicate/s, 'twice';
     like $refused->('klaviyo_debug $arg_a account=shop;'), qr/^0 /, 'right';

@@ -128,6 +128,7 @@ $t->stop;
 my ($code, $output) = config_test(server => 'klaviyo_prefetch maybe;');
 
 isnt $code, 0, 'an unknown word';
-like $output, qr/invalid value "maybe"/, 'is told';
+like $output, qr/invalid value "maybe": expected "skip", "count" or "refuse"/,
+    'is told, and what to write';
 
 done_testing;

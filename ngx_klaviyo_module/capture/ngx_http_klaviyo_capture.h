@@ -79,8 +79,6 @@ typedef struct {
 #define NGX_HTTP_KLAVIYO_PREFETCH_COUNT   1
 #define NGX_HTTP_KLAVIYO_PREFETCH_REFUSE  2
 
-extern ngx_conf_enum_t  ngx_http_klaviyo_prefetch_values[];
-
 
 /* klaviyo_kx_cookie, klaviyo_attribution */
 
@@ -216,10 +214,12 @@ void ngx_http_klaviyo_attribution_init(ngx_http_klaviyo_main_conf_t *kmcf);
 char *ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* directives: klaviyo_consent, klaviyo_skip, klaviyo_bots */
+/* directives: klaviyo_consent, klaviyo_skip, klaviyo_prefetch, klaviyo_bots */
 char *ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_klaviyo_skip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_klaviyo_prefetch(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_klaviyo_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* makes kmcf->bots of the built-in list and the file; in postconfiguration */

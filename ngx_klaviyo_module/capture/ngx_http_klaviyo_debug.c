@@ -90,7 +90,8 @@ ngx_http_klaviyo_debug(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             || ngx_strncmp(value[2].data, "account=", 8) != 0)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[2]);
+                               "invalid parameter \"%V\": expected "
+                               "\"account=\"", &value[2]);
             return NGX_CONF_ERROR;
         }
 

@@ -10,7 +10,7 @@
 
 static char *ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name);
 static char *ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word,
-    ngx_uint_t *type);
+    ngx_uint_t profile, ngx_uint_t *type);
 static ngx_uint_t ngx_http_klaviyo_field_patch(ngx_str_t *word);
 static char *ngx_http_klaviyo_field_patched(ngx_conf_t *cf,
     ngx_http_klaviyo_field_t *field, ngx_uint_t typed);
@@ -126,7 +126,7 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     type = KLAVIYO_VALUE_STRING;
 
     if (n == 4) {
-        rv = ngx_http_klaviyo_field_type(cf, &value[3], &type);
+        rv = ngx_http_klaviyo_field_type(cf, &value[3], profile, &type);
         if (rv != NGX_CONF_OK) {
             return rv;
         }
@@ -206,7 +206,8 @@ ngx_http_klaviyo_field_name(ngx_conf_t *cf, ngx_str_t *name)
 
 
 static char *
-ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t *type)
+ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_uint_t profile, ngx_uint_t *type)
 {
     ngx_uint_t  i;
 
@@ -224,7 +225,9 @@ ngx_http_klaviyo_field_type(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t *type)
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid type \"%V\", it must be \"string\", "
-                       "\"number\", \"bool\", \"list\" or \"json\"", word);
+                       "\"number\", \"bool\", \"list\" or \"json\"%s", word,
+                       profile ? "; \"append\", \"unappend\" or \"unset\" "
+                                 "may stand behind it, or alone" : "");
 
     return NGX_CONF_ERROR;
 }

@@ -68,7 +68,7 @@ static ngx_uint_t ngx_http_klaviyo_skip_foresee(ngx_http_request_t *r,
     ngx_http_complex_value_t *consent);
 
 
-ngx_conf_enum_t  ngx_http_klaviyo_prefetch_values[] = {
+static ngx_conf_enum_t  ngx_http_klaviyo_prefetch_values[] = {
     { ngx_string("skip"), NGX_HTTP_KLAVIYO_PREFETCH_SKIP },
     { ngx_string("count"), NGX_HTTP_KLAVIYO_PREFETCH_COUNT },
     { ngx_string("refuse"), NGX_HTTP_KLAVIYO_PREFETCH_REFUSE },
@@ -249,6 +249,40 @@ ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\": it must be of %*s"
                        "or \"off\" alone", word, (size_t) (p - known), known);
+}
+
+
+char *
+ngx_http_klaviyo_prefetch(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_loc_conf_t *klcf = conf;
+
+    ngx_str_t        *value;
+    ngx_conf_enum_t  *e;
+
+    (void) cmd;
+
+    if (klcf->prefetch != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (e = ngx_http_klaviyo_prefetch_values; e->name.len; e++) {
+
+        if (e->name.len == value[1].len
+            && ngx_strcasecmp(e->name.data, value[1].data) == 0)
+        {
+            klcf->prefetch = e->value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": expected \"skip\", \"count\" or "
+                       "\"refuse\"", &value[1]);
+
+    return NGX_CONF_ERROR;
 }
 
 
