@@ -197,7 +197,9 @@ for my $case (
     ['twice', 'klaviyo_profile A b append; klaviyo_profile A c append;',
         qr/duplicate klaviyo_profile "A"/],
     ['of an event', 'klaviyo_property A $arg_a append;',
-        qr/invalid type "append".*; "append", "unappend" or "unset" may stand/],
+        qr/invalid type "append"/],
+    ['a word that is none', 'klaviyo_profile A $arg_a appendx;',
+        qr/invalid type "appendx".*; "append", "unappend" or "unset" may stand/],
     ['in a block', 'klaviyo_event X { profile email $arg_a unset; }',
         qr/invalid parameter "unset" of Klaviyo's own field/],
 ) {
