@@ -45,12 +45,16 @@ klaviyo_ring_owner_crc(const klaviyo_ring_owner_t *owner)
 }
 
 
+/* 1: of both it is known */
+
 static int
-klaviyo_ring_company_known(const klaviyo_ring_print_t *print)
+klaviyo_ring_company_known(const klaviyo_ring_print_t *was,
+    const klaviyo_ring_print_t *now)
 {
     static const uint8_t  none[KLAVIYO_RING_PRINT_LEN];
 
-    return memcmp(print->company, none, KLAVIYO_RING_PRINT_LEN) != 0;
+    return memcmp(was->company, none, KLAVIYO_RING_PRINT_LEN) != 0
+           && memcmp(now->company, none, KLAVIYO_RING_PRINT_LEN) != 0;
 }
 
 
@@ -130,8 +134,7 @@ klaviyo_ring_owner_check(klaviyo_ring_t *ring,
         return KLAVIYO_RING_OK;
     }
 
-    if (klaviyo_ring_company_known(&owner.print)
-        && klaviyo_ring_company_known(&now)
+    if (klaviyo_ring_company_known(&owner.print, &now)
         && !klaviyo_ring_print_same(&owner.print, &now, company))
     {
         return klaviyo_ring_error(error, "\"%s\" holds %llu events of another "
@@ -159,8 +162,7 @@ klaviyo_ring_print_refuses(const klaviyo_ring_print_t *was,
 {
     int  company;
 
-    company = klaviyo_ring_company_known(was)
-              && klaviyo_ring_company_known(now);
+    company = klaviyo_ring_company_known(was, now);
 
     if (company && !klaviyo_ring_print_same(was, now, company)) {
         return "another \"company\"";
