@@ -166,7 +166,7 @@ klaviyo_ring_rc_e
 klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
-    size_t                 len;
+    int                    whole;
     uint64_t               position;
     klaviyo_cursor_t       at, end;
     klaviyo_ring_header_t  header;
@@ -189,19 +189,16 @@ klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     while (klaviyo_ring_seek(ring, &position, end.position, at.seq, &header)
            && header.seq < end.seq)
     {
-        len = klaviyo_ring_payload_len(&header);
+        whole = klaviyo_ring_payload(ring, position, &header, buf, size);
 
-        if (len > size) {
-            record->missing = len;
+        if (whole == -1) {
+            record->missing = klaviyo_ring_payload_len(&header);
             return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
         }
 
-        memcpy(buf, ring->record + position % ring->capacity
-                    + sizeof(klaviyo_ring_header_t), len);
-
         position += header.length;
 
-        if (klaviyo_crc32c(0, buf, len) != header.payload_crc) {
+        if (!whole) {
             continue;
         }
 

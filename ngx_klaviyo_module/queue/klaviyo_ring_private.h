@@ -116,6 +116,10 @@ int klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
 
 size_t klaviyo_ring_payload_len(const klaviyo_ring_header_t *header);
 
+/* copies it: 1: it is whole, 0: it is not, -1: `size` is too little */
+int klaviyo_ring_payload(const klaviyo_ring_t *ring, uint64_t position,
+    const klaviyo_ring_header_t *header, uint8_t *buf, size_t size);
+
 /* all but `missing` and next.position */
 void klaviyo_ring_record_fill(klaviyo_record_t *record,
     const klaviyo_ring_header_t *header, const uint8_t *payload);

@@ -104,12 +104,30 @@ klaviyo_ring_seek(klaviyo_ring_t *ring, uint64_t *position, uint64_t end,
 }
 
 
+int
+klaviyo_ring_payload(const klaviyo_ring_t *ring, uint64_t position,
+    const klaviyo_ring_header_t *header, uint8_t *buf, size_t size)
+{
+    size_t  len;
+
+    len = klaviyo_ring_payload_len(header);
+
+    if (len > size) {
+        return -1;
+    }
+
+    memcpy(buf, ring->record + position % ring->capacity
+                + sizeof(klaviyo_ring_header_t), len);
+
+    return klaviyo_crc32c(0, buf, len) == header->payload_crc;
+}
+
+
 klaviyo_ring_rc_e
 klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
     int                    found, whole;
-    size_t                 len;
     uint64_t               position, limit;
     klaviyo_cursor_t       at, end;
     klaviyo_ring_head_t    head;
@@ -162,17 +180,12 @@ klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
         whole = 0;
 
         if (found && header.seq < end.seq) {
-            len = klaviyo_ring_payload_len(&header);
+            whole = klaviyo_ring_payload(ring, position, &header, buf, size);
 
-            if (len > size) {
-                record->missing = len;
+            if (whole == -1) {
+                record->missing = klaviyo_ring_payload_len(&header);
                 return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
             }
-
-            memcpy(buf, ring->record + position % ring->capacity
-                        + sizeof(klaviyo_ring_header_t), len);
-
-            whole = (klaviyo_crc32c(0, buf, len) == header.payload_crc);
 
             if (whole && header.seq == at.seq) {
                 break;
