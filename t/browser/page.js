@@ -6,7 +6,7 @@
 // each account that a reader sees, what axe-core finds wrong, what the page
 // asked for, what the console said.
 
-const { chromium } = require('playwright-core');
+const launch = require('../lib/chromium.js');
 const axe = require('axe-core');
 
 const WAYS = {
@@ -99,13 +99,7 @@ async function check(browser, url, way, seen) {
 }
 
 async function main(url, folder, accounts) {
-    const browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-        args: ['--headless', '--no-sandbox', '--disable-gpu',
-            '--disable-quic', '--no-first-run',
-            '--disable-background-networking', '--disable-component-update',
-            '--disable-sync'],
-    });
+    const browser = await launch();
     const seen = { text: {}, violations: [], passes: 0, requests: [],
                    console: [] };
 

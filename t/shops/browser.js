@@ -7,20 +7,14 @@
 // The visitor has a cookie of Klaviyo's script.  Exits with 0 when the journey
 // came to its end.
 
-const { chromium } = require('playwright-core');
+const launch = require('../lib/chromium.js');
 const path = require('path');
 
 const AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 '
     + '(KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36';
 
 async function main(url, journey) {
-    const browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-        args: ['--headless', '--no-sandbox', '--disable-gpu',
-            '--disable-quic', '--no-first-run',
-            '--disable-background-networking', '--disable-component-update',
-            '--disable-sync'],
-    });
+    const browser = await launch();
     const context = await browser.newContext({ userAgent: AGENT });
 
     await context.addCookies([{ name: '__kla_id', url,

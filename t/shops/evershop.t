@@ -14,7 +14,8 @@ use Mojo::JSON     qw(encode_json);
 use Klaviyo::Test::Browser qw(browse told_events shops_folder);
 use Klaviyo::Test::Client  ();
 use Klaviyo::Test::Process qw(
-    run spawn temp_folder wait_for end_process running children read_file
+    must_run run spawn temp_folder wait_for end_process running children
+    read_file
 );
 use Klaviyo::Test::Recipe  qw(recipe_parts);
 
@@ -43,7 +44,7 @@ my @psql = ('psql', '-q', '-h', $data, '-U', 'postgres',
     '-v', 'ON_ERROR_STOP=1');
 
 chown +(getpwnam 'postgres')[2, 3], $data if $> == 0;
-done(@as, "$bin/initdb", '-D', "$data/db", '-U', 'postgres',
+must_run(@as, "$bin/initdb", '-D', "$data/db", '-U', 'postgres',
     '--auth=trust', '--no-sync');
 
 my $postgres = spawn(
@@ -63,8 +64,8 @@ ok wait_for(30, sub {
 my $port  = $t->port('APP');
 my $log   = "$data/evershop.log";
 my $shop  = spawn(
-    command => ['sh', '-c', "cd $source && exec node node_modules/.bin/evershop "
-                . 'start'],
+    command => ['sh', '-c',
+        "cd $source && exec node node_modules/.bin/evershop start"],
     stdout  => $log,
     stderr  => $log,
     env     => {
@@ -84,7 +85,7 @@ my ($code, $hash) = run('sh', '-c', "cd $source && node -e \"console.log("
     . "require('bcryptjs').hashSync('password1', 4))\"");
 
 chomp $hash;
-done(@psql, '-d', 'evershop', '-1', '-v', "password=$hash",
+must_run(@psql, '-d', 'evershop', '-1', '-v', "password=$hash",
     '-f', "$shops/evershop.sql");
 ok wait_for(60, sub { open_page('/women/shirt') && open_page('/women/scarf') },
     0.5), 'its pages are there' or diag read_file($log);
@@ -137,18 +138,9 @@ kill 'TERM', keys %children;
 ok wait_for(20, sub { !grep { running($_) } keys %children }),
     'and what it had started';
 ok end_process($postgres, 'INT', 20), 'PostgreSQL went';
-done('rm', '-rf', $data);
+must_run('rm', '-rf', $data);
 
 done_testing;
-
-
-sub done {
-    my ($code, $output) = run(@_);
-
-    $code == 0 or die "@_: $output\n";
-
-    return;
-}
 
 
 sub open_page {

@@ -13,7 +13,8 @@ use File::Basename qw(dirname);
 use Klaviyo::Test::Browser qw(browse told_events);
 use Klaviyo::Test::Php;
 use Klaviyo::Test::Process qw(
-    run spawn temp_folder wait_for end_process write_file read_file worker_user
+    must_run run spawn temp_folder wait_for end_process write_file read_file
+    worker_user
 );
 use Klaviyo::Test::Recipe  qw(recipe_parts fastcgi_params);
 
@@ -41,7 +42,7 @@ my ($user) = worker_user();
 my $as = $> == 0 ? ['--user=mysql'] : [];
 
 chown +(getpwnam 'mysql')[2, 3], $data if $> == 0;
-done('mysql_install_db', @$as, "--datadir=$data/db", '--skip-test-db',
+must_run('mysql_install_db', @$as, "--datadir=$data/db", '--skip-test-db',
     '--auth-root-authentication-method=normal');
 
 my $mariadb = spawn(
@@ -59,10 +60,10 @@ ok wait_for(30, sub {
 
 # WordPress as Debian has it, with the shop in it
 
-done('cp', '-aL', "$source/.", $root) if mkdir $root;
-done('cp', '-aL', "$themes/.", "$root/wp-content/themes");
+must_run('cp', '-aL', "$source/.", $root) if mkdir $root;
+must_run('cp', '-aL', "$themes/.", "$root/wp-content/themes");
 mkdir "$root/wp-content/mu-plugins";
-done('cp', "$shops/wordpress-shop.php", "$root/wp-content/mu-plugins");
+must_run('cp', "$shops/wordpress-shop.php", "$root/wp-content/mu-plugins");
 write_file("$root/wp-config.php", <<"END");
 <?php
 define('DB_NAME', 'wordpress');
@@ -79,10 +80,10 @@ require ABSPATH . 'wp-settings.php';
 END
 
 for my $step ('install', 'fill') {
-    done('sh', '-c', "cd $root && php $shops/wordpress-setup.php $step");
+    must_run('sh', '-c', "cd $root && php $shops/wordpress-setup.php $step");
 }
 
-done('chown', '-R', $user, $root) if defined $user;
+must_run('chown', '-R', $user, $root) if defined $user;
 
 my $php = Klaviyo::Test::Php->start($t->dir . '/php.sock', $data,
     ini => 1, children => 4);
@@ -119,15 +120,6 @@ is_deeply [told_events($t)], [
 $t->stop;
 ok $php->stop, 'php-fpm went';
 ok end_process($mariadb, 'TERM', 20), 'MariaDB went';
-done('rm', '-rf', $data);
+must_run('rm', '-rf', $data);
 
 done_testing;
-
-
-sub done {
-    my ($code, $output) = run(@_);
-
-    $code == 0 or die "@_: $output\n";
-
-    return;
-}

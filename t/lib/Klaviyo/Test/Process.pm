@@ -14,8 +14,8 @@ use POSIX       qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
-    spawn run free_port slow wait_for running end_process children temp_folder
-    memory_folder write_file read_file worker_user give_to_worker
+    spawn run must_run free_port slow wait_for running end_process children
+    temp_folder memory_folder write_file read_file worker_user give_to_worker
 );
 
 # ports of one block; the first one is held by whom the block belongs to
@@ -82,6 +82,16 @@ sub run {
     waitpid $pid, 0;
 
     return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $output);
+}
+
+
+# the same, and dies with what it printed if that is not 0
+sub must_run {
+    my ($code, $output) = run(@_);
+
+    $code == 0 or die "@_: $output\n";
+
+    return;
 }
 
 
