@@ -61,6 +61,12 @@ sub windows {
     return scalar @times;
 }
 
+sub told {
+    my ($t) = @_;
+
+    return $t->account->{delivery};
+}
+
 sub start {
     my (%option) = @_;
 
@@ -139,6 +145,60 @@ subtest 'across reloads, kills and starts' => sub {
 };
 
 
+# A batch that is not full is closed when its turn comes.  Of 10 % a minute's
+# requests are 4 s apart.
+
+subtest 'waiting is the linger' => sub {
+    my $t = start(account => 'batch linger=10ms; rate share=10%;');
+    my $n = 0;
+    my $more = sub {
+        my ($events) = @_;
+
+        for (1 .. $events) {
+            $n++;
+            $t->get("/?id=$n&email=a$n\@shop.test");
+        }
+    };
+
+    $more->(8);
+    ok $t->wait_events(8, 10), 'the first';
+
+    my $before = grep { $_->{endpoint} eq 'bulk' } @{ $t->sandbox->requests };
+
+    # each of these would have been a batch, and the last one's turn 16 s away
+
+    for (1 .. 8) {
+        $more->(3);
+        sleep 0.1;
+    }
+
+    ok wait_for(2, sub { told($t)->{bulk_waits_for} }),
+        'the status says until when they wait';
+    ok $t->wait_events(32, 11), 'they wait for their turn';
+
+    my $bulk = grep { $_->{endpoint} eq 'bulk' } @{ $t->sandbox->requests };
+
+    cmp_ok $bulk - $before, '<=', 2, 'and go together';
+
+    # the next turn is far away, and these are few
+
+    sleep 0.2;
+
+    my $began  = time;
+    my $single = grep { $_->{endpoint} eq 'single' }
+        @{ $t->sandbox->requests };
+
+    $more->(3);
+    ok $t->wait_events(35, 11), 'a few go by themselves';
+    cmp_ok time - $began, '<', slow(2), 'at once';
+    cmp_ok +(grep { $_->{endpoint} eq 'single' } @{ $t->sandbox->requests })
+        - $single, '==', 3, 'one by one';
+
+    ok $t->wait_idle, 'all are delivered';
+    $t->stop;
+};
+
+
 # a pause is the account's too: it outlives whoever was told
 
 subtest 'Retry-After' => sub {
@@ -174,12 +234,6 @@ subtest 'Retry-After' => sub {
 
 
 # and it is the key's: whatever becomes of the ring
-
-sub told {
-    my ($t) = @_;
-
-    return $t->account->{delivery};
-}
 
 for my $case (
     ['another size', 'queue %%QUEUE%% size=1m;'],

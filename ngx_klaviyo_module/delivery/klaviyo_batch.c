@@ -276,6 +276,13 @@ klaviyo_batch_aside(const klaviyo_batch_t *batch)
 }
 
 
+uint32_t
+klaviyo_batch_events(const klaviyo_batch_t *batch)
+{
+    return batch->n;
+}
+
+
 int
 klaviyo_batch_full(const klaviyo_batch_t *batch)
 {

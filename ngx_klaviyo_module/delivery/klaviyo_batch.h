@@ -112,11 +112,20 @@ int64_t klaviyo_batch_oldest(const klaviyo_batch_t *batch);
 /* 1: it is one event that is set aside */
 int klaviyo_batch_aside(const klaviyo_batch_t *batch);
 
+/* how many events are in it, to be sent */
+uint32_t klaviyo_batch_events(const klaviyo_batch_t *batch);
+
 /* 1: it is at a limit */
 int klaviyo_batch_full(const klaviyo_batch_t *batch);
 
 /* no more events: makes the first requests.  0, or -1 without memory */
 int klaviyo_batch_close(klaviyo_batch_t *batch);
+
+/*
+ * Right behind the close: a request for each of its events.  0, or -1 without
+ * memory: they stay together.
+ */
+int klaviyo_batch_apart(klaviyo_batch_t *batch);
 
 /*
  * The next request to send, taken from the batch's list: one that is FRESH.

@@ -38,14 +38,24 @@ static const uint64_t  klaviyo_limiter_limits[KLAVIYO_LIMITER_N] = {
 };
 
 
+static uint64_t klaviyo_limiter_of(unsigned of, unsigned *share);
 static void klaviyo_limiter_settle(klaviyo_limiter_lane_t *lane,
     uint64_t limit, int64_t now);
+static void klaviyo_limiter_go(klaviyo_limiter_lane_t *lane, uint64_t limit,
+    unsigned share, int64_t now);
 static void klaviyo_limiter_regrain(klaviyo_limiter_lane_t *lane,
     uint64_t grain);
 static void klaviyo_limiter_count(klaviyo_limiter_lane_t *lane, int64_t now);
 static int64_t klaviyo_limiter_window(const klaviyo_limiter_lane_t *lane,
     uint64_t limit, int64_t now);
 static int64_t klaviyo_limiter_last(const klaviyo_limiter_lane_t *lane);
+
+
+unsigned
+klaviyo_limiter_limit(klaviyo_limiter_class_e lane)
+{
+    return (unsigned) klaviyo_limiter_limits[lane];
+}
 
 
 int64_t
@@ -62,15 +72,13 @@ int64_t
 klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now)
 {
-    int64_t                  wait, other, cost, gap, ahead;
+    int64_t                  wait, other, gap;
     uint64_t                 limit;
     klaviyo_limiter_lane_t  *l;
 
     l = &limiter->lane[lane];
 
-    share = share < 1 ? 1 : share > 100 ? 100 : share;
-    limit = (uint64_t) of * share / 100;
-    limit = limit < 1 ? 1 : limit;
+    limit = klaviyo_limiter_of(of, &share);
     now = now < 0 ? 0 : now;
 
     klaviyo_limiter_settle(l, limit, now);
@@ -78,8 +86,6 @@ klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
     wait = klaviyo_limiter_window(l, limit, now);
 
     gap = KLAVIYO_LIMITER_SPAN * 1000 / (int64_t) limit;
-    ahead = (int64_t) (limit / KLAVIYO_LIMITER_RESERVE) * gap - gap;
-    ahead = ahead < 0 ? 0 : ahead;
 
     /* the clock went back: not longer than the last request would have set */
 
@@ -108,27 +114,26 @@ klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
         return wait;
     }
 
-    klaviyo_limiter_count(l, now);
-
-    if (l->turn < now * 1000 - ahead) {
-        l->turn = now * 1000 - ahead;
-    }
-
-    l->turn += gap;
-
-    /*
-     * What remains is everybody's.  Each request of ours is taken to come
-     * with those of the others, who own the rest of the limits: with a share
-     * of 25 per cent it costs four.  So ours is a share of what remains, and
-     * never nothing while something remains.
-     */
-
-    if (l->reset_at > now) {
-        cost = (100 + share - 1) / share;
-        l->remaining = l->remaining > cost ? l->remaining - cost : 0;
-    }
+    klaviyo_limiter_go(l, limit, share, now);
 
     return 0;
+}
+
+
+void
+klaviyo_limiter_went(klaviyo_limiter_t *limiter,
+    klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now)
+{
+    uint64_t                 limit;
+    klaviyo_limiter_lane_t  *l;
+
+    l = &limiter->lane[lane];
+
+    limit = klaviyo_limiter_of(of, &share);
+    now = now < 0 ? 0 : now;
+
+    klaviyo_limiter_settle(l, limit, now);
+    klaviyo_limiter_go(l, limit, share, now);
 }
 
 
@@ -168,6 +173,50 @@ klaviyo_limiter_merge(klaviyo_limiter_t *limiter,
         {
             limiter->lane[i] = other->lane[i];
         }
+    }
+}
+
+
+static uint64_t
+klaviyo_limiter_of(unsigned of, unsigned *share)
+{
+    uint64_t  limit;
+
+    *share = *share < 1 ? 1 : *share > 100 ? 100 : *share;
+    limit = (uint64_t) of * *share / 100;
+
+    return limit < 1 ? 1 : limit;
+}
+
+
+static void
+klaviyo_limiter_go(klaviyo_limiter_lane_t *l, uint64_t limit, unsigned share,
+    int64_t now)
+{
+    int64_t  gap, ahead, cost;
+
+    gap = KLAVIYO_LIMITER_SPAN * 1000 / (int64_t) limit;
+    ahead = (int64_t) (limit / KLAVIYO_LIMITER_RESERVE) * gap - gap;
+    ahead = ahead < 0 ? 0 : ahead;
+
+    klaviyo_limiter_count(l, now);
+
+    if (l->turn < now * 1000 - ahead) {
+        l->turn = now * 1000 - ahead;
+    }
+
+    l->turn += gap;
+
+    /*
+     * What remains is everybody's.  Each request of ours is taken to come
+     * with those of the others, who own the rest of the limits: with a share
+     * of 25 per cent it costs four.  So ours is a share of what remains, and
+     * never nothing while something remains.
+     */
+
+    if (l->reset_at > now) {
+        cost = (100 + share - 1) / share;
+        l->remaining = l->remaining > cost ? l->remaining - cost : 0;
     }
 }
 

@@ -54,10 +54,13 @@ typedef struct {
 } klaviyo_limiter_lane_t;
 
 
-typedef struct {
+typedef struct klaviyo_limiter_s {
     klaviyo_limiter_lane_t  lane[KLAVIYO_LIMITER_N];
 } klaviyo_limiter_t;
 
+
+/* requests in a minute, where the lane has no other limit */
+unsigned klaviyo_limiter_limit(klaviyo_limiter_class_e lane);
 
 /*
  * Milliseconds until one more request may go, 0: now (and then it has been
@@ -69,6 +72,13 @@ int64_t klaviyo_limiter_take(klaviyo_limiter_t *limiter,
 
 /* the same where the limit of the class is another one, see klaviyo_lane.h */
 int64_t klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
+    klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now);
+
+/*
+ * A request of this class goes now, by somebody else's leave: it is counted as
+ * if it had been taken.
+ */
+void klaviyo_limiter_went(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now);
 
 /*

@@ -198,6 +198,29 @@ klaviyo_batch_regroup(klaviyo_batch_t *batch)
 }
 
 
+int
+klaviyo_batch_apart(klaviyo_batch_t *batch)
+{
+    uint32_t             i;
+    klaviyo_request_t   *list, **last;
+
+    list = NULL;
+    last = &list;
+
+    for (i = 0; i < batch->n; i++) {
+        if (klaviyo_request_append(batch, &last, &i, 1) != 0) {
+            klaviyo_request_free_all(list);
+            return -1;
+        }
+    }
+
+    klaviyo_request_free_all(batch->waiting);
+    batch->waiting = list;
+
+    return 0;
+}
+
+
 void
 klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {

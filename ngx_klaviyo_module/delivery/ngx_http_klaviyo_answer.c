@@ -93,9 +93,10 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
         lane = ngx_http_klaviyo_sender_single(sender, request)
                ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
 
-        klaviyo_limiter_correct(&sender->memory.limiter, lane,
-                                answer->rate_remaining, answer->rate_reset,
-                                ngx_http_klaviyo_sender_now());
+        ngx_http_klaviyo_limits_correct(&sender->limits, lane,
+                                        answer->rate_remaining,
+                                        answer->rate_reset,
+                                        ngx_http_klaviyo_sender_now());
     }
 
     if (verdict != KLAVIYO_REPLY_ACCEPTED) {
@@ -433,17 +434,15 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
 
         /* refused in the same second again if the clocks disagree */
 
-        sender->paused_until = ngx_max(sender->paused_until,
-                                       now + ngx_max(delay, 1000));
-
-        ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
-                                     &sender->memory.limiter);
+        ngx_http_klaviyo_limits_pause(&sender->limits, ngx_max(delay, 1000),
+                                      now);
 
         (void) ngx_http_klaviyo_sender_save(sender);
 
         (void) ngx_snprintf((u_char *) text, sizeof(text),
                             "throttled, %s: the account pauses for %L s%Z",
-                            words, (sender->paused_until - now + 999) / 1000);
+                            words, (sender->limits.paused_until - now
+                                    + 999) / 1000);
 
         ngx_http_klaviyo_report(&sender->report, NGX_LOG_WARN,
                                 NGX_HTTP_KLAVIYO_REPORT_THROTTLED, text);

@@ -1,5 +1,6 @@
 /*
- * The zones of the keys.  Several accounts may have the same key.
+ * The zones of the keys, and whose turn it is.  Several accounts may have the
+ * same key.
  */
 
 
@@ -17,13 +18,17 @@
 typedef struct {
     int64_t            paused_until;
     klaviyo_limiter_t  limiter;
-} ngx_http_klaviyo_limits_t;
+} ngx_http_klaviyo_limits_zone_t;
 
 
 static ngx_int_t ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone,
     void *data);
+static int64_t ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now);
+static unsigned ngx_http_klaviyo_limits_of(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class);
 
 
 ngx_int_t
@@ -36,7 +41,7 @@ ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_shm_zone_t               *zone;
     ngx_http_klaviyo_account_t  **account;
 
-    size = sizeof(ngx_http_klaviyo_limits_t) + 8 * ngx_pagesize;
+    size = sizeof(ngx_http_klaviyo_limits_zone_t) + 8 * ngx_pagesize;
 
     account = kmcf->queues.elts;
 
@@ -114,7 +119,7 @@ ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone, void *data)
         return NGX_OK;
     }
 
-    pool->data = ngx_slab_calloc(pool, sizeof(ngx_http_klaviyo_limits_t));
+    pool->data = ngx_slab_calloc(pool, sizeof(ngx_http_klaviyo_limits_zone_t));
     if (pool->data == NULL) {
         return NGX_ERROR;
     }
@@ -125,30 +130,104 @@ ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone, void *data)
 }
 
 
+void
+ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
+    ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until)
+{
+    limits->account = account;
+    limits->memory = memory;
+    limits->paused_until = paused_until;
+}
+
+
 /*
  * The lock is only tried: a worker may have died with it and the master with
  * the worker.  Then the caller's memory is what there is, until the next time.
  */
 
 void
-ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_account_t *account,
-    int64_t *paused_until, klaviyo_limiter_t *limiter)
+ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits)
 {
-    ngx_slab_pool_t            *pool;
-    ngx_http_klaviyo_limits_t  *limits;
+    klaviyo_limiter_t               *limiter;
+    ngx_slab_pool_t                 *pool;
+    ngx_http_klaviyo_limits_zone_t  *zone;
 
-    pool = (ngx_slab_pool_t *) account->limits_zone->shm.addr;
-    limits = account->limits_zone->data;
+    pool = (ngx_slab_pool_t *) limits->account->limits_zone->shm.addr;
+    zone = limits->account->limits_zone->data;
+    limiter = &limits->memory->limiter;
 
     if (!ngx_shmtx_trylock(&pool->mutex)) {
         return;
     }
 
-    klaviyo_limiter_merge(&limits->limiter, limiter);
-    *limiter = limits->limiter;
+    klaviyo_limiter_merge(&zone->limiter, limiter);
+    *limiter = zone->limiter;
 
-    limits->paused_until = ngx_max(limits->paused_until, *paused_until);
-    *paused_until = limits->paused_until;
+    zone->paused_until = ngx_max(zone->paused_until, limits->paused_until);
+    limits->paused_until = zone->paused_until;
 
     ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+int64_t
+ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t now)
+{
+    return ngx_http_klaviyo_limits_ask(limits, class, 0, now);
+}
+
+
+int64_t
+ngx_http_klaviyo_limits_take(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t now)
+{
+    return ngx_http_klaviyo_limits_ask(limits, class, 1, now);
+}
+
+
+static int64_t
+ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now)
+{
+    klaviyo_limiter_t  copy;
+
+    copy = limits->memory->limiter;
+
+    return klaviyo_limiter_take_of(take ? &limits->memory->limiter : &copy,
+                                   class,
+                                   ngx_http_klaviyo_limits_of(limits, class),
+                                   limits->account->rate_share, now);
+}
+
+
+/* requests to Klaviyo's endpoint in a minute */
+
+static unsigned
+ngx_http_klaviyo_limits_of(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class)
+{
+    return (class == KLAVIYO_LIMITER_SINGLE) ? klaviyo_limiter_limit(class)
+                                             : limits->account->lane->limit;
+}
+
+
+void
+ngx_http_klaviyo_limits_correct(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t remaining, int64_t reset,
+    int64_t now)
+{
+    klaviyo_limiter_correct(&limits->memory->limiter, class, remaining, reset,
+                            now);
+}
+
+
+void
+ngx_http_klaviyo_limits_pause(ngx_http_klaviyo_limits_t *limits, int64_t ms,
+    int64_t now)
+{
+    limits->paused_until = ngx_max(limits->paused_until, now + ms);
+
+    ngx_http_klaviyo_limits_sync(limits);
 }

@@ -1,4 +1,7 @@
 /*
+ * The seam between a sender and what it may send: a request to Klaviyo goes
+ * when its turn has come.
+ *
  * The pause of a 429 and the limiter's windows are those of the key: Klaviyo
  * counts by account and endpoint, whatever happens to a queue.  They live in a
  * shared zone that is named after the key and the lane, which a reload keeps,
@@ -16,16 +19,53 @@
 #include "klaviyo_limiter.h"
 
 
+/* when it is known, `wake` is posted */
+#define NGX_HTTP_KLAVIYO_LIMITS_ASKED  -1
+
+
+typedef struct {
+    klaviyo_limiter_t  limiter;
+} ngx_http_klaviyo_limits_memory_t;
+
+
+/* times are milliseconds of CLOCK_BOOTTIME */
+
+typedef struct {
+    ngx_http_klaviyo_account_t        *account;
+    ngx_http_klaviyo_limits_memory_t  *memory;
+    int64_t                            paused_until;
+} ngx_http_klaviyo_limits_t;
+
+
 /* when the configuration is complete: a zone for each key and lane */
 ngx_int_t ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
+/* `memory` and `paused_until` are the ring's, as the last one left them */
+void ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
+    ngx_http_klaviyo_account_t *account,
+    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until);
+
+/* brings this memory and the key's together: both hold the later of each */
+void ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits);
+
 /*
- * Brings the caller's memory and the key's together: afterwards both hold the
- * later of either.  Times are milliseconds of CLOCK_BOOTTIME.
+ * Milliseconds until a request of this class may go, 0: now, or
+ * NGX_HTTP_KLAVIYO_LIMITS_ASKED.  take(): and it goes now, if it may.
  */
-void ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_account_t *account,
-    int64_t *paused_until, klaviyo_limiter_t *limiter);
+int64_t ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t now);
+int64_t ngx_http_klaviyo_limits_take(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t now);
+
+/* see klaviyo_limiter_correct() */
+void ngx_http_klaviyo_limits_correct(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, int64_t remaining, int64_t reset,
+    int64_t now);
+
+/* nobody asks Klaviyo for so long; the caller saves it in the ring */
+void ngx_http_klaviyo_limits_pause(ngx_http_klaviyo_limits_t *limits,
+    int64_t ms, int64_t now);
 
 
 #endif /* NGX_HTTP_KLAVIYO_LIMITS_H */

@@ -19,6 +19,8 @@
 #define NGX_HTTP_KLAVIYO_SLOW        2000   /* ms; who waits for longer holds
                                                up no other                   */
 #define NGX_HTTP_KLAVIYO_HANGING     64     /* transfers, with those         */
+#define NGX_HTTP_KLAVIYO_FEW         5      /* events that go one by one     */
+#define NGX_HTTP_KLAVIYO_FAR         2000   /* ms, if their turn is beyond   */
 #define NGX_HTTP_KLAVIYO_BUSY        10     /* ms, the ring's lock not had   */
 #define NGX_HTTP_KLAVIYO_DRY_LINE    1800   /* bytes of a body in a line     */
 
@@ -31,9 +33,14 @@ static ngx_int_t ngx_http_klaviyo_sender_health(
 static ngx_int_t ngx_http_klaviyo_sender_expire(
     ngx_http_klaviyo_sender_t *sender);
 static ngx_int_t ngx_http_klaviyo_sender_fill(
-    ngx_http_klaviyo_sender_t *sender, int64_t now);
+    ngx_http_klaviyo_sender_t *sender, int64_t now, int64_t *wait);
+static int64_t ngx_http_klaviyo_sender_turn(
+    ngx_http_klaviyo_sender_t *sender, int64_t now, ngx_uint_t *apart);
+static int64_t ngx_http_klaviyo_sender_ask(
+    ngx_http_klaviyo_sender_t *sender, ngx_uint_t single, ngx_uint_t take,
+    int64_t now);
 static ngx_int_t ngx_http_klaviyo_sender_close(
-    ngx_http_klaviyo_sender_t *sender);
+    ngx_http_klaviyo_sender_t *sender, ngx_uint_t apart);
 static ngx_int_t ngx_http_klaviyo_sender_send(
     ngx_http_klaviyo_sender_t *sender, int64_t now, int64_t *wait);
 static ngx_int_t ngx_http_klaviyo_sender_others(
@@ -64,6 +71,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     klaviyo_lease_t *lease, klaviyo_feed_t *feed, ngx_event_t *wake,
     ngx_log_t *log)
 {
+    int64_t                     paused_until;
     ngx_http_klaviyo_sender_t  *sender;
 
     sender = ngx_calloc(sizeof(ngx_http_klaviyo_sender_t), log);
@@ -84,7 +92,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     ngx_queue_init(&sender->loads);
     ngx_queue_init(&sender->transfers);
 
-    if (klaviyo_ring_load(account->ring, 1, &sender->paused_until,
+    if (klaviyo_ring_load(account->ring, 1, &paused_until,
                           &sender->memory, sizeof(ngx_http_klaviyo_memory_t))
         != KLAVIYO_RING_OK
         || klaviyo_ring_first(account->ring, &sender->cursor)
@@ -105,9 +113,11 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
 
     ngx_http_klaviyo_health_init(&sender->health, account, log);
 
-    sender->paused_until = ngx_min(sender->paused_until,
-                                   ngx_http_klaviyo_sender_now()
-                                   + KLAVIYO_REPLY_PAUSE_MAX * 1000);
+    paused_until = ngx_min(paused_until, ngx_http_klaviyo_sender_now()
+                                         + KLAVIYO_REPLY_PAUSE_MAX * 1000);
+
+    ngx_http_klaviyo_limits_open(&sender->limits, account,
+                                 &sender->memory.limits, paused_until);
 
     /* of another ring, it is this one's from now on */
 
@@ -219,7 +229,7 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
     rc = ngx_http_klaviyo_sender_expire(sender);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_klaviyo_sender_fill(sender, now);
+        rc = ngx_http_klaviyo_sender_fill(sender, now, &wait);
     }
 
     if (rc == NGX_OK) {
@@ -315,19 +325,29 @@ ngx_http_klaviyo_sender_expire(ngx_http_klaviyo_sender_t *sender)
     klaviyo_cursor_t          first;
     ngx_http_klaviyo_load_t  *load;
 
-    if (sender->active || ngx_queue_empty(&sender->loads)) {
+    if (sender->active) {
         return NGX_OK;
     }
 
-    q = ngx_queue_head(&sender->loads);
-    load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
-
     oldest = ((int64_t) ngx_time() - sender->account->retry_max_age) * 1000;
 
-    if (klaviyo_batch_done(load->batch)
-        || klaviyo_batch_oldest(load->batch) >= oldest)
-    {
-        return NGX_OK;
+    if (ngx_queue_empty(&sender->loads)) {
+
+        if (sender->open == NULL
+            || klaviyo_batch_oldest(sender->open) >= oldest)
+        {
+            return NGX_OK;
+        }
+
+    } else {
+        q = ngx_queue_head(&sender->loads);
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (klaviyo_batch_done(load->batch)
+            || klaviyo_batch_oldest(load->batch) >= oldest)
+        {
+            return NGX_OK;
+        }
     }
 
     if (klaviyo_ring_first(sender->account->ring, &first) != KLAVIYO_RING_OK) {
@@ -349,10 +369,11 @@ ngx_http_klaviyo_sender_expire(ngx_http_klaviyo_sender_t *sender)
  */
 
 static ngx_int_t
-ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
+ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now,
+    int64_t *wait)
 {
-    int64_t                      oldest;
-    ngx_uint_t                   n, loads, waiting, npending, most;
+    int64_t                      oldest, ms;
+    ngx_uint_t                   n, loads, waiting, npending, most, apart;
     ngx_queue_t                 *q;
     klaviyo_ring_rc_e            rc;
     const klaviyo_batch_t       *pending[NGX_HTTP_KLAVIYO_BATCHES];
@@ -446,7 +467,19 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
             return NGX_OK;
         }
 
-        if (ngx_http_klaviyo_sender_close(sender) != NGX_OK) {
+        apart = 0;
+        ms = ngx_http_klaviyo_sender_turn(sender, now, &apart);
+
+        if (ms) {
+
+            if (ms != NGX_HTTP_KLAVIYO_LIMITS_ASKED) {
+                *wait = ngx_min(*wait, ms);
+            }
+
+            return NGX_OK;
+        }
+
+        if (ngx_http_klaviyo_sender_close(sender, apart) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -465,8 +498,91 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now)
 }
 
 
+/*
+ * A batch that is not full goes on being filled until its turn comes: 0, or
+ * what ngx_http_klaviyo_limits_turn() said.  A few events whose turn is far
+ * away go one by one (`apart`), where Klaviyo takes many more requests.
+ */
+
+static int64_t
+ngx_http_klaviyo_sender_turn(ngx_http_klaviyo_sender_t *sender, int64_t now,
+    ngx_uint_t *apart)
+{
+    int64_t                   ms, single;
+    uint32_t                  n;
+    ngx_queue_t              *q;
+    ngx_http_klaviyo_load_t  *load;
+
+    n = klaviyo_batch_events(sender->open);
+
+    /* in an outage each event may be the one that tells when it is over */
+
+    if (n == 0 || klaviyo_batch_full(sender->open) || sender->failures
+        || sender->account->dry_run)
+    {
+        return 0;
+    }
+
+    if (now < sender->limits.paused_until) {
+        return sender->limits.paused_until - now;
+    }
+
+    for (q = ngx_queue_head(&sender->loads);
+         q != ngx_queue_sentinel(&sender->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
+
+        if (klaviyo_batch_waits(load->batch, KLAVIYO_REQUEST_FRESH)) {
+            return NGX_HTTP_KLAVIYO_LIMITS_ASKED;
+        }
+    }
+
+    if (n == 1 && sender->account->lane->single) {
+        return ngx_http_klaviyo_sender_ask(sender, 1, 0, now);
+    }
+
+    ms = ngx_http_klaviyo_sender_ask(sender, 0, 0, now);
+
+    if (n > NGX_HTTP_KLAVIYO_FEW || ms <= NGX_HTTP_KLAVIYO_FAR
+        || sender->account->lane->single == NULL)
+    {
+        return ms;
+    }
+
+    single = ngx_http_klaviyo_sender_ask(sender, 1, 0, now);
+
+    *apart = (single == 0);
+
+    return single;
+}
+
+
+/* whose turn it is, and the figures say so */
+
+static int64_t
+ngx_http_klaviyo_sender_ask(ngx_http_klaviyo_sender_t *sender,
+    ngx_uint_t single, ngx_uint_t take, int64_t now)
+{
+    int64_t                  ms;
+    klaviyo_limiter_class_e  class;
+
+    class = single ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
+
+    ms = take ? ngx_http_klaviyo_limits_take(&sender->limits, class, now)
+              : ngx_http_klaviyo_limits_turn(&sender->limits, class, now);
+
+    klaviyo_ring_wait(sender->account->ring,
+                      single ? KLAVIYO_WAIT_SINGLE : KLAVIYO_WAIT_BULK,
+                      ms > 0 ? now + ms : 0);
+
+    return ms;
+}
+
+
 static ngx_int_t
-ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender)
+ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender,
+    ngx_uint_t apart)
 {
     klaviyo_ack_t             ack;
     ngx_http_klaviyo_load_t  *load;
@@ -479,6 +595,10 @@ ngx_http_klaviyo_sender_close(ngx_http_klaviyo_sender_t *sender)
     if (klaviyo_batch_close(sender->open) != 0) {
         ngx_free(load);
         return NGX_ERROR;
+    }
+
+    if (apart) {
+        (void) klaviyo_batch_apart(sender->open);
     }
 
     klaviyo_batch_ack(sender->open, &ack);
@@ -520,16 +640,15 @@ ngx_http_klaviyo_sender_send(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
     /* another ring, or another account with the same key, may have paused */
 
-    until = sender->paused_until;
+    until = sender->limits.paused_until;
 
-    ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
-                                 &sender->memory.limiter);
+    ngx_http_klaviyo_limits_sync(&sender->limits);
 
-    if (until != sender->paused_until) {
+    if (until != sender->limits.paused_until) {
         (void) ngx_http_klaviyo_sender_save(sender);
     }
 
-    until = ngx_max(sender->paused_until, sender->retry_at);
+    until = ngx_max(sender->limits.paused_until, sender->retry_at);
 
     if (now < until) {
         *wait = ngx_min(*wait, until - now);
@@ -766,21 +885,15 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
 
     before = sender->memory;
 
-    ms = single ? klaviyo_limiter_take(&sender->memory.limiter,
-                                       KLAVIYO_LIMITER_SINGLE,
-                                       sender->account->rate_share, now)
-                : klaviyo_limiter_take_of(&sender->memory.limiter,
-                                          KLAVIYO_LIMITER_BULK,
-                                          sender->account->lane->limit,
-                                          sender->account->rate_share, now);
-
-    klaviyo_ring_wait(sender->account->ring,
-                      single ? KLAVIYO_WAIT_SINGLE : KLAVIYO_WAIT_BULK,
-                      ms ? now + ms : 0);
+    ms = ngx_http_klaviyo_sender_ask(sender, single, 1, now);
 
     if (ms) {
         klaviyo_batch_requeue(load->batch, request, 0);
-        *wait = ngx_min(*wait, ms);
+
+        if (ms != NGX_HTTP_KLAVIYO_LIMITS_ASKED) {
+            *wait = ngx_min(*wait, ms);
+        }
+
         return NGX_AGAIN;
     }
 
@@ -801,8 +914,7 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
         return rc;
     }
 
-    ngx_http_klaviyo_limits_sync(sender->account, &sender->paused_until,
-                                 &sender->memory.limiter);
+    ngx_http_klaviyo_limits_sync(&sender->limits);
 
     return NGX_OK;
 }
@@ -1034,7 +1146,7 @@ ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
     klaviyo_ring_rc_e  rc;
 
     rc = klaviyo_ring_save(sender->account->ring, sender->lease->epoch,
-                           sender->paused_until, &sender->memory,
+                           sender->limits.paused_until, &sender->memory,
                            sizeof(ngx_http_klaviyo_memory_t));
 
     if (rc == KLAVIYO_RING_OK) {

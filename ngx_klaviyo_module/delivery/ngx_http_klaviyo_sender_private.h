@@ -47,7 +47,8 @@ typedef struct {
 /* what the ring keeps for the next deliverer, beside the pause */
 
 typedef struct {
-    klaviyo_limiter_t              limiter;
+    ngx_http_klaviyo_limits_memory_t
+                                   limits;
     uint64_t                       sent;    /* events before this sequence
                                                may have been sent            */
 } ngx_http_klaviyo_memory_t;
@@ -80,7 +81,7 @@ struct ngx_http_klaviyo_sender_s {
 
     ngx_http_klaviyo_memory_t      memory;
     uint64_t                       unsure;  /* `sent` of the one before us   */
-    int64_t                        paused_until;  /* a 429, kept in the ring */
+    ngx_http_klaviyo_limits_t      limits;        /* with the pause of a 429 */
     int64_t                        retry_at;
     ngx_uint_t                     failures;      /* since one was accepted  */
     uint64_t                       sends;         /* the last one's number   */
