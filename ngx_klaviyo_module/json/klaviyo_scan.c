@@ -332,8 +332,8 @@ size_t
 klaviyo_scan_char(const uint8_t **p, const uint8_t *last, uint8_t *buf,
     int *repair)
 {
-    char           *q;
     int32_t         code, low;
+    const char     *q;
     const uint8_t  *pos;
 
     static const char  escaped[] = "bfnrt";

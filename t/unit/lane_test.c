@@ -314,7 +314,7 @@ test_stranger(void)
 static void
 test_limits(void)
 {
-    int                i, second, minute;
+    int                second, minute;
     int64_t            now, wait;
     klaviyo_limiter_t  limiter;
 
@@ -324,7 +324,7 @@ test_limits(void)
     minute = 0;
     second = 0;
 
-    for (i = 0; now < 1000000 + 60000; i++) {
+    while (now < 1000000 + 60000) {
         wait = klaviyo_limiter_take_of(&limiter, KLAVIYO_LIMITER_BULK,
                   klaviyo_lanes[KLAVIYO_LANE_SUBSCRIPTIONS].limit, 100, now);
 

@@ -625,12 +625,14 @@ one(void)
 int
 main(void)
 {
-    uint64_t         steps;
     const char      *value;
     struct stat      st;
     struct timespec  now;
 
+    /* what a longjmp() must leave as it was */
+
     static unsigned  begun;
+    static uint64_t  steps;
 
     value = getenv("KLAVIYO_MODEL_STEPS");
     steps = value ? strtoull(value, NULL, 10) : STEPS;
