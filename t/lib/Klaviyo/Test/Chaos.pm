@@ -263,7 +263,7 @@ sub processes {
     return grep {
         running($_)
             && read_file("/proc/$_/cmdline")
-               =~ /^nginx: worker process\0|valgrind/;
+               =~ /^(?:nginx|angie): worker process(?: #[0-9]+)?\0|valgrind/;
     } _started($t);
 }
 

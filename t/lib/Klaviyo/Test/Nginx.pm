@@ -51,8 +51,8 @@ sub version {
 
     $self->{version} //= do {
         my (undef, $output) = run($ENV{KLAVIYO_REAL_NGINX} // $self->{binary},
-                                  '-v');
-        my ($text) = $output =~ m{nginx/([0-9.]+)}
+                                  '-V');
+        my ($text) = $output =~ m{(?:nginx|openresty)/([0-9]+\.[0-9]+\.[0-9]+)}
             or die "$self->{binary} is not an nginx: $output\n";
         [split /\./, $text];
     };
@@ -207,14 +207,17 @@ sub _title {
 }
 
 
-# the workers that serve, not those on their way out
+# the workers that serve, not those on their way out; Angie numbers the
+# configurations that they have
 sub workers {
     my ($self) = @_;
 
-    my %children = $self->processes;
+    my %children   = $self->processes;
+    my $generation = qr/(?: #[0-9]+)?/;
 
     my @workers  = sort { $a <=> $b }
-        grep { $children{$_} =~ /worker process\s*$/ } keys %children;
+        grep { $children{$_} =~ /worker process$generation\s*$/ }
+        keys %children;
 
     return @workers;
 }
@@ -323,7 +326,7 @@ sub kill_left {
 sub _is_nginx {
     my ($self, $pid) = @_;
 
-    return read_file("/proc/$pid/cmdline") =~ /^nginx: |\Q$self->{conf}\E/
+    return read_file("/proc/$pid/cmdline") =~ /^(?:nginx|angie): |\Q$self->{conf}\E/
         ? 1 : 0;
 }
 
