@@ -6,13 +6,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account/klaviyo_readers.h"
 #include "klaviyo_cli_conf.h"
 #include "klaviyo_cli_words.h"
 
@@ -31,6 +34,8 @@ typedef struct {
 
 static int klaviyo_cli_conf_run(const klaviyo_cli_t *cli, const char *option,
     klaviyo_cli_text_t *out, klaviyo_cli_text_t *err);
+static void klaviyo_cli_conf_worker(const klaviyo_cli_conf_t *conf,
+    klaviyo_readers_t *worker);
 static const char *klaviyo_cli_conf_program(const klaviyo_cli_t *cli);
 static int klaviyo_cli_conf_collect(int *fd, klaviyo_cli_text_t *text);
 static void klaviyo_cli_conf_built(klaviyo_cli_conf_t *conf, char *text);
@@ -72,8 +77,13 @@ klaviyo_cli_conf_read(const klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf)
 
     rc = klaviyo_cli_conf_parse(conf, out.data);
 
-    explicit_bzero(out.data, out.len);
-    free(out.data);
+    if (cli->keep_text) {
+        conf->text = out.data;
+
+    } else {
+        explicit_bzero(out.data, out.len);
+        free(out.data);
+    }
 
     for (i = 0; i < conf->n; i++) {
         klaviyo_cli_conf_init(&conf->account[i]);
@@ -98,13 +108,40 @@ klaviyo_cli_conf_find(klaviyo_cli_conf_t *conf, const char *name)
 }
 
 
-const char *
-klaviyo_cli_conf_key(klaviyo_cli_account_t *account, char *text)
+/* who the workers are; run by another than root, nginx's are as this one */
+
+static void
+klaviyo_cli_conf_worker(const klaviyo_cli_conf_t *conf,
+    klaviyo_readers_t *worker)
 {
-    int          fd;
-    char         buf[KLAVIYO_CLI_KEY_MAX + 1];
-    ssize_t      n;
-    struct stat  st;
+    gid_t           gid;
+    struct group   *gr;
+    struct passwd  *pw;
+
+    pw = (geteuid() == 0 && conf->user) ? getpwnam(conf->user) : NULL;
+
+    if (pw == NULL) {
+        klaviyo_readers_set(worker, NULL, geteuid(), getegid());
+        return;
+    }
+
+    gr = conf->group ? getgrnam(conf->group) : NULL;
+    gid = gr ? gr->gr_gid : pw->pw_gid;
+
+    klaviyo_readers_set(worker, conf->user, pw->pw_uid, gid);
+}
+
+
+const char *
+klaviyo_cli_conf_key(const klaviyo_cli_conf_t *conf,
+    klaviyo_cli_account_t *account, char *text)
+{
+    int                fd;
+    char               buf[KLAVIYO_CLI_KEY_MAX + 1];
+    ssize_t            n;
+    struct stat        st;
+    klaviyo_readers_e  readers;
+    klaviyo_readers_t  worker;
 
     if (account->key) {
         return NULL;
@@ -132,11 +169,13 @@ klaviyo_cli_conf_key(klaviyo_cli_account_t *account, char *text)
         return text;
     }
 
-    if (st.st_mode & (S_IRWXG|S_IRWXO)) {
+    klaviyo_cli_conf_worker(conf, &worker);
+    readers = klaviyo_readers(fd, &st, &worker);
+
+    if (readers != KLAVIYO_READERS_GOOD) {
         (void) close(fd);
-        (void) snprintf(text, KLAVIYO_RING_ERROR_MAX,
-                        "\"%s\" is for others than its owner too: run "
-                        "\"chmod 600 %s\"", account->key_file,
+        (void) snprintf(text, KLAVIYO_RING_ERROR_MAX, "\"%s\" can be %s %s\"",
+                        account->key_file, klaviyo_readers_text[readers],
                         account->key_file);
         return text;
     }

@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct {
     char                  *words;    /* what nginx said beside it           */
+    char                  *text;     /* if cli->keep_text: keys are in it   */
     char                  *main;     /* the file that includes the others   */
     char                  *prefix;   /* of relative paths                   */
     char                  *user;     /* of the workers; NULL: not named     */
@@ -67,7 +68,8 @@ klaviyo_cli_account_t *klaviyo_cli_conf_find(klaviyo_cli_conf_t *conf,
  * Reads the account's key into account->key.  NULL, or what is wrong, without
  * a byte of the key, in `text`, which holds KLAVIYO_RING_ERROR_MAX bytes.
  */
-const char *klaviyo_cli_conf_key(klaviyo_cli_account_t *account, char *text);
+const char *klaviyo_cli_conf_key(const klaviyo_cli_conf_t *conf,
+    klaviyo_cli_account_t *account, char *text);
 
 
 #endif /* KLAVIYO_CLI_CONF_H */

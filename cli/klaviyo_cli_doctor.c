@@ -221,7 +221,8 @@ klaviyo_cli_doctor_keys(klaviyo_cli_doctor_t *doctor, const char *name)
             continue;
         }
 
-        wrong = klaviyo_cli_conf_key(account, klaviyo_cli_doctor_key[i]);
+        wrong = klaviyo_cli_conf_key(doctor->conf, account,
+                                     klaviyo_cli_doctor_key[i]);
 
         if (wrong && wrong != klaviyo_cli_doctor_key[i]) {
             (void) snprintf(klaviyo_cli_doctor_key[i],

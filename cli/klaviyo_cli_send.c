@@ -133,7 +133,7 @@ klaviyo_cli_send_key(klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf,
                                  "configuration of nginx", name);
     }
 
-    wrong = klaviyo_cli_conf_key(*account, text);
+    wrong = klaviyo_cli_conf_key(conf, *account, text);
 
     if (wrong) {
         (void) klaviyo_cli_error("%s: Klaviyo will not be asked for the "

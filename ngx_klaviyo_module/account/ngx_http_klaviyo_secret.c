@@ -4,13 +4,17 @@
  */
 
 
+#include "klaviyo_readers.h"
 #include "ngx_http_klaviyo_secret.h"
+#include "ngx_http_klaviyo_user.h"
 
 #include <sys/mman.h>
 
 
 static ngx_int_t ngx_http_klaviyo_secret_check(ngx_conf_t *cf, ngx_fd_t fd,
     ngx_str_t *path, const char *kind, const char *holds);
+static ngx_int_t ngx_http_klaviyo_secret_readers(ngx_conf_t *cf, ngx_fd_t fd,
+    ngx_file_info_t *fi, ngx_str_t *path, const char *kind);
 static void ngx_http_klaviyo_secret_cleanup(void *data);
 
 
@@ -35,7 +39,9 @@ ngx_http_klaviyo_secret_read(ngx_conf_t *cf, ngx_str_t *path,
     if (fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
                            ngx_open_file_n " \"%V\" failed: \"%s\" must name "
-                           "a file with %s", path, directive, holds);
+                           "a file with %s%s", path, directive, holds,
+                           (ngx_errno == NGX_EACCES)
+                           ? ", which the user who starts nginx can read" : "");
         return NGX_ERROR;
     }
 
@@ -100,11 +106,7 @@ ngx_http_klaviyo_secret_check(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *path,
         return NGX_ERROR;
     }
 
-    if (fi.st_mode & (S_IRGRP|S_IWGRP|S_IROTH|S_IWOTH)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "%s \"%V\" can be read or written by others "
-                           "than its owner: run \"chmod 600 %V\"",
-                           kind, path, path);
+    if (ngx_http_klaviyo_secret_readers(cf, fd, &fi, path, kind) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -117,6 +119,55 @@ ngx_http_klaviyo_secret_check(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *path,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_secret_readers(ngx_conf_t *cf, ngx_fd_t fd,
+    ngx_file_info_t *fi, ngx_str_t *path, const char *kind)
+{
+    ngx_int_t                rc;
+    klaviyo_readers_e        readers;
+    klaviyo_readers_t        worker;
+    ngx_http_klaviyo_user_t  user;
+
+    /* nobody can read what no bit of the mode lets anybody read */
+
+    if (!(fi->st_mode & (S_IRGRP|S_IWGRP|S_IROTH|S_IWOTH))) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+    ngx_memzero(&user, sizeof(ngx_http_klaviyo_user_t));
+
+    if (!(fi->st_mode & (S_IWGRP|S_IROTH|S_IWOTH))) {
+        rc = ngx_http_klaviyo_user_init(cf->cycle, cf->log, &user);
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s \"%V\" can be read or written by others than "
+                           "its owner, by its group: run \"chmod 600 %V\", or "
+                           "put \"user\" before \"http\" if the group is "
+                           "one of the workers'", kind, path, path);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    klaviyo_readers_set(&worker, user.name, user.uid, user.gid);
+
+    readers = klaviyo_readers(fd, fi, &worker);
+
+    if (readers == KLAVIYO_READERS_GOOD) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s \"%V\" can be %s %V\"",
+                       kind, path, klaviyo_readers_text[readers], path);
+
+    return NGX_ERROR;
 }
 
 

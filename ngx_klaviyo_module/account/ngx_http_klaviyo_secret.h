@@ -17,11 +17,11 @@
 
 
 /*
- * Reads a file that nobody but its owner can read or write into a buffer of
- * NGX_HTTP_KLAVIYO_SECRET_MAX bytes; line ends behind the secret are left
- * out.  `directive`, `kind` ("key file") and `holds` are for messages.  The
- * path becomes a full one.  NGX_ERROR is already logged.  The caller wipes
- * the buffer.
+ * Reads a file that nobody can read or write but its owner, and whom
+ * klaviyo_readers.h lets, into a buffer of NGX_HTTP_KLAVIYO_SECRET_MAX bytes;
+ * line ends behind the secret are left out.  `directive`, `kind` ("key file")
+ * and `holds` are for messages.  The path becomes a full one.  NGX_ERROR is
+ * already logged.  The caller wipes the buffer.
  */
 ngx_int_t ngx_http_klaviyo_secret_read(ngx_conf_t *cf, ngx_str_t *path,
     const char *directive, const char *kind, const char *holds, u_char *buf,
