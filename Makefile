@@ -11,6 +11,7 @@ PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libidn2-dev libssl-dev zlib1g-dev \
+                libpcre2-dev \
                 ca-certificates
 TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
@@ -63,6 +64,7 @@ LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
 LDFLAGS_spool_test = -Wl,--wrap=readdir
 LDFLAGS_ring_fuzz  = -Wl,--wrap=mmap,--wrap=munmap
+LDFLAGS_log_fuzz   = -lpcre2-8
 
 # The command line tool: the module's plain C and a main of its own.
 
@@ -72,7 +74,7 @@ CLI_HEADERS   = $(wildcard cli/*.h)
 CFLAGS_CLI    = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module \
                 -DKLAVIYO_VERSION='"$(VERSION)"' \
                 -DKLAVIYO_REVISION='"$(REVISION)"'
-LIBS_CLI      = -lcurl
+LIBS_CLI      = -lcurl -lpcre2-8 -lz
 VERSION       = $(shell sed -n 's/.* NGX_HTTP_KLAVIYO_VERSION *"\(.*\)"/\1/p' \
                 ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
 
@@ -325,7 +327,8 @@ $(OBJS)/fuzz/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -c -o $@ $<
 
-$(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(FUZZ_OBJECTS)
+$(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(CLI_SOURCES) \
+                 $(FUZZ_OBJECTS)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -o $@ $< $(FUZZ_OBJECTS) $(LDFLAGS_$*) \
 	    $(LIBS_UNIT)
 

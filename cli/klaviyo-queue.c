@@ -28,6 +28,7 @@
 #define KLAVIYO_CLI_EMAIL     0x0100
 #define KLAVIYO_CLI_ANY       0x0200   /* all accounts without a name        */
 #define KLAVIYO_CLI_GUARDED   0x0400
+#define KLAVIYO_CLI_LOGS      0x0800
 
 
 /* `own`: with rights that it cares for itself */
@@ -78,6 +79,9 @@ static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
     { "replay", klaviyo_cli_replay, NULL,
       KLAVIYO_CLI_BACKFILL|KLAVIYO_CLI_GUARDED|KLAVIYO_CLI_FILE },
 
+    { "import", NULL, klaviyo_cli_import,
+      KLAVIYO_CLI_NGINX|KLAVIYO_CLI_LOGS },
+
     { "repair", klaviyo_cli_repair, NULL,
       KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
 
@@ -93,6 +97,12 @@ static const klaviyo_cli_value_t  klaviyo_cli_values[] = {
     { "--nginx", offsetof(klaviyo_cli_t, nginx), KLAVIYO_CLI_NGINX },
     { "--conf", offsetof(klaviyo_cli_t, conf), KLAVIYO_CLI_NGINX },
     { "--prefix", offsetof(klaviyo_cli_t, prefix), KLAVIYO_CLI_NGINX },
+    { "--format", offsetof(klaviyo_cli_t, format), KLAVIYO_CLI_LOGS },
+    { "--map", offsetof(klaviyo_cli_t, map), KLAVIYO_CLI_LOGS },
+    { "--host", offsetof(klaviyo_cli_t, host), KLAVIYO_CLI_LOGS },
+    { "--share", offsetof(klaviyo_cli_t, share), KLAVIYO_CLI_LOGS },
+    { "--since", offsetof(klaviyo_cli_t, since), KLAVIYO_CLI_LOGS },
+    { "--until", offsetof(klaviyo_cli_t, until), KLAVIYO_CLI_LOGS },
     { NULL, 0, 0 }
 };
 
@@ -106,6 +116,11 @@ static const char  klaviyo_cli_help[] =
     "       klaviyo-queue export <account>\n"
     "       klaviyo-queue replay [--backfill] [--subscriptions] <account>"
     " [file|-]\n"
+    "       klaviyo-queue import [--dry-run] [--format=combined|json]"
+    " [--map=file]\n"
+    "                            [--since=date] [--until=date] [--host=name]"
+    " <account>\n"
+    "                            [access.log ...]\n"
     "       klaviyo-queue repair <account> [--output=file]\n"
     "       klaviyo-queue --help | --version\n"
     "\n"
@@ -125,6 +140,7 @@ static const char  klaviyo_cli_help[] =
     "  check     verifies every byte that is queued\n"
     "  export    what is queued, one JSON object a line\n"
     "  replay    dead letters or an export, back into the queue\n"
+    "  import    old access logs, by the rules of the configuration or a map\n"
     "  repair    moves a damaged queue aside, and tells what is readable\n"
     "\n"
     "All but repair are safe beside a running nginx.\n"
@@ -164,6 +180,7 @@ main(int argc, char **argv)
     }
 
     memset(&cli, 0, sizeof(klaviyo_cli_t));
+    cli.file_names = (const char **) argv;
     options = 1;
 
     for (i = 2; i < argc; i++) {
@@ -184,6 +201,12 @@ main(int argc, char **argv)
 
         } else if (cli.ring == NULL) {
             cli.ring = argv[i];
+
+        } else if (command->takes & KLAVIYO_CLI_LOGS) {
+
+            /* in the place of what was read of argv */
+
+            cli.file_names[cli.files++] = argv[i];
 
         } else if ((command->takes & KLAVIYO_CLI_FILE) && cli.file == NULL) {
             cli.file = argv[i];
@@ -310,6 +333,23 @@ klaviyo_cli_flag(klaviyo_cli_t *cli, const klaviyo_cli_command_t *command,
         && strcmp(arg, "--subscriptions") == 0)
     {
         cli->subscriptions = 1;
+        return 1;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_LOGS) && strcmp(arg, "--dry-run") == 0) {
+        cli->dry_run = 1;
+        return 1;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_LOGS)
+        && strcmp(arg, "--print-map") == 0)
+    {
+        cli->print_map = 1;
+        return 1;
+    }
+
+    if ((command->takes & KLAVIYO_CLI_LOGS) && strcmp(arg, "--again") == 0) {
+        cli->again = 1;
         return 1;
     }
 

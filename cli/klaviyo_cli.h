@@ -34,6 +34,14 @@ typedef struct {
     const char      *prefix;     /* -p of it; the same                      */
     const char      *email;      /* of send                                 */
     const char      *timeout;    /* s; NULL: a minute                       */
+    const char      *format;     /* of import, as the next ones             */
+    const char      *map;
+    const char      *host;
+    const char      *share;
+    const char      *since;
+    const char      *until;
+    const char     **file_names; /* of import: logs                         */
+    unsigned         files;
     FILE            *in;         /* of file                                 */
     FILE            *out;        /* of output                               */
     klaviyo_paths_t  paths;      /* of the account                          */
@@ -42,6 +50,10 @@ typedef struct {
     unsigned         all:1;
     unsigned         full:1;
     unsigned         subscriptions:1;
+    unsigned         dry_run:1;
+    unsigned         print_map:1;
+    unsigned         again:1;
+    unsigned         keep_text:1;    /* of the configuration                */
 } klaviyo_cli_t;
 
 
@@ -52,9 +64,10 @@ int klaviyo_cli_replay(const klaviyo_cli_t *cli);
 int klaviyo_cli_repair(const klaviyo_cli_t *cli);
 int klaviyo_cli_tail(const klaviyo_cli_t *cli);
 
-/* these two read the configuration first, and care for their rights */
+/* these read the configuration first, and care for their rights */
 int klaviyo_cli_doctor(klaviyo_cli_t *cli);
 int klaviyo_cli_send(klaviyo_cli_t *cli);
+int klaviyo_cli_import(klaviyo_cli_t *cli);
 
 
 /* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */

@@ -46,7 +46,7 @@ klaviyo_cli_progress(FILE *out, const char *what, uint64_t events,
 
     next = now + KLAVIYO_CLI_PROGRESS_STEP;
 
-    (void) fprintf(stderr, "\r%" PRIu64 " events %s", events, what);
+    (void) fprintf(stderr, "\r%" PRIu64 " %s", events, what);
 
     if (of) {
         (void) fprintf(stderr, ", %u %%",

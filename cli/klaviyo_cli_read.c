@@ -485,7 +485,8 @@ klaviyo_cli_read_event(klaviyo_cli_reader_t *reader,
     }
 
     klaviyo_cli_progress(reader->write ? stdout : NULL,
-                         reader->write ? "written" : "read", reader->events,
+                         reader->write ? "events written" : "events read",
+                         reader->events,
                          reader->events, reader->of);
 }
 

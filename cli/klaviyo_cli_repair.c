@@ -197,8 +197,8 @@ klaviyo_cli_repair_found(const klaviyo_event_t *event)
     {
         klaviyo_cli_write(klaviyo_cli_out, line, len);
         klaviyo_cli_found++;
-        klaviyo_cli_progress(klaviyo_cli_out, "found", klaviyo_cli_found, 0,
-                             0);
+        klaviyo_cli_progress(klaviyo_cli_out, "events found",
+                             klaviyo_cli_found, 0, 0);
 
     } else {
         klaviyo_cli_nonsense++;

@@ -218,7 +218,7 @@ klaviyo_cli_replay_put(klaviyo_ring_t *ring, klaviyo_cli_input_t *input,
 
         if (rc == KLAVIYO_RING_OK) {
             input->put++;
-            klaviyo_cli_progress(NULL, "put", input->put, input->bytes,
+            klaviyo_cli_progress(NULL, "events put", input->put, input->bytes,
                                  input->of);
             return KLAVIYO_CLI_OK;
         }

@@ -118,6 +118,15 @@ klaviyo_cli_rights_open(klaviyo_cli_t *cli)
 }
 
 
+int
+klaviyo_cli_rights_input(const char *path)
+{
+    klaviyo_trust_t  owner;
+
+    return klaviyo_cli_rights_file(path, O_RDONLY, &owner);
+}
+
+
 static int
 klaviyo_cli_rights_file(const char *path, int flags, klaviyo_trust_t *owner)
 {

@@ -19,6 +19,9 @@
 int klaviyo_cli_rights_run(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli));
 
+/* a file that the operator names, to read; -1, already told */
+int klaviyo_cli_rights_input(const char *path);
+
 /*
  * For good: what was given by name is found, or, with a user, this user is
  * become first.  OK or CANNOT, already told.

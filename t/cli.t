@@ -117,7 +117,8 @@ subtest 'usage' => sub {
 
     is $code, 0, '--help';
     like $out, qr/^Usage: klaviyo-queue stat /, 'on standard output';
-    like $out, qr/^ +$_ /m, "$_ is told" for qw(stat tail doctor send check export replay repair);
+    like $out, qr/^ +$_ /m, "$_ is told" for qw(stat tail doctor send check export replay import
+        repair);
 
     ($code, $out) = queue($t, '', '--version');
     is $code, 0, '--version';
@@ -170,7 +171,9 @@ subtest 'the man page' => sub {
     my $page = read_file($man) =~ s/\\//gr;
 
     like $page, qr/\Q$_\E/, "$_ is in it"
-        for qw(--json --all --full --email= --timeout= --conf= --nginx= --prefix= --spool= --backfill --output= --help --version);
+        for qw(--json --all --full --email= --timeout= --conf= --nginx= --prefix= --spool= --backfill --output=
+        --dry-run --print-map --again --format= --map= --host= --share=
+        --since= --until= --help --version);
 };
 
 
