@@ -16,6 +16,7 @@
 #include "account/ngx_http_klaviyo_account.h"
 #include "account/ngx_http_klaviyo_attach.h"
 #include "capture/ngx_http_klaviyo_capture.h"
+#include "capture/ngx_http_klaviyo_late.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
 #include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
@@ -490,7 +491,9 @@ ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
 
     ngx_http_klaviyo_attach_paths(cycle, kmcf);
 
-    if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK) {
+    if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK
+        || ngx_http_klaviyo_late_init_process(cycle) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -507,6 +510,7 @@ ngx_http_klaviyo_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_http_klaviyo_late_exit_process();
     ngx_http_klaviyo_pass_exit_process();
     ngx_http_klaviyo_deliverer_exit_process(cycle);
 

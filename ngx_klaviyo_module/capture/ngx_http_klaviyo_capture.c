@@ -9,6 +9,7 @@
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_lane.h"
+#include "ngx_http_klaviyo_late.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_view.h"
@@ -1126,7 +1127,7 @@ ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
         return held;
     }
 
-    rc = klaviyo_ring_append(rule->account->ring, &event);
+    rc = ngx_http_klaviyo_append(rule->account, &event);
 
     if (rc != KLAVIYO_RING_OK) {
         return ngx_http_klaviyo_capture_refused(rule->account, rc);

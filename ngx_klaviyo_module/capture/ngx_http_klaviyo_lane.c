@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_lane.h"
+#include "ngx_http_klaviyo_late.h"
 
 
 typedef struct {
@@ -486,7 +487,7 @@ ngx_http_klaviyo_lane_capture(ngx_http_request_t *r,
         goto skipped;
     }
 
-    rc = klaviyo_ring_append(rule->account->ring, &event);
+    rc = ngx_http_klaviyo_append(rule->account, &event);
 
     return (rc == KLAVIYO_RING_OK)
            ? NULL : ngx_http_klaviyo_capture_refused(rule->account, rc);

@@ -2,7 +2,8 @@
  * The queue room: points at which tests end the process.  In every other
  * build this file is empty.
  *
- *     "<point> <n>"    the n-th visit from now on, of whichever process
+ *     "<point> <n>"         the n-th visit from now on, of whichever process
+ *     "<point> <n> stop"    the process is stopped, and may go on
  *
  * The lock of the file makes visits one at a time; its content is counted
  * down in place and never longer than it was.
@@ -32,14 +33,14 @@
 #define KLAVIYO_CRASH_LINE  128      /* bytes of the file that are read     */
 
 
-static unsigned klaviyo_crash_read(int fd, const char *point);
+static unsigned klaviyo_crash_read(int fd, const char *point, int *signo);
 static int klaviyo_crash_count(int fd, const char *path, const char *point);
 
 
 void
 klaviyo_crash(const char *point)
 {
-    int          fd, last;
+    int          fd, last, signo;
     const char  *path;
 
     path = getenv("KLAVIYO_CRASH");
@@ -54,7 +55,7 @@ klaviyo_crash(const char *point)
 
     /* other points pass without waiting for the lock */
 
-    last = klaviyo_crash_read(fd, point) != 0
+    last = klaviyo_crash_read(fd, point, &signo) != 0
            && klaviyo_crash_count(fd, path, point);
 
     (void) close(fd);
@@ -63,9 +64,9 @@ klaviyo_crash(const char *point)
         return;
     }
 
-    (void) kill(getpid(), SIGKILL);
+    (void) kill(getpid(), signo);
 
-    for ( ;; ) {
+    while (signo == SIGKILL) {
         (void) pause();
     }
 }
@@ -74,9 +75,10 @@ klaviyo_crash(const char *point)
 /* visits that are left of this point, 0: the file is about none or another */
 
 static unsigned
-klaviyo_crash_read(int fd, const char *point)
+klaviyo_crash_read(int fd, const char *point, int *signo)
 {
     char      line[KLAVIYO_CRASH_LINE], name[KLAVIYO_CRASH_LINE];
+    char      stop[KLAVIYO_CRASH_LINE];
     ssize_t   len;
     unsigned  n;
 
@@ -87,9 +89,15 @@ klaviyo_crash_read(int fd, const char *point)
 
     line[len] = '\0';
 
-    if (sscanf(line, "%127s %u", name, &n) != 2 || strcmp(name, point) != 0) {
+    stop[0] = '\0';
+
+    if (sscanf(line, "%127s %u %127s", name, &n, stop) < 2
+        || strcmp(name, point) != 0)
+    {
         return 0;
     }
+
+    *signo = strcmp(stop, "stop") == 0 ? SIGSTOP : SIGKILL;
 
     return n;
 }
@@ -100,7 +108,7 @@ klaviyo_crash_read(int fd, const char *point)
 static int
 klaviyo_crash_count(int fd, const char *path, const char *point)
 {
-    int          len;
+    int          len, signo;
     char         line[KLAVIYO_CRASH_LINE];
     unsigned     n;
     struct stat  st;
@@ -117,7 +125,7 @@ klaviyo_crash_count(int fd, const char *path, const char *point)
         return 0;
     }
 
-    n = klaviyo_crash_read(fd, point);
+    n = klaviyo_crash_read(fd, point, &signo);
 
     if (n == 0) {
         return 0;
@@ -127,7 +135,8 @@ klaviyo_crash_count(int fd, const char *path, const char *point)
         return ftruncate(fd, 0) == 0 && unlink(path) == 0;
     }
 
-    len = snprintf(line, sizeof(line), "%s %u\n", point, n - 1);
+    len = snprintf(line, sizeof(line), "%s %u%s\n", point, n - 1,
+                   signo == SIGSTOP ? " stop" : "");
 
     (void) (pwrite(fd, line, (size_t) len, 0) == len
             && ftruncate(fd, len) == 0);

@@ -184,6 +184,21 @@ klaviyo_ring_append(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 {
     klaviyo_ring_rc_e  rc;
 
+    rc = klaviyo_ring_try(ring, event);
+
+    if (rc == KLAVIYO_RING_BUSY) {
+        klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 1);
+    }
+
+    return rc;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_try(klaviyo_ring_t *ring, const klaviyo_event_t *event)
+{
+    klaviyo_ring_rc_e  rc;
+
     rc = klaviyo_ring_write(ring, event, ring->drop_oldest);
 
     switch (rc) {
@@ -194,10 +209,6 @@ klaviyo_ring_append(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 
     case KLAVIYO_RING_FULL:
         klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_FULL, 1);
-        break;
-
-    case KLAVIYO_RING_BUSY:
-        klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 1);
         break;
 
     case KLAVIYO_RING_DETACHED:

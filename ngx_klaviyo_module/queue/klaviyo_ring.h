@@ -237,6 +237,10 @@ size_t klaviyo_ring_event_max(const klaviyo_ring_t *ring);
 klaviyo_ring_rc_e klaviyo_ring_append(klaviyo_ring_t *ring,
     const klaviyo_event_t *event);
 
+/* the same for who comes again when it is BUSY, which is not counted */
+klaviyo_ring_rc_e klaviyo_ring_try(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
 /*
  * The same for who has the event elsewhere and can come again: nothing is
  * counted, and nothing else is dropped to make room.
