@@ -13,7 +13,8 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libjansson-dev libidn2-dev libssl-dev zlib1g-dev \
                 libpcre2-dev \
                 ca-certificates
-TEST_DEPS     = perl libmojolicious-perl libio-socket-ssl-perl \
+DEMO_DEPS     = perl libmojolicious-perl
+TEST_DEPS     = $(DEMO_DEPS) libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
                 php-fpm $(if $(shell command -v npm),,nodejs npm)
 SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
@@ -159,10 +160,10 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz test test-asan \
         test-valgrind test-shops test-page test-packages soak demo bench \
-        install deb dist clean
+        install deb dist clean loads
 .SECONDARY: $(FUZZ_OBJECTS)
 
-all: $(MODULE) $(CLI)
+all: $(MODULE) $(CLI) loads
 
 help:
 	@echo 'make              builds $(MODULE)'
@@ -276,11 +277,26 @@ $(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS)
 	            $(CFLAGS_MODULE) $(CFLAGS)"
 	@cp $(NGINX_BUILD)/ngx_http_klaviyo_module.so $@
 	@echo 'built $@ for nginx $(NGINX_SRC_VERSION)'
-	@installed=$$($(NGINX) -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|\1|p'); \
-	[ -z "$$installed" ] || [ "$$installed" = '$(NGINX_SRC_VERSION)' ] \
-	    || echo "$(NGINX) is $$installed and will not load it: set NGINX_SRC" \
-	            "to its source"
 
+# An nginx loads modules of its own version, and of its own signature: what
+# its configure was told that changes its structures.
+
+signature = grep -aoE '[0-9],[0-9],[0-9],[01]{30,}' $(1) | head -n 1
+
+loads: $(MODULE)
+	@nginx=$$(command -v $(NGINX)) || exit 0; \
+	installed=$$($$nginx -V 2>&1 | sed -nE \
+	    's,^.*(nginx|openresty)/([0-9]+[.][0-9]+[.][0-9]+).*,\2,p' \
+	    | head -n 1); \
+	[ -n "$$installed" ] || exit 0; \
+	if [ "$$installed" != '$(NGINX_SRC_VERSION)' ]; then \
+	    echo "$$nginx is $$installed and will not load it: set NGINX_SRC" \
+	         "to its source"; \
+	elif [ "$$($(call signature,$$nginx))" \
+	       != "$$($(call signature,$(MODULE)))" ]; then \
+	    echo "$$nginx was configured otherwise and will not load it: set" \
+	         "NGINX_CONF_FLAGS to what $$nginx -V prints"; \
+	fi
 
 # The plain C by itself: for the command line tool and the unit tests.
 
@@ -430,7 +446,8 @@ soak: deps
 	    KLAVIYO_TIMEOUT=$$((600 + 4 * $(DURATION))) \
 	    $(PROVE) -v --timer $$(grep -l KLAVIYO_SOAK t/*.t)
 
-demo: deps
+demo: build-deps
+	@$(call install,$(DEMO_DEPS))
 	@$(MAKE) --no-print-directory all
 	@KLAVIYO_NGINX=$(NGINX) ONCE=$(ONCE) demo/run
 

@@ -83,4 +83,46 @@ my $output = `cd $src && ./configure --builddir=$tmp/objs --with-compat \\
 is $?, 0, 'built into nginx' or diag $output;
 like $output, qr/\+ ngx_http_klaviyo_module was configured/, 'configured';
 
+# make compares the source with the nginx that will load the module
+
+{
+    my $tmp       = tempdir(CLEANUP => 1);
+    my ($version) = do {
+        open my $in, '<', "$src/src/core/nginx.h" or die $!;
+        local $/;
+        <$in> =~ /NGINX_VERSION +"([0-9.]+)"/;
+    };
+
+    # an nginx that has this to say of itself
+
+    my $says = sub {
+        my ($text) = @_;
+
+        open my $out, '>', "$tmp/nginx" or die $!;
+        print $out "#!/bin/sh\ncat >&2 << 'END'\n${text}END\n";
+        close $out;
+        chmod 0755, "$tmp/nginx";
+
+        return `make -s -C $root loads NGINX=$tmp/nginx \\
+            NGINX_SRC=$src 2>&1`;
+    };
+
+    my ($ours) = `cat $root/objs/ngx_http_klaviyo_module.so`
+        =~ /([0-9],[0-9],[0-9],[01]{30,})/;
+
+    like $ours // '', qr/./, 'the module has a signature';
+
+    is $says->("nginx version: nginx/$version\n$ours\n"), '',
+        'its own nginx: nothing is said';
+    is $says->("Angie version: Angie/1.12.1\nnginx version: nginx/$version\n"
+        . "$ours\n"), '', 'one that is based on it: nothing is said';
+    is $says->("nginx version: nginx/1.99.9\n$ours\n"),
+        "$tmp/nginx is 1.99.9 and will not load it: set NGINX_SRC to its"
+        . " source\n", 'another version: make says so';
+    is $says->("nginx version: nginx/$version\n8,4,8," . '01' x 17 . "\n"),
+        "$tmp/nginx was configured otherwise and will not load it: set"
+        . " NGINX_CONF_FLAGS to what $tmp/nginx -V prints\n",
+        'configured otherwise: make says so';
+}
+
 done_testing;
