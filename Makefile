@@ -16,7 +16,8 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
 DEMO_DEPS     = perl libmojolicious-perl
 TEST_DEPS     = $(DEMO_DEPS) libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
-                php-fpm $(if $(shell command -v npm),,nodejs npm)
+                php-fpm libxml2-dev pkg-config \
+                $(if $(shell command -v npm),,nodejs npm)
 SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
                 mariadb-server postgresql
 BENCH_DEPS    = wrk lua-cjson
@@ -153,12 +154,17 @@ BENCH_ALL     = $(BENCH_TOOLS) $(BENCH_DIR)/sink $(BENCH_DIR)/capture \
                 $(BENCH_DIR)/disk_fault.so
 BENCH_SDK     = klaviyo-api@23.0.0
 
+# The HTML parser that t/pages.t asks.
+
+PARSE5        = objs/pages/node_modules/parse5
+PARSE5_NPM    = parse5@7.2.1
+
 
 $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
   which nginx's ./configure does not take))
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps build-deps unit crash fuzzers fuzz test test-asan \
+.PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
         test-valgrind test-shops test-page test-packages soak demo bench \
         install deb dist clean loads
 .SECONDARY: $(FUZZ_OBJECTS)
@@ -213,7 +219,8 @@ build-deps:
 
 deps: build-deps
 	@$(call install,$(TEST_DEPS))
-	@$(MAKE) --no-print-directory $(MODULES)/unpacked $(MODULES)/promtool
+	@$(MAKE) --no-print-directory $(MODULES)/unpacked $(MODULES)/promtool \
+	    $(PARSE5)
 
 # What the packages need besides nginx is installed.
 
@@ -335,6 +342,26 @@ $(OBJS)/crash_points: t/crash/crash_points.c $(wildcard t/unit/*.h) $(PLAIN)
 	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LIBS_UNIT)
 
 
+# What our reader of pages sees, and what libxml2 does, for t/pages.t; parse5
+# comes from npm.
+
+pages: $(OBJS)/pages/ours $(OBJS)/pages/libxml2
+
+$(OBJS)/pages/ours: t/pages/ours.c $(PLAIN)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) $(CFLAGS) -o $@ $< $(PLAIN) $(LIBS_UNIT)
+
+$(OBJS)/pages/libxml2: t/pages/libxml2.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) $$(pkg-config --cflags libxml-2.0) -o $@ $< \
+	    $$(pkg-config --libs libxml-2.0) -ljansson
+
+$(PARSE5):
+	@mkdir -p objs/pages
+	@npm install --silent --no-audit --no-fund --prefix objs/pages \
+	    $(PARSE5_NPM)
+
+
 # What a run finds anew stays in objs/fuzz, what broke it in objs/fuzz too.
 
 fuzzers: $(FUZZERS)
@@ -363,14 +390,14 @@ fuzz: fuzzers
 
 
 test: deps
-	@$(MAKE) --no-print-directory all unit fuzzers crash $(BENCH_TOOLS)
+	@$(MAKE) --no-print-directory all unit fuzzers crash pages $(BENCH_TOOLS)
 	@$(call prove,KLAVIYO_NGINX=$(NGINX),$(TESTS))
 
 # The same with the module, the unit tests and the tool under the sanitizers.
 
 test-asan: deps
 	@$(MAKE) --no-print-directory OBJS=objs/asan \
-	    CFLAGS='$(CFLAGS_ASAN)' all unit crash
+	    CFLAGS='$(CFLAGS_ASAN)' all unit crash pages
 	@$(call prove,$(ENV_ASAN),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
 # The same in valgrind's memcheck: takes a quarter of an hour.  There the 5 ms
@@ -378,7 +405,7 @@ test-asan: deps
 
 test-valgrind: deps
 	@$(MAKE) --no-print-directory OBJS=objs/valgrind \
-	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash
+	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash pages
 	@$(call prove,$(ENV_VALGRIND),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
 # A WordPress behind the module, and a visitor in Chromium; what Chromium says

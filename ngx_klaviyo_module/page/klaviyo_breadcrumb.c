@@ -194,7 +194,15 @@ klaviyo_breadcrumb_sort(klaviyo_breadcrumb_t *crumb, size_t n)
 }
 
 
-/* "https://shop.example/", "/", and those of a language, "/en/" */
+static int
+klaviyo_breadcrumb_is_letters(const uint8_t *p)
+{
+    return (p[0] | 0x20) >= 'a' && (p[0] | 0x20) <= 'z'
+           && (p[1] | 0x20) >= 'a' && (p[1] | 0x20) <= 'z';
+}
+
+
+/* "https://shop.example/", "/", and those of a language, "/en/", "/de-AT/" */
 
 static int
 klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text)
@@ -218,9 +226,14 @@ klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text)
         return 0;
     }
 
-    return len == 0 || (len == 3 && url.path.data[0] == '/')
-           || (len == 6 && url.path.data[0] == '/'
-               && (url.path.data[3] == '-' || url.path.data[3] == '_'));
+    if (len != 3 && len != 6) {
+        return len == 0;
+    }
+
+    return klaviyo_breadcrumb_is_letters(&url.path.data[1])
+           && (len == 3
+               || ((url.path.data[3] == '-' || url.path.data[3] == '_')
+                   && klaviyo_breadcrumb_is_letters(&url.path.data[4])));
 }
 
 

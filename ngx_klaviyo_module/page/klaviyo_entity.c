@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "klaviyo_html.h"
+#include "json/klaviyo_utf8.h"
 
 
 typedef struct {
@@ -62,16 +63,6 @@ static const klaviyo_entity_t  klaviyo_entities[] = {
 };
 
 
-/* what HTML makes of the numbers that Windows-1252 has there: &#150; */
-
-static const uint16_t  klaviyo_entity_windows[32] = {
-    8364,    0, 8218,  402, 8222, 8230, 8224, 8225,
-     710, 8240,  352, 8249,  338,    0,  381,    0,
-       0, 8216, 8217, 8220, 8221, 8226, 8211, 8212,
-     732, 8482,  353, 8250,  339,    0,  382,  376
-};
-
-
 static int
 klaviyo_entity_compare(const void *one, const void *two)
 {
@@ -116,8 +107,8 @@ klaviyo_entity_number(const uint8_t *p, const uint8_t *last)
         }
     }
 
-    if (code >= 0x80 && code < 0xa0 && klaviyo_entity_windows[code - 0x80]) {
-        return klaviyo_entity_windows[code - 0x80];
+    if (code >= 0x80 && code < 0xa0) {          /* &#150; is a dash */
+        return klaviyo_charset_code(code);
     }
 
     if (code == 0 || (code >= 0xd800 && code < 0xe000)) {
@@ -155,32 +146,6 @@ klaviyo_entity_code(const uint8_t *p, const uint8_t *last)
 }
 
 
-static uint8_t *
-klaviyo_entity_utf8(uint8_t *out, uint32_t code)
-{
-    if (code < 0x80) {
-        *out++ = (uint8_t) code;
-
-    } else if (code < 0x800) {
-        *out++ = (uint8_t) (0xc0 | code >> 6);
-        *out++ = (uint8_t) (0x80 | (code & 0x3f));
-
-    } else if (code < 0x10000) {
-        *out++ = (uint8_t) (0xe0 | code >> 12);
-        *out++ = (uint8_t) (0x80 | (code >> 6 & 0x3f));
-        *out++ = (uint8_t) (0x80 | (code & 0x3f));
-
-    } else {
-        *out++ = (uint8_t) (0xf0 | code >> 18);
-        *out++ = (uint8_t) (0x80 | (code >> 12 & 0x3f));
-        *out++ = (uint8_t) (0x80 | (code >> 6 & 0x3f));
-        *out++ = (uint8_t) (0x80 | (code & 0x3f));
-    }
-
-    return out;
-}
-
-
 /* no reference is shorter than its character: "&lt;", "&#1;", "&#x10000;" */
 
 size_t
@@ -206,7 +171,7 @@ klaviyo_html_decode(uint8_t *p, size_t len)
             code = end ? klaviyo_entity_code(p + 1, end) : 0;
 
             if (code) {
-                out = klaviyo_entity_utf8(out, code);
+                out += klaviyo_utf8_encode(out, code);
                 p = end + 1;
                 continue;
             }

@@ -3,14 +3,12 @@
  * pieces of any size, nothing of the page is kept but what was asked for.
  *
  *     text ─ "<name" ─▶ tag ─ ">" ─▶ text, or raw behind <script>, <style>…
- *                      ▲   │ `="`
- *                      └── quoted
  *
  * It is a tokenizer, no parser of trees: an element that was asked for ends
  * at the end tag that closes as many of its name as were opened in it.
  *
- * Plain C; memory comes from the caller, and is bounded by KLAVIYO_HTML_TAG,
- * KLAVIYO_HTML_TEXT and the `size` of klaviyo_html_init().
+ * Plain C; memory comes from the caller, and is bounded by KLAVIYO_HTML_… and
+ * the `size` of klaviyo_html_init().
  */
 
 
@@ -18,8 +16,7 @@
 #define KLAVIYO_HTML_H
 
 
-#include <stddef.h>
-#include <stdint.h>
+#include "klaviyo_charset.h"
 
 
 #define KLAVIYO_HTML_JSONLD     0x01      /* <script type=…/ld+json>         */
@@ -33,6 +30,7 @@
                                              rest of it is passed over       */
 #define KLAVIYO_HTML_DEPTH       16       /* elements that wait for their end
                                              tag                             */
+#define KLAVIYO_HTML_SCRIPT  (512 * 1024) /* bytes of a script               */
 
 
 typedef enum {
@@ -50,8 +48,8 @@ typedef enum {
 
 
 /*
- * What was found.  Names and values have their entities decoded, are UTF-8
- * as far as the page is, and are good until the function returns.
+ * What was found.  Names and values have their entities decoded, are UTF-8,
+ * and are good until the function returns.
  */
 typedef void (*klaviyo_html_found_pt)(void *data, klaviyo_html_found_e what,
     const uint8_t *name, size_t name_len, const uint8_t *value,
@@ -66,16 +64,21 @@ typedef struct klaviyo_html_s  klaviyo_html_t;
 
 /*
  * `want` is of KLAVIYO_HTML_…; the canonical URL and the title are always
- * read.  `size` bounds the text of one script.  NULL: no memory.
+ * read.  `size` bounds the text of one script, `charset` is what the page's
+ * header says.  NULL: no memory.
  */
 klaviyo_html_t *klaviyo_html_init(unsigned want, size_t size,
-    klaviyo_html_found_pt found, klaviyo_html_alloc_pt alloc, void *data);
+    klaviyo_charset_e charset, klaviyo_html_found_pt found,
+    klaviyo_html_alloc_pt alloc, void *data);
 
 /* the next bytes: 0; -1: no memory, and nothing more will be found */
 int klaviyo_html_feed(klaviyo_html_t *html, const uint8_t *p, size_t len);
 
 /* the page is over: what is still open ends */
 void klaviyo_html_end(klaviyo_html_t *html);
+
+/* values that were left out, as they are in a charset that is not read */
+size_t klaviyo_html_unreadable(const klaviyo_html_t *html);
 
 /*
  * Character references such as "&amp;", "&#8217;" and "&#x2019;" become their

@@ -74,8 +74,9 @@ klaviyo_page_create(unsigned want, size_t size,
 
     klaviyo_microdata_init(&page->micro, &page->pool, size);
 
-    page->html = klaviyo_html_init(want, size, klaviyo_page_found,
-                                   klaviyo_page_alloc, page);
+    page->html = klaviyo_html_init(want, size, request->charset,
+                                   klaviyo_page_found, klaviyo_page_alloc,
+                                   page);
 
     return page->html ? page : NULL;
 }
@@ -144,6 +145,13 @@ klaviyo_page_fact(klaviyo_page_t *page, klaviyo_page_fact_e fact)
     }
 
     return &page->fact[fact];
+}
+
+
+size_t
+klaviyo_page_unreadable(const klaviyo_page_t *page)
+{
+    return klaviyo_html_unreadable(page->html);
 }
 
 

@@ -61,12 +61,13 @@ typedef enum {
 typedef struct klaviyo_page_s  klaviyo_page_t;
 
 
-/* the request that the page answers, which lives as long as the page */
+/* what is asked for, which lives as long as the page */
 
 typedef struct {
     klaviyo_slice_t   scheme;
     klaviyo_slice_t   host;
     klaviyo_slice_t   uri;       /* the client's, with arguments            */
+    klaviyo_charset_e charset;   /* of the answer, as its header says       */
 } klaviyo_page_request_t;
 
 
@@ -87,6 +88,9 @@ int klaviyo_page_end(klaviyo_page_t *page);
 /* a length of 0: the page does not say, or is not over */
 const klaviyo_slice_t *klaviyo_page_fact(klaviyo_page_t *page,
     klaviyo_page_fact_e fact);
+
+/* values that were left out, as they are in a charset that is not read */
+size_t klaviyo_page_unreadable(const klaviyo_page_t *page);
 
 /* blocks of JSON-LD that are no JSON */
 unsigned klaviyo_page_broken(const klaviyo_page_t *page);

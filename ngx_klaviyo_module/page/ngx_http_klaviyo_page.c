@@ -380,7 +380,7 @@ ngx_http_klaviyo_page_answer(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_klaviyo_page_end(ngx_http_klaviyo_answer_t *answer)
 {
-    unsigned  broken;
+    size_t  n;
 
     if (answer->ended) {
         return NGX_OK;
@@ -398,10 +398,16 @@ ngx_http_klaviyo_page_end(ngx_http_klaviyo_answer_t *answer)
         klaviyo_ring_count(answer->ring, KLAVIYO_COUNT_PAGE_ABORTED, 1);
     }
 
-    broken = klaviyo_page_broken(answer->page);
+    n = klaviyo_page_broken(answer->page);
 
-    if (broken) {
-        klaviyo_ring_count(answer->ring, KLAVIYO_COUNT_VALUE_JSONLD, broken);
+    if (n) {
+        klaviyo_ring_count(answer->ring, KLAVIYO_COUNT_VALUE_JSONLD, n);
+    }
+
+    n = klaviyo_page_unreadable(answer->page);
+
+    if (n) {
+        klaviyo_ring_count(answer->ring, KLAVIYO_COUNT_VALUE_CHARSET, n);
     }
 
     return NGX_OK;

@@ -25,6 +25,7 @@ static void ngx_http_klaviyo_page_choose(ngx_http_request_t *r,
     ngx_http_klaviyo_rule_set_t *set);
 static ngx_int_t ngx_http_klaviyo_page_open(ngx_http_request_t *r,
     ngx_http_klaviyo_answer_t *answer, ngx_http_klaviyo_page_t *page);
+static klaviyo_charset_e ngx_http_klaviyo_page_charset(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_page_encoding(ngx_http_request_t *r,
     ngx_http_klaviyo_answer_t *answer);
 static ngx_uint_t ngx_http_klaviyo_page_is_html(ngx_http_request_t *r);
@@ -198,10 +199,48 @@ ngx_http_klaviyo_page_open(ngx_http_request_t *r,
     request.uri.data = r->unparsed_uri.data;
     request.uri.len = r->unparsed_uri.len;
 
+    request.charset = ngx_http_klaviyo_page_charset(r);
+
     answer->page = klaviyo_page_create(page->want, page->size, &request,
                                        ngx_http_klaviyo_page_alloc, r->pool);
 
     return answer->page ? NGX_OK : NGX_ERROR;
+}
+
+
+/* nginx's own charset filter, which may convert the page, comes behind */
+
+static klaviyo_charset_e
+ngx_http_klaviyo_page_charset(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t   type;
+
+    if (r->headers_out.charset.len) {
+        return klaviyo_charset(r->headers_out.charset.data,
+                               r->headers_out.charset.len);
+    }
+
+    type = r->headers_out.content_type;
+    last = type.data + type.len;
+
+    p = ngx_strlcasestrn(type.data, last, (u_char *) "charset=", 8 - 1);
+
+    if (p == NULL) {
+        return KLAVIYO_CHARSET_NONE;
+    }
+
+    p += 8;
+
+    if (p < last && *p == '"') {
+        p++;
+    }
+
+    for (type.data = p; p < last && *p > ' ' && *p != '"' && *p != ';'; p++) {
+        /* void */
+    }
+
+    return klaviyo_charset(type.data, p - type.data);
 }
 
 

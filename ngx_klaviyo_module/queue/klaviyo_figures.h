@@ -162,7 +162,8 @@
     X(SKIPPED_LIST,         "skipped",      "list")                          \
     X(VALUE_CHANNEL_EMAIL,  "left_out",     "email_channel")                 \
     X(VALUE_CHANNEL_SMS,    "left_out",     "sms_channel")                   \
-    X(DELIVERY_SUPERSEDED,  "delivery",     "superseded")
+    X(DELIVERY_SUPERSEDED,  "delivery",     "superseded")                    \
+    X(VALUE_CHARSET,        "left_out",     "charset")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -99,6 +99,7 @@ read_page(const uint8_t *data, size_t size, size_t piece)
     request.host.len = 12;
     request.uri.data = (const uint8_t *) "/lamp?id=1";
     request.uri.len = 10;
+    request.charset = size & 3;
 
     page = klaviyo_page_create(ALL, 65536, &request, take, NULL);
 

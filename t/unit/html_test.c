@@ -22,6 +22,8 @@ static void   *taken[256];
 static size_t  taken_count;
 static size_t  taken_limit;
 
+static klaviyo_charset_e  charset;
+
 
 /* a line for each thing that is found: what, name and value */
 
@@ -70,7 +72,7 @@ read_page(const char *page, size_t len, unsigned want, size_t piece)
     found_text[0] = '\0';
     taken_count = 0;
 
-    html = klaviyo_html_init(want, 65536, found, take, NULL);
+    html = klaviyo_html_init(want, 65536, charset, found, take, NULL);
 
     for (at = 0; html != NULL && at < len; at += n) {
         n = len - at < piece ? len - at : piece;
@@ -176,6 +178,46 @@ main(void)
           "elements of one name in one another");
     finds("<i itemprop=a>x < y &lt;</i><i itemprop=b>z",
           "property a=x < y <\nproperty b=z\n", "text with what is no tag");
+
+    finds("<template><meta name=a content=b><title>t</title><div itemscope "
+          "itemtype=x></template><svg><title>s</title></svg><svg/><title>u"
+          "</title>", "title =u\n", "templates and drawings");
+    finds("<script type=application/ld+json><!-- <script>1</script>2--></script"
+          "><meta name=a content=b></script><script><!--></script><meta name=c "
+          "content=d><script><!-- </script><meta name=e content=f>",
+          "jsonld =<!-- <script>1</script>2-->\nmeta a=b\nmeta c=d\n"
+          "meta e=f\n", "scripts in comments in scripts");
+    finds("<a =\"x><meta name=a content=b><i a=b=\"c><meta name=d content=e>"
+          "<i \"><meta name=f content=g><i a = 'b'c='>'/=\"><meta name=h "
+          "content=i>",
+          "meta a=b\nmeta d=e\nmeta f=g\nmeta h=i\n",
+          "attributes that are none");
+    finds("</ x><meta name=a content=b></><!x--><meta name=c content=d>"
+          "<!-- --!><meta name=e content=f>",
+          "meta a=b\nmeta c=d\nmeta e=f\n", "ends that are none");
+    finds("<body itemscope itemtype=x><title itemprop=name>A &amp; b</title>",
+          "item =x\ntitle =A & b\nproperty name=A & b\nend =\n",
+          "a title that is a property");
+
+    /* characters */
+
+    finds("<meta charset=ISO-8859-1><meta name=a content='Gr\xf6\xdf" "e \x80'>"
+          "<script type=application/ld+json>\"\xe9\"</script>",
+          "meta a=Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac\njsonld =\"\xc3\xa9\"\n",
+          "windows-1252");
+    finds("\xef\xbb\xbf<meta charset=iso-8859-1><meta name=a content=\xc3\xa9>",
+          "meta a=\xc3\xa9\n", "a byte order mark");
+    finds("<meta http-equiv=Content-Type content='text/html; charset=koi8-r'>"
+          "<meta name=a content=\xc1><meta name=b content=c>"
+          "<title>\xc1</title>",
+          "meta a=\nmeta b=c\n", "another charset");
+    finds("<meta name=a content=\xc3\xa9><meta name=b content=\xe9>",
+          "meta a=\xc3\xa9\nmeta b=\xc3\xa9\n", "no charset");
+
+    charset = KLAVIYO_CHARSET_WINDOWS_1252;
+    finds("<meta charset=utf-8><meta name=a content=\xe9>",
+          "meta a=\xc3\xa9\n", "the header's charset");
+    charset = KLAVIYO_CHARSET_NONE;
 
     /* bounds: a tag, a text, the depth, the memory */
 

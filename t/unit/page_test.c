@@ -71,6 +71,7 @@ read_page(const char *uri, const char *html, size_t len, unsigned want,
     request.host.len = 12;
     request.uri.data = (const uint8_t *) uri;
     request.uri.len = strlen(uri);
+    request.charset = KLAVIYO_CHARSET_NONE;
 
     page = klaviyo_page_create(want, size, &request, take, NULL);
 

@@ -1,0 +1,368 @@
+/*
+ * What a tag means, and what the text of a script or a title is.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <string.h>
+
+#include "klaviyo_html_private.h"
+
+
+/* blanks in a row become one, those at the ends none; in place */
+
+static size_t
+klaviyo_html_collapse(uint8_t *p, size_t len)
+{
+    uint8_t  *out, *last, *start;
+
+    start = p;
+    out = p;
+    last = p + len;
+
+    for ( /* void */ ; p < last; p++) {
+        if (!klaviyo_html_space(*p)) {
+            *out++ = *p;
+
+        } else if (out > start && out[-1] != ' ') {
+            *out++ = ' ';
+        }
+    }
+
+    if (out > start && out[-1] == ' ') {
+        out--;
+    }
+
+    return out - start;
+}
+
+
+/*
+ * As UTF-8 in `buf` or, where it is that already, as it is.  What has
+ * characters that cannot be read has a length of 0, and is counted.
+ */
+
+static klaviyo_html_slice_t
+klaviyo_html_utf8(klaviyo_html_t *html, uint8_t *p, size_t len)
+{
+    klaviyo_html_slice_t  text;
+
+    text.data = p;
+    text.len = len;
+
+    if (klaviyo_charset_is_ascii(p, len)) {
+        return text;
+    }
+
+    switch (klaviyo_charset_of(html->charset, p, len)) {
+
+    case KLAVIYO_CHARSET_NONE:
+    case KLAVIYO_CHARSET_UTF_8:
+        return text;
+
+    case KLAVIYO_CHARSET_WINDOWS_1252:
+        break;
+
+    case KLAVIYO_CHARSET_OTHER:
+        html->unreadable++;
+        text.len = 0;
+        return text;
+    }
+
+    /* room for the longest, which the bytes stand in for */
+
+    klaviyo_html_reset(&html->utf8);
+    klaviyo_html_append(html, &html->utf8, p, len);
+    klaviyo_html_append(html, &html->utf8, p, len);
+    klaviyo_html_append(html, &html->utf8, p, len);
+
+    text.data = html->utf8.data;
+    text.len = html->failed ? 0 : klaviyo_charset_utf8(html->utf8.data, p,
+                                                       len);
+
+    return text;
+}
+
+
+/* text of the page in `value`, as what it means */
+
+static klaviyo_html_slice_t
+klaviyo_html_value(klaviyo_html_t *html)
+{
+    size_t                len;
+    klaviyo_html_slice_t  text;
+
+    len = klaviyo_html_collapse(html->value.data, html->value.len);
+    text = klaviyo_html_utf8(html, html->value.data, len);
+    text.len = klaviyo_html_decode((uint8_t *) text.data, text.len);
+
+    return text;
+}
+
+
+void
+klaviyo_html_tell(klaviyo_html_t *html, klaviyo_html_found_e what,
+    const uint8_t *name, size_t name_len, const uint8_t *p, size_t len)
+{
+    klaviyo_html_slice_t  text;
+
+    if (len > KLAVIYO_HTML_TEXT) {
+        len = KLAVIYO_HTML_TEXT;
+
+        while (len && (p[len] & 0xc0) == 0x80) {
+            len--;
+        }
+    }
+
+    text.data = NULL;
+    text.len = 0;
+
+    if (len) {
+        klaviyo_html_reset(&html->value);
+        klaviyo_html_append(html, &html->value, p, len);
+
+        if (html->failed) {
+            return;
+        }
+
+        text = klaviyo_html_value(html);
+    }
+
+    html->found(html->data, what, name, name_len, text.data, text.len);
+}
+
+
+void
+klaviyo_html_raw_text(klaviyo_html_t *html)
+{
+    klaviyo_html_slice_t  text;
+
+    if (html->keep == -1 || html->value.cut || html->value.len == 0) {
+        return;
+    }
+
+    switch (html->keep) {
+
+    case KLAVIYO_HTML_FOUND_TITLE:
+    case KLAVIYO_HTML_FOUND_PROPERTY:
+        klaviyo_html_text(html, html->value.data, html->value.len);
+
+        if (html->keep == KLAVIYO_HTML_FOUND_PROPERTY) {
+            return;
+        }
+
+        text = klaviyo_html_value(html);
+        break;
+
+    case KLAVIYO_HTML_FOUND_DATALAYER:
+        if (memmem(html->value.data, html->value.len, "dataLayer", 9)
+            == NULL)
+        {
+            return;
+        }
+
+        /* fall through */
+
+    default:
+        text = klaviyo_html_utf8(html, html->value.data, html->value.len);
+    }
+
+    if (text.len) {
+        html->found(html->data, html->keep, NULL, 0, text.data, text.len);
+    }
+}
+
+
+static void
+klaviyo_html_meta(klaviyo_html_t *html, const uint8_t *p,
+    const uint8_t *last)
+{
+    klaviyo_html_slice_t  *name;
+    klaviyo_html_attrs_t   attrs;
+
+    klaviyo_html_attrs(&attrs, p, last);
+
+    name = attrs.property.len ? &attrs.property : &attrs.name;
+
+    if (name->len && attrs.content.data) {
+        klaviyo_html_tell(html, KLAVIYO_HTML_FOUND_META, name->data,
+                          name->len, attrs.content.data, attrs.content.len);
+    }
+}
+
+
+static void
+klaviyo_html_link(klaviyo_html_t *html, const uint8_t *p,
+    const uint8_t *last)
+{
+    klaviyo_html_attrs_t  attrs;
+
+    klaviyo_html_attrs(&attrs, p, last);
+
+    if (attrs.href.len && klaviyo_html_has_word(&attrs.rel, "canonical")) {
+        klaviyo_html_tell(html, KLAVIYO_HTML_FOUND_CANONICAL, NULL, 0,
+                          attrs.href.data, attrs.href.len);
+    }
+}
+
+
+/* what the text of a script is; -1: nothing that was asked for */
+
+static int
+klaviyo_html_script(klaviyo_html_t *html, const uint8_t *p,
+    const uint8_t *last)
+{
+    size_t                 len;
+    klaviyo_html_attrs_t   attrs;
+
+    if (!(html->want & (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_DATALAYER))) {
+        return -1;
+    }
+
+    klaviyo_html_attrs(&attrs, p, last);
+
+    for (len = 0; len < attrs.type.len; len++) {
+        if (attrs.type.data[len] == ';'
+            || klaviyo_html_space(attrs.type.data[len]))
+        {
+            break;
+        }
+    }
+
+    if (klaviyo_html_is(attrs.type.data, len, "application/ld+json")) {
+        return html->want & KLAVIYO_HTML_JSONLD
+               ? (int) KLAVIYO_HTML_FOUND_JSONLD : -1;
+    }
+
+    if ((html->want & KLAVIYO_HTML_DATALAYER) && attrs.src.data == NULL
+        && (len == 0
+            || klaviyo_html_is(attrs.type.data, len, "text/javascript")
+            || klaviyo_html_is(attrs.type.data, len, "module")
+            || klaviyo_html_is(attrs.type.data, len,
+                               "application/javascript")))
+    {
+        return KLAVIYO_HTML_FOUND_DATALAYER;
+    }
+
+    return -1;
+}
+
+
+/* what the text of an element is that is raw; -1: it is of no interest */
+
+static int
+klaviyo_html_raw_keep(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
+    const uint8_t *last)
+{
+    if (html->templates) {
+        return -1;
+    }
+
+    if (name == klaviyo_html_word('s','c','r','i','p','t',0,0)) {
+        return klaviyo_html_script(html, p, last);
+    }
+
+    if (name == klaviyo_html_word('t','i','t','l','e',0,0,0)
+        && !html->titled && html->drawings == 0)
+    {
+        html->titled = 1;
+        return KLAVIYO_HTML_FOUND_TITLE;
+    }
+
+    if (html->reading
+        && (name == klaviyo_html_word('t','i','t','l','e',0,0,0)
+            || name == klaviyo_html_word('t','e','x','t','a','r','e','a')))
+    {
+        return KLAVIYO_HTML_FOUND_PROPERTY;
+    }
+
+    return -1;
+}
+
+
+static void
+klaviyo_html_element_end(klaviyo_html_t *html, uint64_t name)
+{
+    if (name == klaviyo_html_word('t','e','m','p','l','a','t','e')) {
+        html->templates -= html->templates != 0;
+        return;
+    }
+
+    if (html->templates) {
+        return;
+    }
+
+    if (name == klaviyo_html_word('s','v','g',0,0,0,0,0)) {
+        html->drawings -= html->drawings != 0;
+    }
+
+    klaviyo_html_item_end(html, name);
+}
+
+
+/* of an element that is looked at, or while some wait for their end tags */
+
+void
+klaviyo_html_element(klaviyo_html_t *html, const uint8_t *p,
+    const uint8_t *name_end, const uint8_t *last, unsigned item)
+{
+    uint64_t  name;
+
+    if (*p == '/') {
+        klaviyo_html_element_end(html, klaviyo_html_key(p + 1,
+                                                        name_end - p - 1));
+        return;
+    }
+
+    item = item && (html->want & KLAVIYO_HTML_MICRODATA)
+           && html->templates == 0;
+    name = klaviyo_html_key(p, name_end - p);
+
+    if (name == klaviyo_html_word('p',0,0,0,0,0,0,0)
+        && html->templates == 0)
+    {
+        klaviyo_html_item_end(html, name);      /* the one before */
+    }
+
+    if (!(item && klaviyo_html_item(html, name, name_end, last))
+        && html->templates == 0)
+    {
+        klaviyo_html_item_start(html, name);
+    }
+
+    switch (name) {
+
+    case klaviyo_html_word('m','e','t','a',0,0,0,0):
+        if ((html->want & KLAVIYO_HTML_META) && html->templates == 0) {
+            klaviyo_html_meta(html, name_end, last);
+        }
+        break;
+
+    case klaviyo_html_word('l','i','n','k',0,0,0,0):
+        if (html->templates == 0) {
+            klaviyo_html_link(html, name_end, last);
+        }
+        break;
+
+    case klaviyo_html_word('t','e','m','p','l','a','t','e'):
+        html->templates++;
+        break;
+
+    case klaviyo_html_word('s','v','g',0,0,0,0,0):
+        html->drawings += last[-1] != '/';
+        break;
+
+    case klaviyo_html_word('i','f','r','a','m','e',0,0):
+    case klaviyo_html_word('n','o','e','m','b','e','d',0):
+    case klaviyo_html_word('n','o','f','r','a','m','e','s'):
+    case klaviyo_html_word('s','c','r','i','p','t',0,0):
+    case klaviyo_html_word('s','t','y','l','e',0,0,0):
+    case klaviyo_html_word('t','e','x','t','a','r','e','a'):
+    case klaviyo_html_word('t','i','t','l','e',0,0,0):
+    case klaviyo_html_word('x','m','p',0,0,0,0,0):
+        klaviyo_html_raw(html, name,
+                         klaviyo_html_raw_keep(html, name, name_end, last));
+        break;
+    }
+}
