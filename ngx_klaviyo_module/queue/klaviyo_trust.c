@@ -278,6 +278,17 @@ klaviyo_trust_make(klaviyo_trust_walk_t *walk, int last, uid_t uid, gid_t gid)
 }
 
 
+static int
+klaviyo_trust_failed(const char *path, char *error)
+{
+    return klaviyo_file_error(error, "making \"%s\" for the user that nginx's "
+                              "workers run as failed (%d: %m)%s", path, errno,
+                              (errno == EROFS)
+                              ? ": mount a directory there that can be written "
+                                "to, or choose another path" : "");
+}
+
+
 int
 klaviyo_trust_mkdir(const char *path, int levels, uid_t uid, gid_t gid,
     int make, char *error)
@@ -315,13 +326,18 @@ klaviyo_trust_mkdir(const char *path, int levels, uid_t uid, gid_t gid,
 
     rc = 1;
 
+    if (!make
+        && faccessat(walk.fd, ".", W_OK, AT_EACCESS) == -1
+        && errno == EROFS)
+    {
+        rc = klaviyo_trust_failed(path, error);
+    }
+
     while (make && rc == 1 && missing > 0) {
         missing--;
 
         if (klaviyo_trust_make(&walk, missing == 0, uid, gid) == -1) {
-            rc = klaviyo_file_error(error, "making \"%s\" for the user that "
-                                    "nginx's workers run as failed (%d: %m)",
-                                    path, errno);
+            rc = klaviyo_trust_failed(path, error);
         }
 
         (void) klaviyo_trust_next(&walk);
