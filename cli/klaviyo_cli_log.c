@@ -147,8 +147,7 @@ klaviyo_cli_log_combined(klaviyo_cli_log_t *log, const uint8_t *p,
     user = (size_t) (local.data - 1 - end);
 
     if (user > 4 && memcmp(end, " - ", 3) == 0) {
-        value.data = end + 3;
-        value.len = user - 4;
+        (void) klaviyo_cli_log_quoted(log, end + 3, end + user - 1, &value);
         klaviyo_cli_log_set(log, "remote_user", value);
     }
 
@@ -574,8 +573,8 @@ klaviyo_cli_log_digits(const uint8_t *p, unsigned n)
 
 
 /*
- * The text up to the quote, with nginx's \xHH and Apache's \" taken back;
- * what is behind the quote, or NULL: there is none.
+ * The text up to the quote, or all of it, with nginx's \xHH and Apache's \"
+ * taken back; what is behind the quote, or NULL: there is none.
  */
 
 static const uint8_t *
@@ -588,14 +587,7 @@ klaviyo_cli_log_quoted(klaviyo_cli_log_t *log, const uint8_t *p,
     start = log->buf + log->used;
     end = log->buf + sizeof(log->buf);
 
-    for (to = start; p < last && to < end; p++) {
-
-        if (*p == '"') {
-            value->data = start;
-            value->len = (size_t) (to - start);
-            log->used = (size_t) (to - log->buf);
-            return p + 1;
-        }
+    for (to = start; p < last && to < end && *p != '"'; p++) {
 
         if (*p == '\\' && last - p > 3 && p[1] == 'x') {
             high = klaviyo_hex(p[2]);
@@ -615,7 +607,11 @@ klaviyo_cli_log_quoted(klaviyo_cli_log_t *log, const uint8_t *p,
         *to++ = *p;
     }
 
-    return NULL;
+    value->data = start;
+    value->len = (size_t) (to - start);
+    log->used = (size_t) (to - log->buf);
+
+    return (p < last && *p == '"') ? p + 1 : NULL;
 }
 
 
