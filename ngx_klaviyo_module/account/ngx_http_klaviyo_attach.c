@@ -481,6 +481,8 @@ ngx_http_klaviyo_attach_ring(ngx_http_klaviyo_account_t *account,
     klaviyo_ring_t    *ring;
     klaviyo_ring_rc_e  rc;
 
+    ring = NULL;
+
     if (ngx_test_config) {
 
         if (account->missing & NGX_HTTP_KLAVIYO_NO_QUEUE) {

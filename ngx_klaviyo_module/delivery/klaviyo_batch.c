@@ -186,6 +186,8 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             return rc;
         }
 
+        outcome = KLAVIYO_OUTCOME_N;
+
         given_up = rc == KLAVIYO_RING_OK
                    && klaviyo_batch_given_up(batch, &record.event, oldest,
                                              &outcome);

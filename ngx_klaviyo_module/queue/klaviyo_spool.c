@@ -205,6 +205,8 @@ klaviyo_spool_write_chunk(klaviyo_spool_t *spool, klaviyo_chunk_t *chunk,
     klaviyo_spool_slot_t  slot;
 
     slot = spool->slot;
+    from = spool->next;
+    rc = -1;
 
     for (tries = 0; tries < 2; tries++) {
         from = spool->next;

@@ -154,7 +154,9 @@ klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
     int                    i;
     klaviyo_spool_state_e  state;
 
-    for (i = 0; i < 2; i++) {
+    state = KLAVIYO_SPOOL_STATE_CORRUPT;
+
+    for (i = 0; i < 2 && state == KLAVIYO_SPOOL_STATE_CORRUPT; i++) {
 
         if (spool->state_fd == -1) {
             spool->state_fd = klaviyo_dir_file(&spool->dir,
@@ -163,10 +165,6 @@ klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
         }
 
         state = klaviyo_spool_state_read(spool, error);
-
-        if (state != KLAVIYO_SPOOL_STATE_CORRUPT) {
-            break;
-        }
     }
 
     return state;
