@@ -165,8 +165,8 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
-        test-valgrind test-shops test-page test-packages soak demo bench \
-        install deb dist clean loads
+        test-valgrind test-shops test-page test-packages test-versions \
+        soak demo bench install deb dist clean loads
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(CLI) loads
@@ -187,6 +187,8 @@ help:
 	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
 	@echo 'make test-shops   Chromium shops in a real WordPress and EverShop'
 	@echo 'make test-page    Chromium looks at the status page'
+	@echo 'make test-packages  builds, installs and purges packages on SUITES'
+	@echo 'make test-versions  tests the module with each of NGINXES'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
@@ -456,13 +458,21 @@ test-page:
 	@KLAVIYO_NGINX=$(NGINX) KLAVIYO_TIMEOUT=1200 \
 	    $(PROVE) --timer t/browser/page.t
 
-# Debian's packages in chroots of each Debian; root's alone.
+# Debian's packages in chroots of each Debian, which is root's alone; the module
+# with each nginx in NGINXES, by CC.  What was found is in t/versions/results
+# and in README.md.
 
 SUITES       ?= bookworm trixie sid
+NGINXES      ?= $(NGINX)
 
 test-packages:
 	@$(call install,debootstrap)
 	@t/packages/run $(SUITES)
+	@t/versions/record --readme
+
+test-versions: deps
+	@t/versions/run $(NGINXES); failed=$$?; \
+	    t/versions/record --readme; exit $$failed
 
 # Tests with a long form ask for KLAVIYO_SOAK.
 

@@ -30,8 +30,8 @@ for my $cc (qw(gcc clang)) {
         my @bad;
 
         for my $file (@source) {
-            my $out = `$cc -c $flags -fPIC -Wall -Wextra -Werror $more{$cc} @include \\
-                       -o $tmp/out.o $file 2>&1`;
+            my $out = `$cc -c $flags -fPIC -Wall -Wextra -Werror $more{$cc} \\
+                       @include -o $tmp/out.o $file 2>&1`;
 
             push @bad, "$file: $out" if $? != 0 || $out ne '';
         }
