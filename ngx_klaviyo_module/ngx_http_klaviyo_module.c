@@ -357,6 +357,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
     ngx_http_klaviyo_transport_init(cf, kmcf);
 
     ngx_http_klaviyo_page_init(kmcf);
+    ngx_http_klaviyo_track_page_warn(cf, kmcf);
 
     if (ngx_http_klaviyo_account_lanes(cf, kmcf) != NGX_OK
         || ngx_http_klaviyo_capture_init(cf) != NGX_OK

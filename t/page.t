@@ -306,6 +306,25 @@ ok event(), 'the one event since then';
 is scalar @{ $t->wait_events($seen) }, $seen, 'and no other';
 
 
+# a page that the browser has: there is none to read
+
+my ($changed) = $t->get('/static', Host => 'shop.example')
+    ->header('Last-Modified');
+event();
+$before = $t->account('shop');
+
+is $t->get('/static', Host => 'shop.example', 'If-Modified-Since' => $changed)
+    ->status, 304, 'a 304';
+$t->wait_idle;
+
+my $after = $t->account('shop');
+
+is $after->{page}{not_modified}, $before->{page}{not_modified} + 1,
+    'is counted';
+is $after->{reasons}{skipped}{no_page},
+    ($before->{reasons}{skipped}{no_page} // 0) + 1, 'and so is its rule';
+
+
 # JSON
 
 $answer = $t->get('/cart/add.js');
@@ -350,6 +369,23 @@ for (['klaviyo_page;', qr/number of arguments/],
 
     isnt $code, 0, "$_->[0] is refused";
     like $output, $_->[1], 'and why';
+}
+
+# a rule that no page is read for
+
+for (['klaviyo_track x page=order; location /a/ { klaviyo_page on; }', 0],
+     ['klaviyo_page on; location /a/ { klaviyo_page off; }
+       klaviyo_track x page=order;', 0],
+     ['location /a/ { klaviyo_track x page=order; }', 1],
+     ['klaviyo_page on; klaviyo_track y;
+       location /a/ { klaviyo_page off; klaviyo_track x page=order; }', 1],
+     ['klaviyo_response_body json; klaviyo_track x page=order;', 1])
+{
+    my ($code, $output) = config_test(server => $_->[0]);
+
+    is $code, 0, "$_->[0] is taken";
+    is scalar(() = $output =~ /can never fire: it has "page=order"/g), $_->[1],
+        "$_->[0]: warned of " . ($_->[1] ? 'once' : 'never');
 }
 
 $t->stop;

@@ -146,6 +146,8 @@ typedef struct {
     u_char          *nobody_file;    /* where an event stands whose visitors */
     ngx_uint_t       nobody_line;    /* cannot be known                      */
     ngx_uint_t       somebody;       /* there are others                     */
+    ngx_array_t     *page_tracks;    /* ngx_http_klaviyo_track_t *, rules
+                                        with page=; NULL: none               */
     ngx_uint_t       pages;          /* klaviyo_page stands somewhere, or
                                         klaviyo_response_body                */
 } ngx_http_klaviyo_main_conf_t;

@@ -194,6 +194,10 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     ngx_http_klaviyo_capture_prefetch(prev, conf);
 
+    if (ngx_http_klaviyo_track_page_merge(cf, kmcf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (same) {
         conf->rules = prev->rules;
         conf->named = prev->named;
@@ -1258,7 +1262,8 @@ ngx_http_klaviyo_capture_wanted(ngx_http_request_t *r,
     }
 
     if (!ngx_http_klaviyo_track_page_is(r, rule->track)) {
-        *reason = KLAVIYO_COUNT_SKIPPED_PAGE;
+        *reason = ctx->answer ? KLAVIYO_COUNT_SKIPPED_PAGE
+                              : KLAVIYO_COUNT_SKIPPED_NO_PAGE;
         return NGX_DECLINED;
     }
 

@@ -66,6 +66,7 @@ typedef struct {
     u_char                    *conf_file;  /* where it stands, for messages  */
     ngx_uint_t                 conf_line;
 
+    unsigned                   page_read:1; /* somewhere klaviyo_page does   */
     unsigned                   named:1;    /* the application names events   */
     unsigned                   order:1;    /* it may be of somebody else than
                                               the visitor: its block has
@@ -279,6 +280,10 @@ ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);
 
 /* in each worker: seeds the generator of event ids */
 ngx_int_t ngx_http_klaviyo_capture_init_process(ngx_cycle_t *cycle);
+
+/* in postconfiguration: of rules with page= where no page is read */
+void ngx_http_klaviyo_track_page_warn(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
 
 
 #endif /* NGX_HTTP_KLAVIYO_CAPTURE_H */

@@ -183,6 +183,10 @@ ngx_array_t *ngx_http_klaviyo_track_page_fields(ngx_conf_t *cf,
 ngx_uint_t ngx_http_klaviyo_track_page_is(ngx_http_request_t *r,
     ngx_http_klaviyo_track_t *track);
 
+/* where a location reads pages for its tracks */
+ngx_int_t ngx_http_klaviyo_track_page_merge(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf);
+
 
 /* templates */
 

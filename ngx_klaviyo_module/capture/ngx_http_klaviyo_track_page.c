@@ -260,3 +260,84 @@ ngx_http_klaviyo_track_page_is(ngx_http_request_t *r,
            && type->len == track->page.len
            && ngx_memcmp(type->data, track->page.data, type->len) == 0;
 }
+
+
+/* a rule of a server is read by the locations that inherit it, or by none */
+
+ngx_int_t
+ngx_http_klaviyo_track_page_merge(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_uint_t                  i;
+    ngx_http_klaviyo_track_t   *track, **paged;
+
+    if (conf->tracks == NULL) {
+        return NGX_OK;
+    }
+
+    track = conf->tracks->elts;
+
+    for (i = 0; i < conf->tracks->nelts; i++) {
+
+        if (track[i].page.len == 0) {
+            continue;
+        }
+
+        track[i].page_read |= conf->location.page != NULL;
+
+        if (!conf->own_tracks) {
+            continue;
+        }
+
+        if (kmcf->page_tracks == NULL) {
+            kmcf->page_tracks = ngx_array_create(cf->temp_pool, 4,
+                                         sizeof(ngx_http_klaviyo_track_t *));
+            if (kmcf->page_tracks == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        paged = ngx_array_push(kmcf->page_tracks);
+        if (paged == NULL) {
+            return NGX_ERROR;
+        }
+
+        *paged = &track[i];
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_klaviyo_track_page_warn(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf)
+{
+    ngx_uint_t                  i;
+    ngx_http_klaviyo_track_t  **track;
+
+    if (kmcf->page_tracks == NULL) {
+        return;
+    }
+
+    track = kmcf->page_tracks->elts;
+
+    for (i = 0; i < kmcf->page_tracks->nelts; i++) {
+
+        if (track[i]->page_read) {
+            continue;
+        }
+
+        track[i]->page_read = 1;
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "%V \"%V\" in %s:%ui can never fire: it has "
+                      "\"page=%V\", and no page is read there, add "
+                      "\"klaviyo_page on;\" to its level",
+                      &track[i]->directive, &track[i]->metric.value,
+                      track[i]->conf_file, track[i]->conf_line,
+                      &track[i]->page);
+    }
+
+    kmcf->page_tracks = NULL;
+}

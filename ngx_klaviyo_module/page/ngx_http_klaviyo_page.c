@@ -369,7 +369,7 @@ ngx_http_klaviyo_page_answer(ngx_http_request_t *r)
 
     answer = ctx->answer;
 
-    if (answer->left || (!answer->over && !ctx->conf && !ctx->logged)) {
+    if (!answer->over && !ctx->conf && !ctx->logged) {
         return NULL;
     }
 

@@ -127,6 +127,12 @@ ngx_http_klaviyo_page_choose(ngx_http_request_t *r,
         return;
     }
 
+    if (status == NGX_HTTP_NOT_MODIFIED && !answer->json) {
+        ngx_http_klaviyo_page_leave(answer, KLAVIYO_COUNT_PAGE_NOT_MODIFIED,
+                                    KLAVIYO_COUNT_BODY_STATUS);
+        return;
+    }
+
     if (status != NGX_HTTP_OK
         && !(answer->json && status > 200 && status < 300))
     {
@@ -364,7 +370,13 @@ void
 ngx_http_klaviyo_page_leave(ngx_http_klaviyo_answer_t *answer,
     klaviyo_counter_e page, klaviyo_counter_e body)
 {
-    answer->left = 1;
+    ngx_http_klaviyo_ctx_t  *ctx;
+
+    ctx = ngx_http_klaviyo_context(answer->request, 0);
+
+    if (ctx) {
+        ctx->answer = NULL;
+    }
 
     klaviyo_ring_count(answer->ring, answer->json ? body : page, 1);
 }
@@ -379,7 +391,7 @@ ngx_http_klaviyo_page_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         ctx = ngx_http_get_module_ctx(r, ngx_http_klaviyo_module);
 
-        if (ctx && ctx->answer && !ctx->answer->left && !ctx->answer->over) {
+        if (ctx && ctx->answer && !ctx->answer->over) {
             ngx_http_klaviyo_page_read(ctx->answer, in);
         }
     }

@@ -163,7 +163,9 @@
     X(VALUE_CHANNEL_EMAIL,  "left_out",     "email_channel")                 \
     X(VALUE_CHANNEL_SMS,    "left_out",     "sms_channel")                   \
     X(DELIVERY_SUPERSEDED,  "delivery",     "superseded")                    \
-    X(VALUE_CHARSET,        "left_out",     "charset")
+    X(VALUE_CHARSET,        "left_out",     "charset")                       \
+    X(PAGE_NOT_MODIFIED,    "page",         "not_modified")                  \
+    X(SKIPPED_NO_PAGE,      "skipped",      "no_page")
 
 
 #define klaviyo_outcome_constant(constant, group, name)                      \

@@ -366,12 +366,16 @@ function graph(array $product): array
             [
                 '@context'        => 'https://schema.org/',
                 '@type'           => 'BreadcrumbList',
-                'itemListElement' => [[
-                    '@type'    => 'ListItem',
-                    'position' => 1,
-                    'item'     => ['name' => $product['category'],
-                                   '@id'  => '/'],
-                ]],
+                'itemListElement' => [
+                    ['@type' => 'ListItem', 'position' => 1,
+                     'item'  => ['name' => 'Home', '@id' => '/']],
+                    ['@type' => 'ListItem', 'position' => 2,
+                     'item'  => ['name' => $product['category'],
+                                 '@id'  => '/product-category/lighting/']],
+                    ['@type' => 'ListItem', 'position' => 3,
+                     'item'  => ['name' => $product['name'],
+                                 '@id'  => $product['url']]],
+                ],
             ],
             [
                 '@context'    => 'https://schema.org/',
