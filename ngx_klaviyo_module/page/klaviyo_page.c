@@ -64,7 +64,7 @@ klaviyo_page_create(unsigned want, size_t size,
     page->pool.alloc = alloc;
     page->pool.data = data;
     page->want = want;
-    page->size = size;
+    page->size = size < KLAVIYO_PAGE_KEPT ? size : KLAVIYO_PAGE_KEPT;
     page->request = *request;
 
     klaviyo_page_url_parse(&page->url, request->uri.data, request->uri.len);
@@ -72,7 +72,7 @@ klaviyo_page_create(unsigned want, size_t size,
     page->url.scheme = request->scheme;
     page->url.host = request->host;
 
-    klaviyo_microdata_init(&page->micro, &page->pool, size);
+    klaviyo_microdata_init(&page->micro, &page->pool, page->size);
 
     page->html = klaviyo_html_init(want, size, request->charset,
                                    klaviyo_page_found, klaviyo_page_alloc,
@@ -539,18 +539,17 @@ klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
         return 1;
     }
 
-    if (page->references == KLAVIYO_PAGE_REFERENCES) {
-        return 0;
-    }
-
-    page->references++;
-
     id = node->member[0].value;
 
     resolve.id = &id;
     resolve.found = node;
 
-    for (i = 0; i < page->nblocks && resolve.id; i++) {
+    for (i = 0;
+         i < page->nblocks && resolve.id
+             && page->referred < KLAVIYO_PAGE_REFERRED;
+         i++)
+    {
+        page->referred += page->block[i].len;
         klaviyo_jsonld_walk(&page->block[i], klaviyo_page_resolve_met,
                             &resolve);
     }

@@ -13,8 +13,9 @@
 
 
 #define KLAVIYO_PAGE_BLOCKS          32   /* of JSON-LD                      */
-#define KLAVIYO_PAGE_REFERENCES      16   /* that are followed, each through
-                                             the whole page                  */
+#define KLAVIYO_PAGE_KEPT      1048576   /* bytes of a page, at most         */
+#define KLAVIYO_PAGE_REFERRED  1048576   /* bytes gone through for what is
+                                            referred to                      */
 #define KLAVIYO_PAGE_CATEGORIES_MAX  32   /* of one list                     */
 #define KLAVIYO_PAGE_ITEMS_MAX       1000 /* of an order                     */
 
@@ -103,7 +104,7 @@ struct klaviyo_page_s {
 
     klaviyo_slice_t           fact[KLAVIYO_PAGE_N];
 
-    unsigned                  references;
+    size_t                    referred;   /* bytes gone through for that     */
     unsigned                  broken;
     unsigned                  ended:1;
 };
