@@ -54,23 +54,26 @@ static int klaviyo_identity_form(klaviyo_identity_t *identity, unsigned field,
 static int klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len);
 static int klaviyo_identity_is_absent(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_kx(const uint8_t *p, size_t len);
+static int klaviyo_identity_all(const uint8_t *p, const uint8_t *last,
+    unsigned part);
 static int klaviyo_identity_is_cid(const uint8_t *p, size_t len);
 static int klaviyo_identity_is_plain(const uint8_t *p, size_t len);
 
 
-/* of an exchange id; 2: may only stand before the dot */
+/* of an exchange id: before the dot, and behind it */
 
-#define KLAVIYO_IDENTITY_WORD  1
+#define KLAVIYO_IDENTITY_BEFORE  2
+#define KLAVIYO_IDENTITY_BEHIND  1
 
 static const uint8_t  klaviyo_identity_kx_bytes[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 2, 0, 0,
-    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1,
-    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 2, 0, 0,
+    0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 0, 3,
+    0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -178,7 +181,7 @@ static klaviyo_identity_rc_e
 klaviyo_identity_decode(klaviyo_identity_t *identity, const uint8_t *p,
     size_t *len, uint8_t *buf)
 {
-    memset(identity, 0, sizeof(klaviyo_identity_t));
+    memset(identity, 0, KLAVIYO_IDENTITY_HEAD);
 
     if (*len > KLAVIYO_IDENTITY_TEXT_MAX) {
         return KLAVIYO_IDENTITY_TOO_LONG;
@@ -205,7 +208,7 @@ static klaviyo_identity_rc_e
 klaviyo_identity_text(klaviyo_identity_t *identity, unsigned field,
     const uint8_t *p, size_t len, uint8_t *buf)
 {
-    memset(identity, 0, sizeof(klaviyo_identity_t));
+    memset(identity, 0, KLAVIYO_IDENTITY_HEAD);
 
     if (len > KLAVIYO_IDENTITY_TEXT_MAX) {
         return KLAVIYO_IDENTITY_TOO_LONG;
@@ -357,7 +360,7 @@ klaviyo_identity_object(klaviyo_identity_t *identity, uint8_t *p, size_t len,
         /* whoever wrote one into the other's text wants to be somebody else */
 
         if (seen & 1U << member->field) {
-            memset(identity, 0, sizeof(klaviyo_identity_t));
+            memset(identity, 0, KLAVIYO_IDENTITY_HEAD);
             return KLAVIYO_IDENTITY_MALFORMED;
         }
 
@@ -574,24 +577,41 @@ klaviyo_identity_is_absent(const uint8_t *p, size_t len)
 static int
 klaviyo_identity_is_kx(const uint8_t *p, size_t len)
 {
-    size_t  i, dot;
+    const uint8_t  *dot;
 
-    for (dot = 0; dot < len && klaviyo_identity_kx_bytes[p[dot]]; dot++) {
-        /* void */
-    }
+    dot = memchr(p, '.', len);
 
-    if (dot == 0 || dot + 1 >= len || p[dot] != '.') {
+    return dot != NULL
+           && klaviyo_identity_all(p, dot, KLAVIYO_IDENTITY_BEFORE)
+           && klaviyo_identity_all(dot + 1, p + len, KLAVIYO_IDENTITY_BEHIND);
+}
+
+
+/* 1: there are bytes, and all may stand in this part of an exchange id */
+
+static int
+klaviyo_identity_all(const uint8_t *p, const uint8_t *last, unsigned part)
+{
+    unsigned  all;
+
+    if (p == last) {
         return 0;
     }
 
-    for (i = dot + 1; i < len; i++) {
+    all = part;
 
-        if (klaviyo_identity_kx_bytes[p[i]] != KLAVIYO_IDENTITY_WORD) {
-            return 0;
-        }
+    for ( /* void */ ; last - p >= 4; p += 4) {
+        all &= klaviyo_identity_kx_bytes[p[0]]
+               & klaviyo_identity_kx_bytes[p[1]]
+               & klaviyo_identity_kx_bytes[p[2]]
+               & klaviyo_identity_kx_bytes[p[3]];
     }
 
-    return 1;
+    for ( /* void */ ; p < last; p++) {
+        all &= klaviyo_identity_kx_bytes[*p];
+    }
+
+    return all != 0;
 }
 
 

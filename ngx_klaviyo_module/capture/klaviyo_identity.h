@@ -76,9 +76,13 @@ typedef struct {
     uint8_t                  phone[KLAVIYO_PHONE_LEN];
 } klaviyo_identity_t;
 
+/* bytes of what says something: `email` and `phone` are only room */
+#define KLAVIYO_IDENTITY_HEAD  offsetof(klaviyo_identity_t, email)
+
 
 /*
- * Each fills the whole of *identity, which is empty unless OK is returned.
+ * Each fills KLAVIYO_IDENTITY_HEAD bytes of *identity, which is empty unless
+ * OK is returned.
  */
 
 /* the value of the cookie __kla_id */

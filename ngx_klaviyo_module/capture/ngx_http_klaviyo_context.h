@@ -53,8 +53,7 @@ typedef struct {
     ngx_http_klaviyo_claims_t
                         *claims;     /* of identity, see _identity.h         */
 
-    struct ngx_http_klaviyo_url_s
-                        *url;        /* the client's, see _url.h; or NULL    */
+    uint64_t             number;     /* among all contexts of this worker    */
 
     ngx_str_t            deflate;    /* compressed text, and                 */
     ngx_str_t            inflate;    /* what became of it                    */

@@ -174,16 +174,7 @@ ngx_http_klaviyo_default_referrer(ngx_http_request_t *r, ngx_str_t *value)
         return NGX_OK;
     }
 
-    value->data = ngx_pnalloc(r->pool, referer->value.len);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    value->len = ngx_http_klaviyo_url_strip(value->data, &referer->value,
-                                            1)
-                 - value->data;
-
-    return NGX_OK;
+    return ngx_http_klaviyo_url_kept(r->pool, &referer->value, value);
 }
 
 
@@ -221,7 +212,11 @@ ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
          args;
          args = ngx_http_klaviyo_url_more(args, &more))
     {
-        for (i = 0; i < args->n; i++) {
+        for (i = 0; args->utm && i < args->n; i++) {
+
+            if (*args->arg[i].start != 'u' && *args->arg[i].start != '%') {
+                continue;
+            }
 
             rc = ngx_http_klaviyo_utm_arg(r, properties, &args->arg[i], utm,
                                           n);

@@ -12,7 +12,7 @@
 /* what is known of one request; kept in its context */
 
 struct ngx_http_klaviyo_claims_s {
-    klaviyo_identity_t              claim[NGX_HTTP_KLAVIYO_CLAIM_N];
+    klaviyo_identity_t             *claim[NGX_HTTP_KLAVIYO_CLAIM_N];
     klaviyo_identity_rc_e           rc[NGX_HTTP_KLAVIYO_CLAIM_N];
     ngx_str_t                       args[NGX_HTTP_KLAVIYO_ARG_N];
     ngx_http_klaviyo_own_cookie_t  *kx_cookie;   /* the one that was read    */
@@ -128,7 +128,7 @@ ngx_http_klaviyo_identify(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     klaviyo_identity_t *identity)
 {
     ngx_uint_t                    i;
-    klaviyo_identity_t           *claim;
+    const klaviyo_identity_t     *claim;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
     klcf = ngx_http_klaviyo_conf(r);
@@ -161,7 +161,7 @@ ngx_http_klaviyo_identify(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
             continue;
         }
 
-        *identity = *claim;
+        ngx_memcpy(identity, claim, KLAVIYO_IDENTITY_HEAD);
 
         if (account
             && klaviyo_identity_restrict(identity, account->company.data,
@@ -202,7 +202,7 @@ ngx_http_klaviyo_claim_enabled(ngx_http_klaviyo_loc_conf_t *klcf,
 }
 
 
-klaviyo_identity_t *
+const klaviyo_identity_t *
 ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_claim_e n)
 {
@@ -212,6 +212,8 @@ ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_url_t       *url;
     ngx_http_klaviyo_claims_t    *claims;
     ngx_http_klaviyo_loc_conf_t  *klcf;
+
+    static const klaviyo_identity_t  nobody;
 
     claims = ctx->claims;
 
@@ -228,7 +230,6 @@ ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
         ctx->claims = claims;
     }
 
-    claim = &claims->claim[n];
     klcf = ngx_http_klaviyo_conf(r);
 
     /* an internal redirect may lead to where the cookie has another name */
@@ -238,29 +239,29 @@ ngx_http_klaviyo_claim(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     {
         claims->kx_cookie = klcf->kx_cookie;
         claims->read &= ~(1 << n);
-
-        ngx_memzero(claim, sizeof(klaviyo_identity_t));
+        claims->claim[n] = NULL;
     }
 
     if (claims->read & (1 << n)) {
-        return claim;
+        return claims->claim[n] ? claims->claim[n] : &nobody;
     }
 
     if (ngx_http_klaviyo_claim_text(r, claims, n, &text) != NGX_OK) {
         claims->rc[n] = KLAVIYO_IDENTITY_OK;
         claims->read |= 1 << n;
-        return claim;
+        return &nobody;
     }
 
-    buf = NULL;
-
-    if (text.len <= KLAVIYO_IDENTITY_TEXT_MAX) {
-        buf = ngx_pnalloc(r->pool, text.len);
-        if (buf == NULL) {
-            return NULL;
-        }
+    claim = ngx_palloc(r->pool, sizeof(klaviyo_identity_t)
+                                + ngx_min(text.len,
+                                          KLAVIYO_IDENTITY_TEXT_MAX));
+    if (claim == NULL) {
+        return NULL;
     }
 
+    buf = (u_char *) claim + sizeof(klaviyo_identity_t);
+
+    claims->claim[n] = claim;
     claims->rc[n] = ngx_http_klaviyo_claim_kinds[n].read(claim, text.data,
                                                          text.len, buf);
     claims->read |= 1 << n;
@@ -306,7 +307,7 @@ ngx_http_klaviyo_claim_count(klaviyo_ring_t *ring,
         klaviyo_ring_count(ring, ctx->claim, 1);
     }
 
-    bad = ctx->claims->claim[n].bad;
+    bad = ctx->claims->claim[n] ? ctx->claims->claim[n]->bad : 0;
 
     for (i = 0; bad; i++, bad >>= 1) {
 
@@ -355,8 +356,8 @@ ngx_int_t
 ngx_http_klaviyo_visitor_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    klaviyo_identity_t           *claim;
     klaviyo_identity_text_t       cid;
+    const klaviyo_identity_t     *claim;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 

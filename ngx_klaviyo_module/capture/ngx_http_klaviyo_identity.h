@@ -52,7 +52,7 @@ ngx_int_t ngx_http_klaviyo_identify(ngx_http_request_t *r,
 
 /* what one source says, whether it is to be used here or not; NULL: no
    memory */
-klaviyo_identity_t *ngx_http_klaviyo_claim(ngx_http_request_t *r,
+const klaviyo_identity_t *ngx_http_klaviyo_claim(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_claim_e n);
 
 /* $klaviyo_exchange_id and $klaviyo_visitor_id */

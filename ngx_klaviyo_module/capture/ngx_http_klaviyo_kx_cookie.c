@@ -15,7 +15,7 @@
 
 static ngx_int_t ngx_http_klaviyo_kx_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_kx_wanted(ngx_http_request_t *r,
-    klaviyo_identity_t *claim);
+    const klaviyo_identity_t *claim);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_klaviyo_next_header_filter;
@@ -80,7 +80,7 @@ static ngx_int_t
 ngx_http_klaviyo_kx_filter(ngx_http_request_t *r)
 {
     ngx_str_t                     kx;
-    klaviyo_identity_t           *claim;
+    const klaviyo_identity_t     *claim;
     ngx_http_klaviyo_ctx_t       *ctx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
@@ -121,7 +121,8 @@ ngx_http_klaviyo_kx_filter(ngx_http_request_t *r)
 /* an exchange id that no account would take is not worth keeping */
 
 static ngx_uint_t
-ngx_http_klaviyo_kx_wanted(ngx_http_request_t *r, klaviyo_identity_t *claim)
+ngx_http_klaviyo_kx_wanted(ngx_http_request_t *r,
+    const klaviyo_identity_t *claim)
 {
     ngx_uint_t                      i;
     klaviyo_identity_t              identity;

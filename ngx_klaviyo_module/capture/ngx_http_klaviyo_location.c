@@ -71,7 +71,7 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
     ngx_int_t                     rc;
     ngx_str_t                     uri;
     ngx_http_core_loc_conf_t     *clcf;
-    ngx_http_klaviyo_loc_conf_t  *klcf;
+    ngx_http_klaviyo_loc_conf_t  *klcf, *outer;
     ngx_http_klaviyo_rule_set_t   set;
 
     rc = ngx_http_klaviyo_body_read(r);
@@ -86,6 +86,7 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
 
     uri = r->uri;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    outer = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
 
     rc = ngx_http_klaviyo_next_rewrite ? ngx_http_klaviyo_next_rewrite(r)
                                        : NGX_DECLINED;
@@ -106,7 +107,10 @@ ngx_http_klaviyo_location_handler(ngx_http_request_t *r)
 
     /* an `if` has rules of its own */
 
-    if (rc == NGX_DECLINED && ngx_http_klaviyo_prefetch_refused(r)) {
+    if (rc == NGX_DECLINED
+        && klcf != outer
+        && ngx_http_klaviyo_prefetch_refused(r))
+    {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 

@@ -83,7 +83,7 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     klaviyo_json_t              json;
     ngx_http_klaviyo_values_t   values;
 
-    ngx_memzero(&values, sizeof(ngx_http_klaviyo_values_t));
+    ngx_http_klaviyo_values_zero(&values);
 
     values.request = r;
     values.template = rule->template;
@@ -115,6 +115,8 @@ ngx_http_klaviyo_render(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 
     event->attributes = event->profile + event->profile_len;
     event->attributes_len = json.pos - event->attributes;
+
+    event->metric = values.named - event->attributes;
 
     event->unique_id = values.unique_id.data;
     event->unique_id_len = values.unique_id.len;
@@ -158,7 +160,7 @@ ngx_http_klaviyo_render_person(ngx_http_request_t *r,
 
     static u_char  id[NGX_HTTP_KLAVIYO_ID_LEN];
 
-    ngx_memzero(&values, sizeof(ngx_http_klaviyo_values_t));
+    ngx_http_klaviyo_values_zero(&values);
 
     values.request = r;
     values.template = rule->template;
@@ -202,6 +204,8 @@ ngx_http_klaviyo_render_person(ngx_http_request_t *r,
 
     event->attributes = event->profile + event->profile_len;
     event->attributes_len = json.pos - event->attributes;
+
+    event->metric = 0;
 
     event->unique_id = id;
     event->unique_id_len = NGX_HTTP_KLAVIYO_ID_LEN;
@@ -516,6 +520,8 @@ ngx_http_klaviyo_write_event(ngx_http_klaviyo_values_t *values,
         values->members++;
     }
 
+    values->named = json->pos + sizeof("},") - 1;
+
     klaviyo_json_literal(json, "},\"metric\":{\"data\":{\"type\":\"metric\","
                                "\"attributes\":{");
     klaviyo_json_raw(json, template->metric.text.data,
@@ -579,6 +585,8 @@ static void
 ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
     klaviyo_json_t *json, ngx_http_klaviyo_section_e section)
 {
+    u_char                 *start;
+    ngx_str_t              *value;
     ngx_uint_t              i;
     ngx_http_klaviyo_op_t  *op;
 
@@ -587,17 +595,38 @@ ngx_http_klaviyo_write_section(ngx_http_klaviyo_values_t *values,
     for ( /* void */ ; i < values->template->end[section]; i++) {
 
         op = &values->template->ops[i];
+        value = &values->ops[i];
 
-        if (op->value || op->get) {
-            values->members += ngx_http_klaviyo_write_member(values, json,
-                                                             &op->text,
-                                                             op->type,
-                                                             &values->ops[i]);
-
-        } else {
+        if (op->value == NULL && op->get == NULL) {
             ngx_http_klaviyo_write_text(json, &op->text);
             values->members += op->members;
+            continue;
         }
+
+        if (value->len == 0) {
+            continue;
+        }
+
+        /* most are texts, and not of blanks alone */
+
+        if (op->type == KLAVIYO_VALUE_STRING && *value->data > ' ') {
+            start = json->pos;
+
+            ngx_http_klaviyo_write_text(json, &op->text);
+            klaviyo_json_string(json, value->data, value->len,
+                                KLAVIYO_STRING_MAX);
+            values->members++;
+
+            if (json->overflow) {
+                json->pos = start;
+            }
+
+            continue;
+        }
+
+        values->members += ngx_http_klaviyo_write_member(values, json,
+                                                         &op->text, op->type,
+                                                         value);
     }
 }
 

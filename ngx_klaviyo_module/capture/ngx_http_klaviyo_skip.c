@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_location.h"
 
 #include "klaviyo_bots.h"
@@ -51,15 +52,14 @@ typedef struct {
 static void ngx_http_klaviyo_skip_unknown(ngx_conf_t *cf, ngx_str_t *word);
 static ngx_uint_t ngx_http_klaviyo_skip_judge(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_loc_conf_t *klcf);
-static void ngx_http_klaviyo_skip_choose(ngx_uint_t wanted);
 static ngx_uint_t ngx_http_klaviyo_skip_headers(ngx_http_request_t *r,
     ngx_uint_t wanted);
+static ngx_uint_t ngx_http_klaviyo_skip_read(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_skip_is_prefetch(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_page(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_part(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_empty(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_is_one(ngx_str_t *value);
-static ngx_uint_t ngx_http_klaviyo_skip_is_off(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_token(ngx_str_t *value,
     const char *token, size_t len);
 static ngx_uint_t ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
@@ -116,28 +116,33 @@ static ngx_http_klaviyo_skip_word_t  ngx_http_klaviyo_skip_words[] = {
 };
 
 
+/* those of one length together */
+
 static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
 
-    { ngx_string("sec-purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+    { ngx_string("dnt"), NGX_HTTP_KLAVIYO_SKIP_DNT,
+      ngx_http_klaviyo_skip_is_one },
+
+    { ngx_string("x-moz"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_prefetch },
 
     { ngx_string("purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_prefetch },
 
+    { ngx_string("sec-gpc"), NGX_HTTP_KLAVIYO_SKIP_GPC,
+      ngx_http_klaviyo_skip_is_one },
+
     { ngx_string("x-purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_prefetch },
 
-    { ngx_string("x-moz"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
+    { ngx_string("sec-purpose"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_prefetch },
-
-    { ngx_string("next-router-prefetch"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
-      ngx_http_klaviyo_skip_is_one },
-
-    { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
-      ngx_http_klaviyo_skip_is_part },
 
     { ngx_string("sec-purpose"), NGX_HTTP_KLAVIYO_SKIP_EARLY,
       ngx_http_klaviyo_skip_is_prefetch },
+
+    { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE,
+      ngx_http_klaviyo_skip_is_part },
 
     { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_PAGE,
       ngx_http_klaviyo_skip_is_page },
@@ -145,31 +150,11 @@ static ngx_http_klaviyo_skip_header_t  ngx_http_klaviyo_skip_known[] = {
     { ngx_string("sec-fetch-dest"), NGX_HTTP_KLAVIYO_SKIP_SCRIPT,
       ngx_http_klaviyo_skip_is_empty },
 
-    { ngx_string("cookie"), NGX_HTTP_KLAVIYO_SKIP_KLA_OFF,
-      ngx_http_klaviyo_skip_is_off },
-
-    { ngx_string("sec-gpc"), NGX_HTTP_KLAVIYO_SKIP_GPC,
-      ngx_http_klaviyo_skip_is_one },
-
-    { ngx_string("dnt"), NGX_HTTP_KLAVIYO_SKIP_DNT,
+    { ngx_string("next-router-prefetch"), NGX_HTTP_KLAVIYO_SKIP_PREFETCH,
       ngx_http_klaviyo_skip_is_one },
 
     { ngx_null_string, 0, NULL }
 };
-
-
-/*
- * What of these was wanted last.  Most headers are none of them, and have a
- * length that none has.
- */
-
-static struct {
-    ngx_uint_t                       wanted;
-    ngx_uint_t                       lengths;      /* 1 << length           */
-    ngx_uint_t                       n;
-    ngx_http_klaviyo_skip_header_t  *known[sizeof(ngx_http_klaviyo_skip_known)
-                                    / sizeof(ngx_http_klaviyo_skip_header_t)];
-} ngx_http_klaviyo_skip_chosen;
 
 
 char *
@@ -447,43 +432,14 @@ ngx_http_klaviyo_prefetch_refused(ngx_http_request_t *r)
 }
 
 
-/* of the known headers those that are wanted; mostly they are the last ones */
-
-static void
-ngx_http_klaviyo_skip_choose(ngx_uint_t wanted)
-{
-    ngx_http_klaviyo_skip_header_t  *known;
-
-    if (ngx_http_klaviyo_skip_chosen.wanted == wanted) {
-        return;
-    }
-
-    ngx_http_klaviyo_skip_chosen.wanted = wanted;
-    ngx_http_klaviyo_skip_chosen.lengths = 0;
-    ngx_http_klaviyo_skip_chosen.n = 0;
-
-    for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
-
-        if (wanted & known->mask) {
-            ngx_http_klaviyo_skip_chosen.lengths |= 1 << known->name.len;
-            ngx_http_klaviyo_skip_chosen.known[
-                                   ngx_http_klaviyo_skip_chosen.n++] = known;
-        }
-    }
-}
-
-
 /* what of the wanted holds for this request */
 
 static ngx_uint_t
 ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
 {
-    ngx_str_t                        agent;
-    ngx_uint_t                       i, k, found;
-    ngx_list_part_t                 *part;
-    ngx_table_elt_t                 *h;
-    ngx_http_klaviyo_main_conf_t    *kmcf;
-    ngx_http_klaviyo_skip_header_t  *known;
+    ngx_str_t                      agent;
+    ngx_uint_t                     found;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
 
     found = 0;
 
@@ -497,9 +453,60 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
         return found;
     }
 
-    ngx_str_null(&agent);
+    found = wanted & ngx_http_klaviyo_skip_read(r);
 
-    ngx_http_klaviyo_skip_choose(wanted);
+    if ((wanted & NGX_HTTP_KLAVIYO_SKIP_KLA_OFF)
+        && ngx_http_klaviyo_cookie_off(r))
+    {
+        found |= NGX_HTTP_KLAVIYO_SKIP_KLA_OFF;
+    }
+
+    if (wanted & NGX_HTTP_KLAVIYO_SKIP_BOT) {
+
+        ngx_str_null(&agent);
+
+        if (r->headers_in.user_agent) {
+            agent = r->headers_in.user_agent->value;
+        }
+
+        kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+        if (kmcf->bots
+            && klaviyo_bots_match(kmcf->bots, agent.data, agent.len))
+        {
+            found |= NGX_HTTP_KLAVIYO_SKIP_BOT;
+        }
+    }
+
+    return found;
+}
+
+
+/* what the known headers say; most have a length that none of these has */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
+{
+    size_t                           len;
+    ngx_uint_t                       i, found;
+    ngx_list_part_t                 *part;
+    ngx_table_elt_t                 *h;
+    ngx_http_klaviyo_skip_header_t  *known;
+
+    static ngx_http_klaviyo_skip_header_t
+                                *first[NGX_HTTP_KLAVIYO_SKIP_NAME + 1];
+
+    if (first[NGX_HTTP_KLAVIYO_SKIP_NAME] == NULL) {
+
+        for (known = ngx_http_klaviyo_skip_known; known->name.len; known++) {
+
+            if (first[known->name.len] == NULL) {
+                first[known->name.len] = known;
+            }
+        }
+    }
+
+    found = 0;
 
     part = &r->headers_in.headers.part;
     h = part->elts;
@@ -516,46 +523,25 @@ ngx_http_klaviyo_skip_headers(ngx_http_request_t *r, ngx_uint_t wanted)
             i = 0;
         }
 
-        if (h[i].key.len > NGX_HTTP_KLAVIYO_SKIP_NAME
-            || !(ngx_http_klaviyo_skip_chosen.lengths & (1 << h[i].key.len)))
-        {
+        len = h[i].key.len;
+
+        if (len > NGX_HTTP_KLAVIYO_SKIP_NAME || first[len] == NULL) {
             continue;
         }
 
-        for (k = 0; k < ngx_http_klaviyo_skip_chosen.n; k++) {
+        for (known = first[len]; known->name.len == len; known++) {
 
-            known = ngx_http_klaviyo_skip_chosen.known[k];
-
-            if (h[i].key.len == known->name.len
+            if (h[i].lowcase_key[0] == known->name.data[0]
                 && ngx_memcmp(h[i].lowcase_key, known->name.data,
                               known->name.len)
-                   == 0)
+                   == 0
+                && known->match(&h[i].value)
+                && (known->match != ngx_http_klaviyo_skip_is_part
+                    || !ngx_http_klaviyo_skip_is_empty(&h[i].value)
+                    || ngx_http_klaviyo_capture_reads(r)))
             {
-                if (known->match(&h[i].value)
-                    && (known->match != ngx_http_klaviyo_skip_is_part
-                        || !ngx_http_klaviyo_skip_is_empty(&h[i].value)
-                        || ngx_http_klaviyo_capture_reads(r)))
-                {
-                    found |= known->mask;
-                }
-
-                break;
+                found |= known->mask;
             }
-        }
-    }
-
-    if (wanted & NGX_HTTP_KLAVIYO_SKIP_BOT) {
-
-        if (r->headers_in.user_agent) {
-            agent = r->headers_in.user_agent->value;
-        }
-
-        kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
-
-        if (kmcf->bots
-            && klaviyo_bots_match(kmcf->bots, agent.data, agent.len))
-        {
-            found |= NGX_HTTP_KLAVIYO_SKIP_BOT;
         }
     }
 
@@ -616,55 +602,6 @@ ngx_http_klaviyo_skip_token(ngx_str_t *value, const char *token, size_t len)
 
     return value->len == len || value->data[len] == ';'
            || value->data[len] == ',' || value->data[len] == ' ';
-}
-
-
-/* __kla_off=true among the cookies */
-
-static ngx_uint_t
-ngx_http_klaviyo_skip_is_off(ngx_str_t *value)
-{
-    size_t   len;
-    u_char  *p, *last, *end;
-
-    static const u_char  off[] = "__kla_off=true";
-
-    len = sizeof(off) - 1;
-
-    p = value->data;
-    last = p + value->len;
-
-    for ( ;; ) {
-
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        if ((size_t) (last - p) < len) {
-            return 0;
-        }
-
-        end = memchr(p, ';', last - p);
-
-        if (ngx_memcmp(p, off, len) == 0) {
-
-            p += len;
-
-            while (p < last && (*p == ' ' || *p == '\t')) {
-                p++;
-            }
-
-            if (p == last || *p == ';') {
-                return 1;
-            }
-        }
-
-        if (end == NULL) {
-            return 0;
-        }
-
-        p = end + 1;
-    }
 }
 
 

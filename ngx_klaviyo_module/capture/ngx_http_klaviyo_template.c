@@ -4,7 +4,9 @@
  */
 
 
+#include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_template.h"
+#include "ngx_http_klaviyo_url.h"
 
 
 /* braces, commas, the names of the groups, the time, the id; and to spare */
@@ -34,6 +36,10 @@ static ngx_int_t ngx_http_klaviyo_template_join(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_op_t *next);
 static ngx_int_t ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
     ngx_http_complex_value_t *value);
+static void ngx_http_klaviyo_template_part(ngx_conf_t *cf,
+    ngx_http_klaviyo_op_t *op);
+static ngx_uint_t ngx_http_klaviyo_op_part(ngx_http_request_t *r,
+    ngx_http_klaviyo_op_t *op, ngx_str_t *value);
 
 
 static ngx_str_t  ngx_http_klaviyo_name_value = ngx_string("value");
@@ -433,6 +439,8 @@ ngx_http_klaviyo_template_op(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
     op->value = value;
     op->index = ngx_http_klaviyo_template_variable(cf, value);
 
+    ngx_http_klaviyo_template_part(cf, op);
+
     return ngx_http_klaviyo_template_text(cf, op, name, NULL, 0);
 }
 
@@ -541,6 +549,65 @@ ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
 }
 
 
+/*
+ * $arg_<name> and $cookie_<name> are looked for in what was gone through once,
+ * as long as nothing else stands behind such a variable: a `set` or a `map`
+ * may.  The handlers of variables are not known before all are read.
+ */
+
+static void
+ngx_http_klaviyo_template_part(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op)
+{
+    ngx_uint_t                  i, k;
+    ngx_http_variable_t        *v, *prefix;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static const struct {
+        ngx_str_t                 prefix;
+        ngx_http_klaviyo_part_pt  find;
+    } parts[] = {
+        { ngx_string("arg_"), ngx_http_klaviyo_url_arg },
+        { ngx_string("cookie_"), ngx_http_klaviyo_cookie_named }
+    };
+
+    if (op->index == NGX_ERROR) {
+        return;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+    v += op->index;
+
+    prefix = cmcf->prefix_variables.elts;
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+
+        if (v->name.len <= parts[i].prefix.len
+            || ngx_memcmp(v->name.data, parts[i].prefix.data,
+                          parts[i].prefix.len)
+               != 0)
+        {
+            continue;
+        }
+
+        for (k = 0; k < cmcf->prefix_variables.nelts; k++) {
+
+            if (prefix[k].name.len == parts[i].prefix.len
+                && ngx_memcmp(prefix[k].name.data, parts[i].prefix.data,
+                              parts[i].prefix.len)
+                   == 0)
+            {
+                op->part = parts[i].find;
+                op->key.len = v->name.len - parts[i].prefix.len;
+                op->key.data = v->name.data + parts[i].prefix.len;
+                op->handler = prefix[k].get_handler;
+            }
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_http_klaviyo_op_value(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
     ngx_str_t *value)
@@ -555,6 +622,10 @@ ngx_http_klaviyo_op_value(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
         return ngx_http_complex_value(r, op->value, value);
     }
 
+    if (op->part && ngx_http_klaviyo_op_part(r, op, value)) {
+        return NGX_OK;
+    }
+
     vv = ngx_http_get_flushed_variable(r, op->index);
 
     if (vv == NULL || vv->not_found) {
@@ -566,4 +637,36 @@ ngx_http_klaviyo_op_value(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
     value->data = vv->data;
 
     return NGX_OK;
+}
+
+
+/* 0: nginx has to be asked */
+
+static ngx_uint_t
+ngx_http_klaviyo_op_part(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
+    ngx_str_t *value)
+{
+    ngx_int_t                   rc;
+    ngx_http_variable_t        *v;
+    ngx_http_variable_value_t  *vv;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+    vv = &r->variables[op->index];
+
+    if (v[op->index].get_handler != op->handler
+        || ((vv->valid || vv->not_found) && !vv->no_cacheable))
+    {
+        return 0;
+    }
+
+    rc = op->part(r, &op->key, value);
+
+    if (rc == NGX_DECLINED) {
+        value->len = 0;
+    }
+
+    return rc != NGX_ABORT;
 }

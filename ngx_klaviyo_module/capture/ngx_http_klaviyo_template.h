@@ -66,6 +66,11 @@ typedef ngx_int_t (*ngx_http_klaviyo_default_pt)(ngx_http_request_t *r,
     ngx_str_t *value);
 
 
+/* NGX_OK; NGX_DECLINED: there is none; NGX_ABORT: nginx has to be asked */
+typedef ngx_int_t (*ngx_http_klaviyo_part_pt)(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+
+
 typedef struct {
     ngx_str_t                    name;
     ngx_http_klaviyo_default_pt  get;
@@ -81,6 +86,10 @@ typedef struct {
     ngx_http_klaviyo_default_pt  get;
     ngx_int_t                    index;        /* of the only variable of the
                                                   value, or NGX_ERROR       */
+    ngx_http_klaviyo_part_pt     part;         /* finds the argument or the
+                                                  cookie that it is, or NULL */
+    ngx_str_t                    key;          /* the name of that          */
+    ngx_http_get_variable_pt     handler;      /* nginx's, of such variables */
     ngx_uint_t                   type;         /* klaviyo_value_type_e      */
     ngx_uint_t                   members;      /* in finished text          */
     ngx_http_klaviyo_check_e     check;

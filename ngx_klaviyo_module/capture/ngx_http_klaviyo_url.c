@@ -5,6 +5,7 @@
 
 #include "ngx_http_klaviyo_context.h"
 #include "ngx_http_klaviyo_url.h"
+#include "klaviyo_marks.h"
 
 
 #define NGX_HTTP_KLAVIYO_ARG_MAX  (sizeof("utm_email") - 1)
@@ -12,15 +13,10 @@
 
 static void ngx_http_klaviyo_url_parse(ngx_http_klaviyo_url_t *url,
     ngx_str_t *text);
-static void ngx_http_klaviyo_url_args(ngx_http_klaviyo_args_t *args,
-    u_char *p, u_char *last);
-static void ngx_http_klaviyo_url_fill(ngx_http_klaviyo_args_t *args);
 static u_char *ngx_http_klaviyo_url_copy_args(u_char *dst,
     ngx_http_klaviyo_args_t *args, ngx_uint_t nested);
 static u_char *ngx_http_klaviyo_url_run(u_char *dst, u_char *run, u_char *end,
     ngx_uint_t *first);
-static u_char *ngx_http_klaviyo_url_find(u_char *p, u_char *last, u_char ch);
-static u_char *ngx_http_klaviyo_url_next(u_char *p, u_char *last, u_char ch);
 static ngx_int_t ngx_http_klaviyo_url_name(u_char *p, u_char *last);
 static ngx_int_t ngx_http_klaviyo_url_known(u_char *name, size_t len);
 static ngx_uint_t ngx_http_klaviyo_url_nested(u_char *p, u_char *last);
@@ -37,121 +33,158 @@ static ngx_str_t  ngx_http_klaviyo_url_names[] = {
 };
 
 
+klaviyo_marks_inline u_char *
+ngx_http_klaviyo_url_mark(klaviyo_marks_t *marks)
+{
+    return (u_char *) klaviyo_marks_next(marks, (klaviyo_marks_set_t)
+                                         { { '&', '=', '%', '?', '#' } });
+}
+
+
+/* inline, so that the marks stay in registers */
+
+klaviyo_marks_inline void
+ngx_http_klaviyo_url_fill(ngx_http_klaviyo_args_t *args, u_char *p,
+    klaviyo_marks_t *marks)
+{
+    u_char                  *mark, *equal, *last;
+    ngx_uint_t               encoded, known, coded, utm;
+    ngx_http_klaviyo_arg_t  *arg, *end;
+
+    arg = args->arg;
+    end = arg + NGX_HTTP_KLAVIYO_ARGS;
+    last = (u_char *) marks->last;
+
+    known = 0;
+    coded = 0;
+    utm = 0;
+
+    equal = NULL;
+    encoded = 0;
+
+    for ( ;; ) {
+
+        mark = ngx_http_klaviyo_url_mark(marks);
+
+        if (mark < last && *mark != '&' && *mark != '#') {
+
+            if (*mark == '=' && equal == NULL) {
+                equal = mark;
+
+            } else if (*mark != '?') {
+                encoded |= (equal != NULL);
+            }
+
+            continue;
+        }
+
+        if (mark == last || *mark == '#') {
+            last = mark;
+
+            if (p == last) {
+                break;
+            }
+        }
+
+        arg->start = p;
+        arg->equal = equal ? equal : mark;
+        arg->end = mark;
+        arg->kind = NGX_DECLINED;
+        arg->encoded = encoded;
+
+        coded |= encoded;
+
+        if (*p == '_' || *p == 'u' || *p == 'U' || *p == '%') {
+            arg->kind = ngx_http_klaviyo_url_name(p, arg->equal);
+
+            known |= (arg->kind != NGX_DECLINED);
+            utm = 1;
+        }
+
+        arg++;
+
+        if (mark == last) {
+            p = last;
+            break;
+        }
+
+        p = mark + 1;
+
+        if (arg == end) {
+            break;
+        }
+
+        equal = NULL;
+        encoded = 0;
+    }
+
+    args->n = arg - args->arg;
+    args->known = known;
+    args->encoded = coded;
+    args->utm = utm;
+    args->rest = p;
+    args->last = last;
+}
+
+
 ngx_http_klaviyo_url_t *
 ngx_http_klaviyo_url(ngx_http_request_t *r)
 {
     ngx_http_klaviyo_ctx_t  *ctx;
+
+    static uint64_t                of;
+    static ngx_http_klaviyo_url_t  url;
 
     ctx = ngx_http_klaviyo_context(r, 1);
     if (ctx == NULL) {
         return NULL;
     }
 
-    if (ctx->url == NULL) {
-        ctx->url = ngx_palloc(r->pool, sizeof(ngx_http_klaviyo_url_t));
-        if (ctx->url == NULL) {
-            return NULL;
-        }
-
-        ngx_http_klaviyo_url_parse(ctx->url, &r->unparsed_uri);
-    }
-
-    if (ctx->url->text.data != r->unparsed_uri.data
-        || ctx->url->text.len != r->unparsed_uri.len)
+    if (of != ctx->number
+        || url.text.data != r->unparsed_uri.data
+        || url.text.len != r->unparsed_uri.len)
     {
-        ngx_http_klaviyo_url_parse(ctx->url, &r->unparsed_uri);
+        ngx_http_klaviyo_url_parse(&url, &r->unparsed_uri);
+        of = ctx->number;
     }
 
-    return ctx->url;
+    return &url;
 }
 
+
+/* the whole of it in one pass */
 
 static void
 ngx_http_klaviyo_url_parse(ngx_http_klaviyo_url_t *url, ngx_str_t *text)
 {
-    u_char  *p, *last;
+    u_char           *p, *last;
+    klaviyo_marks_t   marks;
 
     last = text->data + text->len;
 
-    p = ngx_http_klaviyo_url_find(text->data, last, '#');
-    if (p) {
-        last = p;
-    }
+    klaviyo_marks_init(&marks, text->data, last);
 
-    p = ngx_http_klaviyo_url_find(text->data, last, '?');
+    do {
+        p = ngx_http_klaviyo_url_mark(&marks);
+    } while (p < last && *p != '?' && *p != '#');
 
     url->text = *text;
-    url->question = (p != NULL);
+    url->question = (p < last && *p == '?');
 
     url->path.data = text->data;
-    url->path.len = (p ? p : last) - text->data;
+    url->path.len = p - text->data;
 
-    ngx_http_klaviyo_url_args(&url->args, p ? p + 1 : last, last);
-}
-
-
-static void
-ngx_http_klaviyo_url_args(ngx_http_klaviyo_args_t *args, u_char *p,
-    u_char *last)
-{
-    args->rest = p;
-    args->equal = ngx_http_klaviyo_url_next(p, last, '=');
-    args->percent = ngx_http_klaviyo_url_next(p, last, '%');
-    args->last = last;
-
-    ngx_http_klaviyo_url_fill(args);
-}
-
-
-static void
-ngx_http_klaviyo_url_fill(ngx_http_klaviyo_args_t *args)
-{
-    u_char                  *p, *end, *last, *equal, *percent;
-    ngx_http_klaviyo_arg_t  *arg;
-
-    last = args->last;
-    equal = args->equal;
-    percent = args->percent;
-
-    args->n = 0;
-
-    for (p = args->rest; p < last; p = end + 1) {
-
-        if (args->n == NGX_HTTP_KLAVIYO_ARGS) {
-            break;
-        }
-
-        arg = &args->arg[args->n++];
-
-        end = ngx_http_klaviyo_url_next(p, last, '&');
-
-        arg->start = p;
-        arg->equal = ngx_min(equal, end);
-        arg->end = end;
-        arg->kind = ngx_http_klaviyo_url_name(p, arg->equal);
-
-        if (equal < end) {
-            equal = ngx_http_klaviyo_url_next(equal + 1, last, '=');
-        }
-
-        if (percent < arg->equal) {
-            percent = ngx_http_klaviyo_url_next(arg->equal, last, '%');
-        }
-
-        arg->encoded = (equal < end || percent < end);
-
-        if (equal < end) {
-            equal = ngx_http_klaviyo_url_next(end, last, '=');
-        }
-
-        if (percent < end) {
-            percent = ngx_http_klaviyo_url_next(end, last, '%');
-        }
+    if (url->question) {
+        ngx_http_klaviyo_url_fill(&url->args, p + 1, &marks);
+        return;
     }
 
-    args->rest = p;
-    args->equal = equal;
-    args->percent = percent;
+    url->args.n = 0;
+    url->args.known = 0;
+    url->args.encoded = 0;
+    url->args.utm = 0;
+    url->args.rest = p;
+    url->args.last = p;
 }
 
 
@@ -159,18 +192,59 @@ ngx_http_klaviyo_args_t *
 ngx_http_klaviyo_url_more(ngx_http_klaviyo_args_t *args,
     ngx_http_klaviyo_args_t *more)
 {
+    klaviyo_marks_t  marks;
+
     if (args->rest >= args->last) {
         return NULL;
     }
 
-    more->rest = args->rest;
-    more->equal = args->equal;
-    more->percent = args->percent;
-    more->last = args->last;
+    klaviyo_marks_init(&marks, args->rest, args->last);
 
-    ngx_http_klaviyo_url_fill(more);
+    ngx_http_klaviyo_url_fill(more, args->rest, &marks);
 
     return more;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_url_arg(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    size_t                    len;
+    ngx_http_klaviyo_arg_t   *arg, *end;
+    ngx_http_klaviyo_url_t   *url;
+    ngx_http_klaviyo_args_t  *args;
+
+    url = ngx_http_klaviyo_url(r);
+
+    if (url == NULL
+        || !url->question
+        || url->args.rest < url->args.last
+        || r->args.data != url->path.data + url->path.len + 1
+        || r->args.data + r->args.len != url->args.last)
+    {
+        return NGX_ABORT;
+    }
+
+    args = &url->args;
+    end = args->arg + args->n;
+
+    for (arg = args->arg; arg < end; arg++) {
+
+        len = arg->equal - arg->start;
+
+        if (len == name->len
+            && arg->equal < arg->end
+            && ngx_strncasecmp(arg->start, name->data, len) == 0)
+        {
+            value->data = arg->equal + 1;
+            value->len = arg->end - value->data;
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -194,6 +268,56 @@ ngx_http_klaviyo_url_decode_hex(u_char *p, u_char *last, u_char *ch)
 }
 
 
+ngx_uint_t
+ngx_http_klaviyo_url_plain(ngx_http_klaviyo_url_t *url, ngx_uint_t nested,
+    ngx_str_t *text)
+{
+    u_char  *end;
+
+    if (url->args.known
+        || (nested && url->args.encoded)
+        || url->args.rest < url->args.last)
+    {
+        return 0;
+    }
+
+    *text = url->path;
+
+    if (url->args.n) {
+        end = url->args.arg[url->args.n - 1].end;
+
+        if (end > url->args.arg[0].start) {
+            text->len = end - text->data;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_http_klaviyo_url_kept(ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *value)
+{
+    ngx_http_klaviyo_url_t  url;
+
+    ngx_http_klaviyo_url_parse(&url, text);
+
+    if (ngx_http_klaviyo_url_plain(&url, 1, value)) {
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(pool, text->len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_http_klaviyo_url_copy(value->data, &url, 1)
+                 - value->data;
+
+    return NGX_OK;
+}
+
+
 u_char *
 ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *text, ngx_uint_t nested)
 {
@@ -209,7 +333,12 @@ u_char *
 ngx_http_klaviyo_url_copy(u_char *dst, ngx_http_klaviyo_url_t *url,
     ngx_uint_t nested)
 {
-    u_char  *mark;
+    u_char     *mark;
+    ngx_str_t   text;
+
+    if (ngx_http_klaviyo_url_plain(url, nested, &text)) {
+        return ngx_cpymem(dst, text.data, text.len);
+    }
 
     mark = ngx_cpymem(dst, url->path.data, url->path.len);
 
@@ -301,6 +430,10 @@ ngx_http_klaviyo_url_identity(ngx_http_klaviyo_url_t *url, ngx_str_t *value)
          args;
          args = ngx_http_klaviyo_url_more(args, &more))
     {
+        if (!args->known) {
+            continue;
+        }
+
         for (i = 0; i < args->n; i++) {
             arg = &args->arg[i];
 
@@ -320,9 +453,10 @@ ngx_int_t
 ngx_http_klaviyo_url_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char                  *p, *last;
-    ngx_str_t               *text;
-    ngx_http_klaviyo_args_t  args;
+    u_char                   *p;
+    ngx_str_t                *text;
+    klaviyo_marks_t           marks;
+    ngx_http_klaviyo_args_t   args;
 
     text = data ? &r->args : &r->unparsed_uri;
 
@@ -339,9 +473,8 @@ ngx_http_klaviyo_url_variable(ngx_http_request_t *r,
     v->data = p;
 
     if (data) {
-        last = ngx_http_klaviyo_url_next(text->data, text->data + text->len,
-                                         '#');
-        ngx_http_klaviyo_url_args(&args, text->data, last);
+        klaviyo_marks_init(&marks, text->data, text->data + text->len);
+        ngx_http_klaviyo_url_fill(&args, text->data, &marks);
 
         p = ngx_http_klaviyo_url_copy_args(p, &args, 0);
 
@@ -358,24 +491,6 @@ ngx_http_klaviyo_url_variable(ngx_http_request_t *r,
 }
 
 
-static u_char *
-ngx_http_klaviyo_url_find(u_char *p, u_char *last, u_char ch)
-{
-    return p < last ? memchr(p, ch, last - p) : NULL;
-}
-
-
-/* or `last` */
-
-static u_char *
-ngx_http_klaviyo_url_next(u_char *p, u_char *last, u_char ch)
-{
-    p = ngx_http_klaviyo_url_find(p, last, ch);
-
-    return p ? p : last;
-}
-
-
 /* one of ngx_http_klaviyo_arg_e, however it is written, or NGX_DECLINED */
 
 static ngx_int_t
@@ -383,10 +498,6 @@ ngx_http_klaviyo_url_name(u_char *p, u_char *last)
 {
     u_char  ch, name[NGX_HTTP_KLAVIYO_ARG_MAX];
     size_t  len;
-
-    if (p == last || (*p != '_' && *p != 'u' && *p != 'U' && *p != '%')) {
-        return NGX_DECLINED;
-    }
 
     len = last - p;
 

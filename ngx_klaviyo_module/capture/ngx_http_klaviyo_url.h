@@ -31,22 +31,21 @@ typedef struct {
     u_char                  *end;
     int                      kind;             /* ngx_http_klaviyo_arg_e, or
                                                   NGX_DECLINED              */
-    unsigned                 encoded:1;        /* the value may hold a URL  */
+    int                      encoded;          /* 1: the value may hold a
+                                                  URL                       */
 } ngx_http_klaviyo_arg_t;
 
 
-/*
- * Arguments that follow each other, up to `rest`; and the next `=` and `%`
- * from there on, so that no byte is looked at for them twice.
- */
+/* arguments that follow each other, up to `rest` */
 
 typedef struct {
     ngx_http_klaviyo_arg_t   arg[NGX_HTTP_KLAVIYO_ARGS];
     ngx_uint_t               n;
     u_char                  *rest;
-    u_char                  *equal;
-    u_char                  *percent;
     u_char                  *last;
+    unsigned                 known:1;          /* some say who it is        */
+    unsigned                 encoded:1;        /* some are                  */
+    unsigned                 utm:1;            /* some may be utm_*         */
 } ngx_http_klaviyo_args_t;
 
 
@@ -61,8 +60,18 @@ struct ngx_http_klaviyo_url_s {
 typedef struct ngx_http_klaviyo_url_s  ngx_http_klaviyo_url_t;
 
 
-/* the client's own one, gone through once a request; NULL: no memory */
+/*
+ * The client's own one, gone through once a request; NULL: no memory.  It is
+ * the worker's: good until a variable of another request is asked for.
+ */
 ngx_http_klaviyo_url_t *ngx_http_klaviyo_url(ngx_http_request_t *r);
+
+/*
+ * The argument that nginx's $arg_<name> gives: NGX_OK; NGX_DECLINED: there is
+ * none; NGX_ABORT: nginx has to be asked.  The name is in lower case.
+ */
+ngx_int_t ngx_http_klaviyo_url_arg(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
 
 /* the byte of the `%` at p */
 u_char *ngx_http_klaviyo_url_decode_hex(u_char *p, u_char *last, u_char *ch);
@@ -93,6 +102,15 @@ ngx_http_klaviyo_url_decode(u_char *p, u_char *last, u_char *ch)
  */
 u_char *ngx_http_klaviyo_url_strip(u_char *dst, ngx_str_t *text,
     ngx_uint_t nested);
+
+/* 1: that would copy this part of the URL, as it stands there */
+ngx_uint_t ngx_http_klaviyo_url_plain(ngx_http_klaviyo_url_t *url,
+    ngx_uint_t nested, ngx_str_t *text);
+
+/* what is kept of a URL: a part of it or, where need be, a copy */
+ngx_int_t ngx_http_klaviyo_url_kept(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_str_t *value);
+
 u_char *ngx_http_klaviyo_url_copy(u_char *dst, ngx_http_klaviyo_url_t *url,
     ngx_uint_t nested);
 

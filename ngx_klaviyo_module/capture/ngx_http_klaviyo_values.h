@@ -32,14 +32,22 @@ typedef struct {
     ngx_str_t                      unique_id;
     int64_t                        time;
 
-    klaviyo_identity_t             identity;    /* beside the operations    */
+    u_char                        *named;       /* where the metric begins  */
 
     size_t                         size;
 
     unsigned                       identified:2;
     unsigned                       backfill:1;
     unsigned                       list_cut:1;
+
+    klaviyo_identity_t             identity;    /* beside the operations    */
 } ngx_http_klaviyo_values_t;
+
+
+/* all but the room at its end */
+#define ngx_http_klaviyo_values_zero(values)                                 \
+    ngx_memzero(values, offsetof(ngx_http_klaviyo_values_t, identity)        \
+                        + KLAVIYO_IDENTITY_HEAD)
 
 
 /* `"name":`, as klaviyo_identity_e; all but the id are attributes */

@@ -113,6 +113,8 @@ ngx_http_klaviyo_context(ngx_http_request_t *r, ngx_uint_t create)
     ngx_pool_cleanup_t      *cln;
     ngx_http_klaviyo_ctx_t  *ctx;
 
+    static uint64_t  number;
+
     ctx = ngx_http_get_module_ctx(r, ngx_http_klaviyo_module);
 
     if (ctx) {
@@ -147,6 +149,7 @@ ngx_http_klaviyo_context(ngx_http_request_t *r, ngx_uint_t create)
     ngx_memzero(ctx, sizeof(ngx_http_klaviyo_ctx_t));
 
     ctx->request = r;
+    ctx->number = ++number;
 
 found:
 
@@ -327,11 +330,17 @@ ngx_http_klaviyo_unique_id(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
         return NGX_OK;
     }
 
-    id->len = NGX_HTTP_KLAVIYO_ID_LEN;
-    id->data = ngx_pnalloc(r->pool, NGX_HTTP_KLAVIYO_ID_LEN);
+    /* of the first event it stays, that of another may have to as well */
 
-    if (id->data == NULL) {
-        return NGX_ERROR;
+    id->len = NGX_HTTP_KLAVIYO_ID_LEN;
+    id->data = ctx->minted;
+
+    if (ctx->id.data == ctx->minted) {
+        id->data = ngx_pnalloc(r->pool, NGX_HTTP_KLAVIYO_ID_LEN);
+
+        if (id->data == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_http_klaviyo_mint(id->data);
@@ -408,13 +417,25 @@ ngx_http_klaviyo_is_id(ngx_str_t *id)
 ngx_int_t
 ngx_http_klaviyo_mint(u_char *id)
 {
-    u_char       buf[16], *p;
+    u_char       buf[16];
     ssize_t      n;
     uint64_t     ms;
     ngx_uint_t   i;
     ngx_time_t  *tp;
 
-    static const u_char  hex[] = "0123456789abcdef";
+    static const u_char  digits[] = "0123456789abcdef";
+
+    static u_char        hex[256][2];
+    static const u_char  dashes[] = { 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4,
+                                      4, 4, 4 };
+
+    if (hex[0][0] == 0) {
+
+        for (i = 0; i < 256; i++) {
+            hex[i][0] = digits[i >> 4];
+            hex[i][1] = digits[i & 0xf];
+        }
+    }
 
     if (ngx_http_klaviyo_random_left < NGX_HTTP_KLAVIYO_ID_RANDOM) {
 
@@ -433,9 +454,12 @@ ngx_http_klaviyo_mint(u_char *id)
     tp = ngx_timeofday();
     ms = (uint64_t) tp->sec * 1000 + tp->msec;
 
-    for (i = 0; i < 6; i++) {
-        buf[i] = (u_char) (ms >> (40 - 8 * i));
-    }
+    buf[0] = (u_char) (ms >> 40);
+    buf[1] = (u_char) (ms >> 32);
+    buf[2] = (u_char) (ms >> 24);
+    buf[3] = (u_char) (ms >> 16);
+    buf[4] = (u_char) (ms >> 8);
+    buf[5] = (u_char) ms;
 
     ngx_memcpy(&buf[6],
                ngx_http_klaviyo_random + ngx_http_klaviyo_random_left,
@@ -444,17 +468,14 @@ ngx_http_klaviyo_mint(u_char *id)
     buf[6] = (buf[6] & 0x0f) | 0x70;
     buf[8] = (buf[8] & 0x3f) | 0x80;
 
-    p = id;
-
     for (i = 0; i < 16; i++) {
-
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *p++ = '-';
-        }
-
-        *p++ = hex[buf[i] >> 4];
-        *p++ = hex[buf[i] & 0xf];
+        ngx_memcpy(id + 2 * i + dashes[i], hex[buf[i]], 2);
     }
+
+    id[8] = '-';
+    id[13] = '-';
+    id[18] = '-';
+    id[23] = '-';
 
     return NGX_OK;
 }

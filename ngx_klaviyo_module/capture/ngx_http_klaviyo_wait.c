@@ -195,7 +195,7 @@ ngx_int_t
 ngx_http_klaviyo_wait(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_ctx_t *ctx)
 {
-    klaviyo_identity_t           *query;
+    const klaviyo_identity_t     *query;
     klaviyo_identity_text_t       cid, kept, *kx;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
@@ -264,7 +264,7 @@ ngx_http_klaviyo_wait_cookies(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, klaviyo_identity_text_t *cid,
     klaviyo_identity_text_t *kept)
 {
-    klaviyo_identity_t           *claim;
+    const klaviyo_identity_t     *claim;
     ngx_http_klaviyo_loc_conf_t  *klcf;
 
     klcf = ngx_http_klaviyo_conf(r);

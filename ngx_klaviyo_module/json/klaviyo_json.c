@@ -10,6 +10,7 @@
 #include "klaviyo_utf8.h"
 
 
+static size_t klaviyo_json_plain(uint8_t *dst, const uint8_t *p, size_t len);
 static size_t klaviyo_json_escape_char(uint8_t *buf, uint8_t c);
 
 
@@ -50,10 +51,8 @@ void
 klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
     size_t max)
 {
-    size_t          room;
-    uint8_t        *dst;
-    uint64_t        word, end;
-    const uint8_t  *last;
+    size_t    room, n;
+    uint8_t  *dst;
 
     room = json->end - json->pos;
 
@@ -67,62 +66,87 @@ klaviyo_json_string(klaviyo_json_t *json, const uint8_t *p, size_t len,
 
     /* there is room for all of it, if it is plain, and mostly it is */
 
-    last = p + len;
     dst = json->pos;
 
     *dst++ = '"';
 
-    while (last - p >= KLAVIYO_PLAIN_BLOCK
-           && klaviyo_plain_run(p) == KLAVIYO_PLAIN_BLOCK)
-    {
-        memcpy(dst, p, KLAVIYO_PLAIN_BLOCK);
+    n = klaviyo_json_plain(dst, p, len);
 
-        p += KLAVIYO_PLAIN_BLOCK;
-        dst += KLAVIYO_PLAIN_BLOCK;
+    if (n == len) {
+        dst[n] = '"';
+        json->pos = dst + n + 1;
+        return;
+    }
+
+    json->pos = dst + n;
+
+    klaviyo_json_escape(json, p + n, len - n, max - n);
+    klaviyo_json_literal(json, "\"");
+}
+
+
+/*
+ * Copies what is plain, as far as it is, and says how much that was; behind
+ * it dst may be written to up to `len`.
+ */
+
+static size_t
+klaviyo_json_plain(uint8_t *dst, const uint8_t *p, size_t len)
+{
+    size_t                 i;
+    uint32_t               half[2];
+    uint64_t               word[2];
+    klaviyo_plain_block_t  block;
+
+    for (i = 0; len - i >= KLAVIYO_PLAIN_BLOCK; i += KLAVIYO_PLAIN_BLOCK) {
+        block = klaviyo_plain_load(p + i);
+
+        if (!klaviyo_plain_is(block)) {
+            break;
+        }
+
+        klaviyo_plain_store(dst + i, block);
     }
 
     /* of what is left, the last block or word, some of it once more */
 
-    if (len >= KLAVIYO_PLAIN_BLOCK && last - p < KLAVIYO_PLAIN_BLOCK) {
+    if (len - i >= KLAVIYO_PLAIN_BLOCK) {
+        /* void */
 
-        if (klaviyo_plain_run(last - KLAVIYO_PLAIN_BLOCK)
-            == KLAVIYO_PLAIN_BLOCK)
-        {
-            dst += last - p;
-            p = last;
+    } else if (len >= KLAVIYO_PLAIN_BLOCK) {
+        block = klaviyo_plain_load(p + len - KLAVIYO_PLAIN_BLOCK);
 
-            memcpy(dst - KLAVIYO_PLAIN_BLOCK, p - KLAVIYO_PLAIN_BLOCK,
-                   KLAVIYO_PLAIN_BLOCK);
+        if (klaviyo_plain_is(block)) {
+            klaviyo_plain_store(dst + len - KLAVIYO_PLAIN_BLOCK, block);
+            return len;
         }
 
-    } else if (len >= 8 && len < KLAVIYO_PLAIN_BLOCK) {
-        memcpy(&word, p, 8);
-        memcpy(&end, last - 8, 8);
+    } else if (len >= 8) {
+        memcpy(&word[0], p, 8);
+        memcpy(&word[1], p + len - 8, 8);
 
-        if (klaviyo_plain_mask(word) == 0 && klaviyo_plain_mask(end) == 0) {
-            memcpy(dst, &word, 8);
+        if ((klaviyo_plain_mask(word[0]) | klaviyo_plain_mask(word[1])) == 0) {
+            memcpy(dst, &word[0], 8);
+            memcpy(dst + len - 8, &word[1], 8);
+            return len;
+        }
 
-            dst += len;
-            p = last;
+    } else if (len >= 4) {
+        memcpy(&half[0], p, 4);
+        memcpy(&half[1], p + len - 4, 4);
 
-            memcpy(dst - 8, &end, 8);
+        if (klaviyo_plain_mask((uint64_t) half[0] << 32 | half[1]) == 0) {
+            memcpy(dst, &half[0], 4);
+            memcpy(dst + len - 4, &half[1], 4);
+            return len;
         }
     }
 
-    while (p < last && klaviyo_plain_byte[*p]) {
-        *dst++ = *p++;
+    for ( /* void */ ; i < len && klaviyo_plain_byte[p[i]]; i++) {
+        dst[i] = p[i];
     }
 
-    max -= dst - json->pos - 1;
-    json->pos = dst;
-
-    if (p == last) {
-        *json->pos++ = '"';
-        return;
-    }
-
-    klaviyo_json_escape(json, p, last - p, max);
-    klaviyo_json_literal(json, "\"");
+    return i;
 }
 
 

@@ -15,6 +15,8 @@
 
 #ifdef __SSE2__
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 
@@ -50,30 +52,103 @@ klaviyo_plain_mask(uint64_t word)
 
 #define KLAVIYO_PLAIN_BLOCK  16
 
+typedef __m128i  klaviyo_plain_block_t;
+
+#define klaviyo_plain_load(p)                                                \
+    _mm_loadu_si128((const __m128i *) (p))
+#define klaviyo_plain_store(p, block)                                        \
+    _mm_storeu_si128((__m128i *) (p), block)
+
+/* a bit for each byte that is plain; as above, with signs instead of carries */
+
+static inline unsigned
+klaviyo_plain_bits(klaviyo_plain_block_t block)
+{
+    __m128i  plain, other;
+
+    plain = _mm_cmpgt_epi8(_mm_xor_si128(block, _mm_set1_epi8(0x02)),
+                           _mm_set1_epi8(0x20));
+
+    other = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\')),
+                         _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f)));
+
+    return (unsigned) _mm_movemask_epi8(_mm_andnot_si128(other, plain));
+}
+
+#define klaviyo_plain_is(block)  (klaviyo_plain_bits(block) == 0xffff)
+
 /* how many bytes of a block are plain before one that is not */
 
 static inline unsigned
 klaviyo_plain_run(const uint8_t *p)
 {
-    unsigned  mask;
-    __m128i   block, plain, other;
+    return (unsigned) __builtin_ctz(~klaviyo_plain_bits(klaviyo_plain_load(p))
+                                    | 1U << KLAVIYO_PLAIN_BLOCK);
+}
 
-    block = _mm_loadu_si128((const __m128i *) p);
+#elif defined(__aarch64__)
 
-    plain = _mm_cmpgt_epi8(block, _mm_set1_epi8(0x1f));
+#define KLAVIYO_PLAIN_BLOCK  16
 
-    other = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
-                         _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
-    other = _mm_or_si128(other, _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f)));
+typedef uint8x16_t  klaviyo_plain_block_t;
 
-    mask = (unsigned) _mm_movemask_epi8(_mm_andnot_si128(other, plain));
+#define klaviyo_plain_load(p)          vld1q_u8(p)
+#define klaviyo_plain_store(p, block)  vst1q_u8(p, block)
 
-    return (unsigned) __builtin_ctz(~mask | 1U << KLAVIYO_PLAIN_BLOCK);
+/* 0xff for each byte that is not */
+
+static inline uint8x16_t
+klaviyo_plain_other(klaviyo_plain_block_t block)
+{
+    uint8x16_t  other;
+
+    other = vcltq_u8(vsubq_u8(block, vdupq_n_u8(0x20)),
+                     vdupq_n_u8(0x7f - 0x20));
+    other = vmvnq_u8(other);
+    other = vorrq_u8(other, vceqq_u8(block, vdupq_n_u8('"')));
+
+    return vorrq_u8(other, vceqq_u8(block, vdupq_n_u8('\\')));
+}
+
+#define klaviyo_plain_is(block)                                              \
+    (vmaxvq_u8(klaviyo_plain_other(block)) == 0)
+
+static inline unsigned
+klaviyo_plain_run(const uint8_t *p)
+{
+    uint64_t   mask;
+    uint8x8_t  narrow;
+
+    narrow = vshrn_n_u16(vreinterpretq_u16_u8(
+                             klaviyo_plain_other(klaviyo_plain_load(p))), 4);
+    mask = vget_lane_u64(vreinterpret_u64_u8(narrow), 0);
+
+    return mask ? (unsigned) __builtin_ctzll(mask) / 4 : KLAVIYO_PLAIN_BLOCK;
 }
 
 #else
 
 #define KLAVIYO_PLAIN_BLOCK  8
+
+typedef uint64_t  klaviyo_plain_block_t;
+
+static inline klaviyo_plain_block_t
+klaviyo_plain_load(const uint8_t *p)
+{
+    uint64_t  word;
+
+    memcpy(&word, p, 8);
+
+    return word;
+}
+
+static inline void
+klaviyo_plain_store(uint8_t *p, klaviyo_plain_block_t block)
+{
+    memcpy(p, &block, 8);
+}
+
+#define klaviyo_plain_is(block)  (klaviyo_plain_mask(block) == 0)
 
 static inline unsigned
 klaviyo_plain_run(const uint8_t *p)
