@@ -33,7 +33,7 @@ MODULES       = objs/modules
 # here; who packages the module says WERROR= .
 
 WERROR       ?= -Werror
-CFLAGS_MODULE = -Wall -Wextra $(WERROR)
+CFLAGS_MODULE = -O2 -Wall -Wextra $(WERROR)
 
 # Other builds of the same stand in folders of their own below this one.
 

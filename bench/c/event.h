@@ -136,6 +136,8 @@ bench_encode(bench_event_t *e, const bench_template_t *t, uint64_t number,
                                    t->value_len[i], &cut);
     }
 
+    e->event.metric = json.pos - json.start - e->event.profile_len + 2;
+
     klaviyo_json_literal(&json, "},\"metric\":{\"data\":{\"type\":\"metric\","
                                 "\"attributes\":{\"name\":"
                                 "\"Viewed Product\"}}},\"time\":\"");

@@ -9,6 +9,7 @@
 
 #include "klaviyo_batch_private.h"
 #include "klaviyo_body.h"
+#include "klaviyo_spare.h"
 
 
 #define KLAVIYO_BATCH_RECORD  16384  /* bytes of the first reading buffer   */
@@ -53,11 +54,11 @@ klaviyo_batch_create(const klaviyo_cursor_t *from,
         return NULL;
     }
 
-    batch->record = malloc(KLAVIYO_BATCH_RECORD);
-    batch->entries = calloc(1, sizeof(klaviyo_set_t));
-    batch->others = calloc(1, sizeof(klaviyo_set_t));
-    batch->item = malloc(KLAVIYO_BATCH_EVENTS_MAX
-                         * sizeof(klaviyo_batch_item_t));
+    batch->record = klaviyo_spare_alloc(KLAVIYO_BATCH_RECORD);
+    batch->entries = klaviyo_spare_alloc(sizeof(klaviyo_set_t));
+    batch->others = klaviyo_spare_alloc(sizeof(klaviyo_set_t));
+    batch->item = klaviyo_spare_alloc(KLAVIYO_BATCH_EVENTS_MAX
+                                      * sizeof(klaviyo_batch_item_t));
 
     if (batch->record == NULL || batch->entries == NULL
         || batch->others == NULL || batch->item == NULL)
@@ -65,6 +66,9 @@ klaviyo_batch_create(const klaviyo_cursor_t *from,
         klaviyo_batch_destroy(batch);
         return NULL;
     }
+
+    memset(batch->entries, 0, sizeof(klaviyo_set_t));
+    memset(batch->others, 0, sizeof(klaviyo_set_t));
 
     batch->record_size = KLAVIYO_BATCH_RECORD;
     batch->lane = lane;
@@ -86,9 +90,9 @@ klaviyo_batch_destroy(klaviyo_batch_t *batch)
 
     klaviyo_batch_unread(batch);
 
-    free(batch->body);
-    free(batch->arena.start);
-    free(batch->item);
+    klaviyo_spare_free(batch->body);
+    klaviyo_spare_free(batch->arena.start);
+    klaviyo_spare_free(batch->item);
     free(batch);
 }
 
@@ -98,9 +102,9 @@ klaviyo_batch_destroy(klaviyo_batch_t *batch)
 static void
 klaviyo_batch_unread(klaviyo_batch_t *batch)
 {
-    free(batch->record);
-    free(batch->entries);
-    free(batch->others);
+    klaviyo_spare_free(batch->record);
+    klaviyo_spare_free(batch->entries);
+    klaviyo_spare_free(batch->others);
 
     batch->record = NULL;
     batch->record_size = 0;
@@ -112,9 +116,9 @@ klaviyo_batch_unread(klaviyo_batch_t *batch)
 void
 klaviyo_batch_shrink(klaviyo_batch_t *batch)
 {
-    free(batch->body);
-    free(batch->arena.start);
-    free(batch->item);
+    klaviyo_spare_free(batch->body);
+    klaviyo_spare_free(batch->arena.start);
+    klaviyo_spare_free(batch->item);
 
     batch->body = NULL;
 
@@ -323,7 +327,8 @@ klaviyo_batch_close(klaviyo_batch_t *batch)
     klaviyo_batch_unread(batch);
 
     if (batch->n > 0) {
-        item = realloc(batch->item, batch->n * sizeof(klaviyo_batch_item_t));
+        item = klaviyo_spare_resize(batch->item,
+                                    batch->n * sizeof(klaviyo_batch_item_t));
         batch->item = item ? item : batch->item;
     }
 
@@ -379,7 +384,7 @@ static void
 klaviyo_batch_touch(klaviyo_batch_t *batch, size_t bytes)
 {
     if (batch->body == NULL) {
-        batch->body = malloc(bytes);
+        batch->body = klaviyo_spare_alloc(bytes);
         batch->body_max = bytes;
 
         if (batch->body == NULL
@@ -421,12 +426,12 @@ klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             return KLAVIYO_RING_ERROR;
         }
 
-        buf = malloc(record->missing);
+        buf = klaviyo_spare_alloc(record->missing);
         if (buf == NULL) {
             return KLAVIYO_RING_ERROR;
         }
 
-        free(batch->record);
+        klaviyo_spare_free(batch->record);
 
         batch->record = buf;
         batch->record_size = record->missing;

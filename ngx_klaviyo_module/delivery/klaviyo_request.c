@@ -9,6 +9,7 @@
 
 #include "klaviyo_batch_private.h"
 #include "klaviyo_body.h"
+#include "klaviyo_spare.h"
 
 
 static int klaviyo_request_build(klaviyo_batch_t *batch,
@@ -356,7 +357,7 @@ void
 klaviyo_request_shrink(const klaviyo_batch_t *batch,
     klaviyo_request_t *request, uint32_t n)
 {
-    free(request->body);
+    klaviyo_spare_free(request->body);
 
     request->body = NULL;
     request->body_len = 0;
@@ -412,7 +413,7 @@ klaviyo_request_build(klaviyo_batch_t *batch, klaviyo_request_t *request)
 
     len = klaviyo_body(NULL, batch->lane, event, n);
 
-    body = realloc(batch->body, len);
+    body = klaviyo_spare_resize(batch->body, len);
     if (body == NULL) {
         return -1;
     }
@@ -532,7 +533,7 @@ klaviyo_request_size(const klaviyo_batch_t *batch,
 static void
 klaviyo_request_free(klaviyo_request_t *request)
 {
-    free(request->body);
+    klaviyo_spare_free(request->body);
     free(request);
 }
 

@@ -6,12 +6,12 @@
 
 #define _GNU_SOURCE
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "klaviyo_set.h"
+#include "klaviyo_spare.h"
 
 
 #define KLAVIYO_ARENA_MIN  16384
@@ -58,7 +58,7 @@ klaviyo_arena_reserve(klaviyo_arena_t *arena, size_t len)
         size = arena->used + len;
     }
 
-    start = realloc(arena->start, size);
+    start = klaviyo_spare_resize(arena->start, size);
     if (start == NULL) {
         return -1;
     }

@@ -18,6 +18,8 @@
 #define NGX_HTTP_KLAVIYO_TICK   1000   /* ms between tries for the lease     */
 #define NGX_HTTP_KLAVIYO_SOON   20     /* ms, when events are to be let go   */
 #define NGX_HTTP_KLAVIYO_DRAIN  1000   /* events taken over in a tick        */
+#define NGX_HTTP_KLAVIYO_PAGES  (256 * 1024 * 1024)
+                                       /* bytes of all rings, made at start  */
 
 
 typedef struct {
@@ -26,6 +28,8 @@ typedef struct {
     ngx_http_klaviyo_sender_t   *sender;     /* when the spooler is ready    */
     klaviyo_lease_t              lease;
     ngx_http_klaviyo_holder_t    holder;
+    klaviyo_ring_pages_t         pages;
+    ngx_http_klaviyo_job_t       job;        /* has these made               */
     ngx_msec_t                   next_tick;  /* ngx_current_msec             */
     ngx_event_t                  event;
     ngx_connection_t             dummy;      /* debug logs of timers read it */
@@ -33,6 +37,10 @@ typedef struct {
 } ngx_http_klaviyo_deliverer_t;
 
 
+static void ngx_http_klaviyo_deliverer_pages(
+    ngx_http_klaviyo_deliverer_t *deliverer, size_t *left);
+static void ngx_http_klaviyo_deliverer_work(void *data);
+static void ngx_http_klaviyo_deliverer_made(void *data);
 static void ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_klaviyo_deliverer_verify(
     ngx_http_klaviyo_deliverer_t *deliverer);
@@ -56,6 +64,7 @@ ngx_int_t
 ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
+    size_t                         left;
     ngx_err_t                      err;
     ngx_pid_t                      master;
     ngx_uint_t                     i;
@@ -78,6 +87,7 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
     ngx_http_klaviyo_ndeliverers = kmcf->queues.nelts;
 
     account = kmcf->queues.elts;
+    left = NGX_HTTP_KLAVIYO_PAGES;
 
     for (i = 0; i < kmcf->queues.nelts; i++, deliverer++) {
 
@@ -113,10 +123,54 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
             deliverer->stopped = 1;
         }
 
+        ngx_http_klaviyo_deliverer_pages(deliverer, &left);
+
         ngx_add_timer(&deliverer->event, 1);
     }
 
     return NGX_OK;
+}
+
+
+/* each worker its own: a page that another has is a fault here all the same */
+
+static void
+ngx_http_klaviyo_deliverer_pages(ngx_http_klaviyo_deliverer_t *deliverer,
+    size_t *left)
+{
+    size_t  bytes;
+
+    bytes = klaviyo_ring_pages(deliverer->account->ring, *left,
+                               &deliverer->pages);
+    if (bytes == 0) {
+        return;
+    }
+
+    deliverer->job.work = ngx_http_klaviyo_deliverer_work;
+    deliverer->job.done = ngx_http_klaviyo_deliverer_made;
+    deliverer->job.data = deliverer;
+
+    if (ngx_http_klaviyo_job_post(&deliverer->job, deliverer->event.log)
+        == NGX_OK)
+    {
+        *left -= bytes;
+    }
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_work(void *data)
+{
+    ngx_http_klaviyo_deliverer_t *deliverer = data;
+
+    klaviyo_ring_pages_make(&deliverer->pages);
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_made(void *data)
+{
+    (void) data;
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_sender_private.h"
+#include "klaviyo_spare.h"
 
 #include "queue/klaviyo_crash.h"
 
@@ -159,6 +160,8 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
 
     ngx_http_klaviyo_sender_forget(sender);
     ngx_http_klaviyo_dead_destroy(sender->dead);
+
+    klaviyo_spare_drop();
 
     ngx_free(sender);
 }

@@ -88,22 +88,43 @@ klaviyo_crc32c_portable(uint32_t crc, const void *data, size_t len)
 __attribute__((target("sse4.2"))) static uint32_t
 klaviyo_crc32c_sse42(uint32_t crc, const void *data, size_t len)
 {
-    uint64_t        state, word;
+    uint16_t        half;
+    uint32_t        whole;
+    uint64_t        state, word[4];
     const uint8_t  *p;
 
     p = data;
     state = (uint32_t) ~crc;
 
-    while (len >= 8) {
-        memcpy(&word, p, 8);
-        state = __builtin_ia32_crc32di(state, word);
-        p += 8;
-        len -= 8;
+    for ( /* void */ ; len >= 32; len -= 32) {
+        memcpy(word, p, 32);
+        state = __builtin_ia32_crc32di(state, word[0]);
+        state = __builtin_ia32_crc32di(state, word[1]);
+        state = __builtin_ia32_crc32di(state, word[2]);
+        state = __builtin_ia32_crc32di(state, word[3]);
+        p += 32;
     }
 
-    while (len > 0) {
-        state = __builtin_ia32_crc32qi((uint32_t) state, *p++);
-        len--;
+    for ( /* void */ ; len >= 8; len -= 8) {
+        memcpy(word, p, 8);
+        state = __builtin_ia32_crc32di(state, word[0]);
+        p += 8;
+    }
+
+    if (len & 4) {
+        memcpy(&whole, p, 4);
+        state = __builtin_ia32_crc32si((uint32_t) state, whole);
+        p += 4;
+    }
+
+    if (len & 2) {
+        memcpy(&half, p, 2);
+        state = __builtin_ia32_crc32hi((uint32_t) state, half);
+        p += 2;
+    }
+
+    if (len & 1) {
+        state = __builtin_ia32_crc32qi((uint32_t) state, *p);
     }
 
     return ~(uint32_t) state;

@@ -84,6 +84,7 @@ klaviyo_hold_identity(klaviyo_ring_t *ring, const uint8_t *key, size_t len,
     event.attributes_len = members_len;
     event.unique_id = (const uint8_t *) "-";
     event.unique_id_len = 1;
+    event.metric = 0;
     event.time = time;
 
     rc = klaviyo_ring_put(ring, &event);

@@ -234,6 +234,7 @@ static klaviyo_ring_rc_e
 klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     unsigned drop_oldest)
 {
+    size_t                  body;
     uint8_t                *p;
     uint32_t                crc;
     uint64_t                payload, offset, rest, pad, need, used;
@@ -273,10 +274,20 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     header.type = KLAVIYO_RING_RECORD_EVENT;
     header.unique_id_len = (uint8_t) event->unique_id_len;
 
+    body = event->profile_len;
+
+    if (event->attributes == event->profile + body) {
+        body += event->attributes_len;
+    }
+
     crc = klaviyo_crc32c(0, event->unique_id, event->unique_id_len);
-    crc = klaviyo_crc32c(crc, event->profile, event->profile_len);
-    header.payload_crc = klaviyo_crc32c(crc, event->attributes,
-                                        event->attributes_len);
+    crc = klaviyo_crc32c(crc, event->profile, body);
+
+    if (body == event->profile_len) {
+        crc = klaviyo_crc32c(crc, event->attributes, event->attributes_len);
+    }
+
+    header.payload_crc = crc;
 
     rc = klaviyo_ring_lock(ring);
 
@@ -329,13 +340,16 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     p += sizeof(klaviyo_ring_header_t);
     memcpy(p, event->unique_id, event->unique_id_len);
     p += event->unique_id_len;
-    memcpy(p, event->profile, event->profile_len);
-    p += event->profile_len;
+    memcpy(p, event->profile, body);
+    p += body;
 
     klaviyo_crash("middle_of_slot");
 
-    memcpy(p, event->attributes, event->attributes_len);
-    p += event->attributes_len;
+    if (body == event->profile_len) {
+        memcpy(p, event->attributes, event->attributes_len);
+        p += event->attributes_len;
+    }
+
     memset(p, 0, header.length - sizeof(klaviyo_ring_header_t) - payload);
 
     klaviyo_crash("after_copy");

@@ -89,6 +89,16 @@ typedef struct {
 } klaviyo_ring_conf_t;
 
 
+/* of the mapping, from `first` on and then from its start */
+
+typedef struct {
+    uint8_t        *start;
+    size_t          size;
+    size_t          first;
+    size_t          bytes;
+} klaviyo_ring_pages_t;
+
+
 /*
  * An event as capture hands it over and delivery gets it back: two finished
  * pieces of JSON and the identifier that makes a repeat harmless.
@@ -109,6 +119,8 @@ typedef struct {
     size_t          profile_len;
     size_t          attributes_len;
     size_t          unique_id_len;
+    size_t          metric;      /* where `"metric"` is in the attributes,  */
+                                 /* behind the properties; 0: not known     */
     int64_t         time;
 } klaviyo_event_t;
 
@@ -212,6 +224,18 @@ klaviyo_ring_rc_e klaviyo_ring_enter(klaviyo_ring_t *ring, char *error);
  * it.  For a process that exits; 0 when in doubt.
  */
 int klaviyo_ring_alone(klaviyo_ring_t *ring);
+
+/*
+ * Pages that are there before they are written to: each that is not costs the
+ * writer some microseconds.  Where the records are in memory and the kernel
+ * can, fills `pages` and gives their bytes, of `max` at most, from the write
+ * position on; else 0.
+ */
+size_t klaviyo_ring_pages(const klaviyo_ring_t *ring, size_t max,
+    klaviyo_ring_pages_t *pages);
+
+/* has them made; takes a while: for a thread, also when the ring has gone */
+void klaviyo_ring_pages_make(const klaviyo_ring_pages_t *pages);
 
 /* Unmaps and closes; never while the lock is held. */
 void klaviyo_ring_detach(klaviyo_ring_t *ring);

@@ -21,14 +21,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/magic.h>
 
 #include "klaviyo_file.h"
 #include "klaviyo_ring_private.h"
 
 
 #define KLAVIYO_RING_ATTACH_WAIT  2000   /* ms, at start only */
+#define KLAVIYO_RING_STEP  (1024 * 1024) /* bytes of pages made at a time */
 
 
 static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
@@ -547,6 +550,80 @@ klaviyo_ring_map(klaviyo_ring_t *ring, int prot, char *error)
     klaviyo_ring_guard_add(ring);
 
     return KLAVIYO_RING_OK;
+}
+
+
+/* by memory: on a disk, pages that are made are written out */
+
+size_t
+klaviyo_ring_pages(const klaviyo_ring_t *ring, size_t max,
+    klaviyo_ring_pages_t *pages)
+{
+#ifdef MADV_POPULATE_WRITE
+
+    uint64_t       position;
+    struct statfs  fs;
+
+    if (klaviyo_ring_detached(ring)
+        || fstatfs(ring->fd, &fs) == -1
+        || fs.f_type != TMPFS_MAGIC)
+    {
+        return 0;
+    }
+
+    position = klaviyo_ring_get(&ring->shared->write_pos) % ring->capacity;
+
+    pages->start = ring->record;
+    pages->size = ring->capacity;
+    pages->first = position & ~(uint64_t) (KLAVIYO_RING_PAGE - 1);
+    pages->bytes = ring->capacity < max ? ring->capacity : max;
+
+    return pages->bytes;
+
+#else
+
+    (void) ring;
+    (void) max;
+    (void) pages;
+
+    return 0;
+
+#endif
+}
+
+
+/* a file that was truncated, or a mapping that has gone, is an error here */
+
+void
+klaviyo_ring_pages_make(const klaviyo_ring_pages_t *pages)
+{
+#ifdef MADV_POPULATE_WRITE
+
+    size_t                at, n, left;
+    klaviyo_ring_pages_t  p;
+
+    p = *pages;
+    at = p.first;
+
+    for (left = p.bytes; left > 0; left -= n) {
+
+        n = p.size - at;
+        n = n < KLAVIYO_RING_STEP ? n : KLAVIYO_RING_STEP;
+        n = n < left ? n : left;
+
+        if (madvise(p.start + at, n, MADV_POPULATE_WRITE) == -1) {
+            return;
+        }
+
+        at += n;
+        at = at == p.size ? 0 : at;
+    }
+
+#else
+
+    (void) pages;
+
+#endif
 }
 
 

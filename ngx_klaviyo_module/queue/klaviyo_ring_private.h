@@ -70,6 +70,7 @@ struct klaviyo_ring_s {
     size_t                   event_max;
     uint32_t                 uuid_crc;   /* where header_crc begins         */
 
+    klaviyo_ring_metric_t   *metric;     /* of the last event, or NULL      */
     klaviyo_ring_common_t   *common;
     klaviyo_ring_guard_t     guard;
     klaviyo_ring_drain_t    *drain;

@@ -18,6 +18,8 @@
     "\"metric\":{\"data\":{\"type\":\"metric\",\"attributes\":{\"name\":\""
 
 
+static int klaviyo_ring_metric_again(const klaviyo_ring_metric_t *metric,
+    const klaviyo_event_t *event);
 static size_t klaviyo_ring_metric_name(const klaviyo_event_t *event,
     uint8_t *name);
 static klaviyo_ring_metric_t *klaviyo_ring_metric_find(klaviyo_ring_t *ring,
@@ -95,6 +97,12 @@ klaviyo_ring_captured(klaviyo_ring_t *ring, const klaviyo_event_t *event)
         return;
     }
 
+    if (klaviyo_ring_metric_again(ring->metric, event)) {
+        klaviyo_ring_metric_count(ring->metric, (uint64_t) event->time
+                                                / KLAVIYO_METRIC_SLICE);
+        return;
+    }
+
     len = klaviyo_ring_metric_name(event, name);
 
     if (len == 0) {
@@ -110,6 +118,8 @@ klaviyo_ring_captured(klaviyo_ring_t *ring, const klaviyo_event_t *event)
     if (metric == NULL) {
         metric = klaviyo_ring_metric_add(ring, name, len, hash);
     }
+
+    ring->metric = metric;
 
     klaviyo_ring_metric_count(metric, (uint64_t) event->time
                                       / KLAVIYO_METRIC_SLICE);
@@ -219,6 +229,37 @@ klaviyo_ring_totals_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
 }
 
 
+/* 1: the event's is this one, which has a line of its own */
+
+static int
+klaviyo_ring_metric_again(const klaviyo_ring_metric_t *metric,
+    const klaviyo_event_t *event)
+{
+    size_t          len, rest;
+    const uint8_t  *p;
+
+    if (metric == NULL || event->metric == 0
+        || event->metric + sizeof(KLAVIYO_METRIC_BEFORE)
+           > event->attributes_len)
+    {
+        return 0;
+    }
+
+    p = event->attributes + event->metric;
+    rest = event->attributes_len - event->metric
+           - (sizeof(KLAVIYO_METRIC_BEFORE) - 1);
+
+    len = klaviyo_ring_acquire(&metric->hash) & 0xff;
+
+    return len != 0 && len < rest && len <= KLAVIYO_METRIC_NAME
+           && memcmp(p, KLAVIYO_METRIC_BEFORE,
+                     sizeof(KLAVIYO_METRIC_BEFORE) - 1) == 0
+           && memcmp(p + sizeof(KLAVIYO_METRIC_BEFORE) - 1, metric->name, len)
+              == 0
+           && p[sizeof(KLAVIYO_METRIC_BEFORE) - 1 + len] == '"';
+}
+
+
 /* the last one: a property may look the same, what follows is text */
 
 static size_t
@@ -234,7 +275,13 @@ klaviyo_ring_metric_name(const klaviyo_event_t *event, uint8_t *name)
         return 0;
     }
 
-    for (p = last - before; ; p--) {
+    p = last - before;
+
+    if (event->metric && event->metric <= event->attributes_len - before) {
+        p = event->attributes + event->metric;
+    }
+
+    for ( ;; p--) {
 
         if (p[1] == 'm' && memcmp(p, KLAVIYO_METRIC_BEFORE, before) == 0) {
             break;

@@ -99,6 +99,7 @@ test_append_raw(const void *profile, size_t profile_len,
     event.attributes_len = attributes_len;
     event.unique_id = (const uint8_t *) unique_id;
     event.unique_id_len = strlen(unique_id);
+    event.metric = 0;
     event.time = when;
 
     rc = klaviyo_ring_append(ring, &event);

@@ -87,6 +87,7 @@ event(const char *key, const char *id, const char *profile, int64_t time)
     e.attributes_len = sizeof(attributes) - 1;
     e.unique_id = (const uint8_t *) id;
     e.unique_id_len = strlen(id);
+    e.metric = 0;
     e.time = time;
 
     return klaviyo_hold_event(waiting, &e, (const uint8_t *) key, strlen(key),
@@ -371,7 +372,7 @@ test_full(void)
 
     for (n = 0; klaviyo_ring_append(queue, &(klaviyo_event_t) {
              (uint8_t *) EMPTY, (uint8_t *) "", (uint8_t *) "f",
-             sizeof(EMPTY) - 1, 0, 1, 1 }) == KLAVIYO_RING_OK; n++)
+             sizeof(EMPTY) - 1, 0, 1, 0, 1 }) == KLAVIYO_RING_OK; n++)
     {
         /* void */
     }

@@ -122,6 +122,7 @@ ring_event(ring_event_t *e, unsigned writer, unsigned n, size_t size)
     e->event.profile_len = 20 + n % 50;
     e->event.attributes = e->attributes;
     e->event.attributes_len = size;
+    e->event.metric = 0;
     e->event.time = 1000000 + n;
 
     memset(e->profile, 'a' + n % 26, e->event.profile_len);
