@@ -223,6 +223,18 @@ sub cpu {
 }
 
 
+# -> {user, system (seconds, in steps of 10 ms), faults} of its first thread,
+# which is nginx's loop
+sub usage {
+    my ($self, $pid) = @_;
+
+    my @stat = split ' ', read_file("/proc/$pid/task/$pid/stat") =~ s/^.*\)//sr;
+
+    return {user => $stat[11] / 100, system => $stat[12] / 100,
+        faults => $stat[7] + $stat[9]};
+}
+
+
 # kilobytes of /proc/<pid>/status, e.g. RssAnon
 sub memory {
     my ($self, $pid, $what) = @_;

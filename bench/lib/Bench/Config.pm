@@ -132,7 +132,7 @@ END
 
     my $http     = $variant->{http}     // '';
     my $server   = $variant->{server}   // '';
-    my $location = $variant->{location} // '';
+    my $location = $option{location} // $variant->{location} // '';
     my $main     = $option{main}        // '';
 
     my $page = ($option{page} // 'static') eq 'static'

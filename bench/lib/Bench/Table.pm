@@ -78,9 +78,10 @@ sub requests {
         $text .= "\n" if $text;
         $text .= ($page eq 'static' ? 'A static file of 4 KB'
                                     : 'A proxied page of 4 KB')
-            . ' | requests/s | of untracked | worker\'s µs | busy'
+            . ' | requests/s | of untracked | worker\'s µs | user | system'
+            . ' | faults a request | busy'
             . " | p50 µs | p99 µs | of untracked | p99.9 µs\n"
-            . "--- | --: | --: | --: | --: | --: | --: | --: | --:\n";
+            . '---' . ' | --:' x 11 . "\n";
 
         for my $name (@{ $requests->{order} }) {
             my $v = $of->{$name};
@@ -88,6 +89,8 @@ sub requests {
             $text .= join(' | ', $NAME{$name},
                 sprintf('%.0f', $v->{rps}{value}), ratio($v->{rps}{ratio}),
                 sprintf('%.1f', $v->{cpu_us}{value}),
+                map({ sprintf '%.1f', $v->{$_} } qw(user_us system_us)),
+                sprintf('%.4f', $v->{faults}),
                 sprintf('%.0f %%', 100 * $v->{busy}),
                 map({ sprintf '%.0f', $v->{$_}{value} } qw(p50 p99)),
                 ratio($v->{p99}{ratio}),
@@ -95,9 +98,32 @@ sub requests {
         }
     }
 
+    $text .= "\n" . steady($requests->{pages}{static}, $requests->{order});
+
     return $text . "\nRatios: the median of $requests->{rounds} rounds, and"
         . " the middle half of them. Worker's µs: processor time of a request;"
         . " busy: how much of the processor the worker had.\n";
+}
+
+
+# of those that were measured so
+sub steady {
+    my ($of, $order) = @_;
+
+    my $text = "The same at a steady rate | requests/s | p50 µs | p99 µs"
+        . " | p99.9 µs\n--- | --: | --: | --: | --:\n";
+
+    for my $name (grep { $of->{$_}{steady} } @$order) {
+        my $steady = $of->{$name}{steady};
+
+        $text .= join(' | ', $NAME{$name},
+            sprintf('%.0f', $steady->{rps}{median}),
+            map { sprintf '%.0f (%.0f–%.0f)',
+                  @{ $steady->{$_} }{qw(median low high)} }
+            qw(p50 p99 p999)) . "\n";
+    }
+
+    return $text;
 }
 
 
@@ -231,17 +257,26 @@ sub _targets {
 
             next if !$of->{ten} || !$of->{bare};
 
-            $row->("requests/s, ten properties, $page", '≥', 0.97,
+            $row->("requests/s, ten properties, $page", '≥', $page eq 'static' ? 0.93 : 0.99,
                    $of->{ten}{rps}{ratio}{median}, '%.3f');
-            $row->("requests/s, bare, $page", '≥', 0.98,
+            $row->("requests/s, bare, $page", '≥',
+                   $page eq 'static' ? 0.93 : 0.99,
                    $of->{bare}{rps}{ratio}{median}, '%.3f');
             $row->("requests/s, ten properties to buffered `access_log`,"
-                   . " $page", '≥', 1, $of->{ten}{rps}{ratio}{median}
+                   . " $page", '≥', 1.10, $of->{ten}{rps}{ratio}{median}
                    / $of->{access_log}{rps}{ratio}{median}, '%.3f')
                 if $of->{access_log};
             $row->("p99, ten properties, $page", '≤', 1.05,
                    $of->{ten}{p99}{ratio}{median}, '%.3f');
+            $row->("page faults a request, ten properties, $page", '≤', 0.005,
+                   $of->{ten}{faults}, '%.4f');
         }
+    }
+
+    if (my $n = $found->{instructions}) {
+        $row->('instructions, bare', '≤', 6000, $n->{bare}{beyond}, '%.0f');
+        $row->('instructions, ten properties', '≤', 12000,
+               $n->{ten}{beyond}, '%.0f');
     }
 
     if (my $c = $found->{capture}) {
