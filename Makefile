@@ -151,7 +151,7 @@ ENV_VALGRIND  = KLAVIYO_SLOW=10 KLAVIYO_RUN='$(VALGRIND)' \
 BENCH_DIR     = $(OBJS)/bench
 BENCH_TOOLS   = $(BENCH_DIR)/queue
 BENCH_ALL     = $(BENCH_TOOLS) $(BENCH_DIR)/sink $(BENCH_DIR)/capture \
-                $(BENCH_DIR)/disk_fault.so
+                $(BENCH_DIR)/disk_fault.so $(BENCH_DIR)/floor.so
 BENCH_SDK     = klaviyo-api@23.0.0
 
 # The HTML parser that t/pages.t asks.
@@ -178,7 +178,7 @@ help:
 	@echo 'make build-deps   installs with apt what a build needs'
 	@echo 'make deps         and what the tests need'
 	@echo 'make bench        measures it beside what one would use instead,'
-	@echo '                  in 15 minutes; BENCH=quick: see that it runs'
+	@echo '                  in 20 minutes; BENCH=quick: see that it runs'
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
 	@echo 'make demo ONCE=1  the same by itself: 0 if every event arrived'
 	@echo 'make test         runs every test'
@@ -496,6 +496,19 @@ $(BENCH_DIR)/%: bench/c/%.c bench/c/event.h $(PLAIN)
 $(BENCH_DIR)/disk_fault.so: t/lib/disk_fault.c
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_UNIT) -shared -fPIC -o $@ $< -ldl
+
+# A module beside ours, which does less than is needed.
+
+$(BENCH_DIR)/floor.so: bench/c/floor.c $(NGINX_BUILD)/Makefile \
+    $(wildcard ngx_klaviyo_module/queue/*)
+	@mkdir -p $(@D)
+	@incs=$$(sed -n '/^ALL_INCS/,/[^\\]$$/p' $(NGINX_BUILD)/Makefile \
+	    | sed 's/^ALL_INCS = *//' | tr -d '\\\n'); \
+	cd $(NGINX_SRC) && $(CC) -shared -fPIC -g $(CFLAGS_MODULE) \
+	    -Wno-unused-parameter $(CFLAGS) $$incs \
+	    -I$(CURDIR)/ngx_klaviyo_module -o $(CURDIR)/$@ \
+	    $(CURDIR)/bench/c/floor.c \
+	    $(wildcard $(CURDIR)/ngx_klaviyo_module/queue/*.c)
 
 # Klaviyo's SDK comes from npm; without it that part is left out.
 

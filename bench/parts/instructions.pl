@@ -36,7 +36,7 @@ write_file("$FindBin::Bin/../results/instructions.txt", $text)
 $bench->save(instructions => {map {
     $_ => {total => $count->{$_}{total},
            beyond => $count->{$_}{total} - $count->{untracked}{total}}
-} @Bench::Instructions::VARIANTS});
+} grep { $count->{$_} } @Bench::Instructions::VARIANTS});
 
 
 sub text {
@@ -49,7 +49,7 @@ sub text {
         . join('', map { "# $_\n" } Bench::Machine::lines($bench)) . "\n"
         . sprintf("%-12s %10s %10s\n", qw(request total beyond));
 
-    for my $variant (@Bench::Instructions::VARIANTS) {
+    for my $variant (grep { $count->{$_} } @Bench::Instructions::VARIANTS) {
         my $total = $count->{$variant}{total};
 
         $text .= sprintf "%-12s %10.0f %10.0f\n", $variant, $total,

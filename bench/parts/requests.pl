@@ -35,7 +35,7 @@ my $rounds   = $bench->less(11, 1);
 my $seconds  = $bench->less(2, 1);
 my @pages    = qw(static proxied);
 my @variants = @ARGV ? ('untracked', @ARGV)
-    : qw(untracked bare ten access_log syslog mirror lua njs);
+    : qw(untracked floor bare ten access_log syslog mirror lua njs);
 
 mkdir "$bench->{dir}/site",  0755;
 mkdir "$bench->{dir}/peers", 0755;
@@ -72,7 +72,7 @@ END
 # what is compared with a log line has its turn in each round, all else in
 # every other one
 
-my %often = map { $_ => 1 } qw(untracked bare ten access_log);
+my %often = map { $_ => 1 } qw(untracked floor bare ten access_log);
 my %slices;
 
 for my $round (1 .. $rounds) {

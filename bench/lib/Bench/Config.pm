@@ -56,6 +56,12 @@ my %variant = (
         location => 'access_log %%DIR%%/event.log event buffer=64k flush=1s;',
     },
 
+    floor => {
+        load     => ['floor'],
+        http     => 'klaviyo_floor %%MEMORY%%/floor.ring 256m;',
+        location => 'klaviyo_floor_event;',
+    },
+
     syslog => {
         http     => JSON,
         location => 'access_log syslog:server=unix:%%SOCKET%% event;',
@@ -117,7 +123,8 @@ sub config {
 
     my $load = join '', map { "load_module $_;\n" }
         ($variant->{module} ? $bench->{module} : ()),
-        map { "$bench->{root}/objs/modules/${_}_module.so" }
+        map { $_ eq 'floor' ? $bench->program('floor.so')
+                  : "$bench->{root}/objs/modules/${_}_module.so" }
         @{ $variant->{load} // [] };
 
     my $account = $variant->{module}
@@ -190,11 +197,12 @@ END
 
     my %value = (
         SINK   => $option{sink}{ports}{ok},
+        MEMORY => $bench->{memory},
         SOCKET => $option{sink}{socket},
         PEERS  => "$bench->{dir}/peers",
     );
 
-    $text =~ s/%%(SINK|SOCKET|PEERS)%%/$value{$1}/g;
+    $text =~ s/%%(SINK|SOCKET|PEERS|MEMORY)%%/$value{$1}/g;
 
     return $text;
 }

@@ -22,7 +22,7 @@ use Bench::Config;
 use Klaviyo::Test::Client;
 use Klaviyo::Test::Process qw(run free_port wait_for read_file write_file);
 
-our @VARIANTS = qw(untracked bare ten access_log);
+our @VARIANTS = qw(untracked bare ten access_log floor);
 
 use constant RING => 64;         # MB
 
@@ -46,7 +46,7 @@ sub count {
     my $nginx = $bench->nginx(
         config   => _config($bench, $port),
         ports    => [$port],
-        patience => 30,
+        patience => 120,
         wrap     => ['valgrind', '--tool=callgrind',
                      "--callgrind-out-file=$out"],
     );
@@ -55,7 +55,7 @@ sub count {
     my %count;
     my $n = 0;
 
-    for my $variant (@VARIANTS) {
+    for my $variant (_variants($bench)) {
         my $path = Bench::PATH =~ s{^/}{/$variant/}r;
 
         _requests($client, $path, 20);
@@ -73,6 +73,14 @@ sub count {
     unlink glob "$bench->{memory}/*";
 
     return \%count;
+}
+
+
+# the floor is a module of its own, which need not be there
+sub _variants {
+    my ($bench) = @_;
+
+    return grep { $_ ne 'floor' || -e $bench->program('floor.so') } @VARIANTS;
 }
 
 
@@ -106,8 +114,17 @@ sub _config {
         endpoint => 'http://127.0.0.1:1', size => RING . 'm');
     my $alias   = "alias $bench->{dir}/site/;";
 
+    my ($load, $floor, $event) = ('') x 3;
+
+    if (grep { $_ eq 'floor' } _variants($bench)) {
+        $load  = 'load_module ' . $bench->program('floor.so') . ';';
+        $floor = "klaviyo_floor $bench->{memory}/floor.ring 64m;";
+        $event = "location /floor/ { $alias klaviyo_floor_event; }";
+    }
+
     return <<"END";
 load_module $bench->{module};
+$load
 $bench->{user}
 daemon          off;
 master_process  off;
@@ -125,6 +142,7 @@ http {
 @{[ Bench::Config::temp_paths() ]}
 $account
     @{[ Bench::Config::JSON ]}
+    $floor
 
     server {
         listen 127.0.0.1:$port;
@@ -142,6 +160,8 @@ $account
             $alias
             $track
         }
+
+        $event
 
         location /access_log/ {
             $alias

@@ -18,6 +18,7 @@ use constant {
 
 my %LABEL = (
     untracked  => 'untracked',
+    floor      => 'one event copied, always the same',
     bare       => 'klaviyo_track, bare',
     ten        => 'klaviyo_track, ten properties',
     access_log => 'access_log, JSON, buffered',

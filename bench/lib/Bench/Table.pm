@@ -11,6 +11,7 @@ use Exporter qw(import);
 
 our %NAME = (
     untracked   => 'untracked',
+    floor       => 'one event copied, always the same',
     bare        => '**`klaviyo_track`, bare**',
     ten         => '**`klaviyo_track`, ten properties**',
     access_log  => '`access_log`, JSON, buffered',
@@ -139,7 +140,8 @@ sub instructions {
 
     my $text = " | instructions | beyond untracked\n--- | --: | --:\n";
 
-    for my $name (qw(untracked bare ten access_log)) {
+    for my $name (grep { $count->{$_} }
+                  qw(untracked floor bare ten access_log)) {
         $text .= sprintf "%s | %.0f | %.0f\n", $NAME{$name},
             @{ $count->{$name} }{qw(total beyond)};
     }
