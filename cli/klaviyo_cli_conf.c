@@ -63,6 +63,9 @@ klaviyo_cli_conf_read(const klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf)
 
     klaviyo_cli_conf_built(conf, built.data);
 
+    free(none.data);
+    free(built.data);
+
     status = klaviyo_cli_conf_run(cli, "-T", &out, &err);
 
     if (status == -1) {

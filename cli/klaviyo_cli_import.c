@@ -63,6 +63,7 @@ typedef struct {
 } klaviyo_cli_import_t;
 
 
+static void klaviyo_cli_import_free(klaviyo_cli_import_t *import);
 static int klaviyo_cli_import_options(klaviyo_cli_import_t *import);
 static int klaviyo_cli_import_moment(const char *text, int64_t *t);
 static int klaviyo_cli_import_rules(klaviyo_cli_t *cli,
@@ -163,6 +164,7 @@ klaviyo_cli_import(klaviyo_cli_t *cli)
     }
 
     if (rc != KLAVIYO_CLI_OK) {
+        klaviyo_cli_import_free(&import);
         return rc;
     }
 
@@ -185,15 +187,9 @@ klaviyo_cli_import(klaviyo_cli_t *cli)
         klaviyo_cli_input_close(&klaviyo_cli_input);
     }
 
-    if (import.ring) {
-        klaviyo_ring_detach(import.ring);
-    }
-
     klaviyo_cli_progress_clear();
     klaviyo_cli_import_told(&import);
-
-    free(import.marks.mark);
-    free(klaviyo_cli_maker.bots);
+    klaviyo_cli_import_free(&import);
 
     if (klaviyo_cli_flush() != KLAVIYO_CLI_OK) {
         return KLAVIYO_CLI_CANNOT;
@@ -207,6 +203,18 @@ klaviyo_cli_import(klaviyo_cli_t *cli)
             && import.no[KLAVIYO_CLI_NO_MALFORMED]
                + import.no[KLAVIYO_CLI_NO_TIME])
            ? KLAVIYO_CLI_FAULTS : rc;
+}
+
+
+static void
+klaviyo_cli_import_free(klaviyo_cli_import_t *import)
+{
+    if (import->ring) {
+        klaviyo_ring_detach(import->ring);
+    }
+
+    free(import->marks.mark);
+    free(klaviyo_cli_maker.bots);
 }
 
 

@@ -131,7 +131,8 @@ subtest 'a root that cannot be written to' => sub {
 
         boxed($t, $user ? (user => $user) : (), before => [@both, @made,
             'mount -o remount,ro /run', 'mount -o remount,ro /var/spool',
-            "mount --bind $dir $dir", 'mount -o remount,bind,ro /']);
+            "mount --bind $dir $dir", "export TMPDIR=$dir",
+            'mount -o remount,bind,ro /']);
 
         works($t, $user ? 'without root' : 'with root');
         $t->stop;
