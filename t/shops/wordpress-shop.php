@@ -67,6 +67,56 @@ add_action('template_redirect', function () {
 });
 
 
+// what WooCommerce says of a product to search engines, at the page's end
+
+add_action('wp_footer', function () {
+    if (!is_singular('product')) {
+        return;
+    }
+
+    $name = get_the_title();
+    $slug = get_post_field('post_name');
+
+    echo '<script type="application/ld+json">' . wp_json_encode([
+        '@context' => 'https://schema.org/',
+        '@graph'   => [[
+            '@type' => 'BreadcrumbList',
+            'itemListElement' => [
+                ['@type' => 'ListItem', 'position' => 1,
+                 'item'  => ['name' => 'Home', '@id' => home_url('/')]],
+                ['@type' => 'ListItem', 'position' => 2,
+                 'item'  => ['name' => 'Lighting',
+                             '@id' => get_term_link('lighting',
+                                                    'product_cat')]],
+                ['@type' => 'ListItem', 'position' => 3,
+                 'item'  => ['name' => $name, '@id' => get_permalink()]],
+            ],
+        ], [
+            '@type' => 'Product',
+            '@id'   => get_permalink() . '#product',
+            'name'  => $name,
+            'url'   => get_permalink(),
+            'image' => home_url("/wp-content/uploads/$slug.jpg"),
+            'sku'   => strtoupper($slug),
+            'brand' => ['@type' => 'Brand', 'name' => 'Lumen &amp; Loom'],
+            'offers' => [[
+                '@type' => 'Offer',
+                'priceSpecification' => [
+                    ['@type' => 'UnitPriceSpecification', 'price' => '49.00',
+                     'priceCurrency' => 'EUR',
+                     'valueAddedTaxIncluded' => false],
+                    ['@type' => 'UnitPriceSpecification', 'price' => '60.00',
+                     'priceCurrency' => 'EUR',
+                     'priceType' => 'https://schema.org/ListPrice'],
+                ],
+                'availability' => 'https://schema.org/InStock',
+                'url' => get_permalink(),
+            ]],
+        ]],
+    ]) . "</script>\n";
+});
+
+
 // the buttons of a product and of the checkout, and the refresh of the cart
 // that WooCommerce's script asks for on each page
 

@@ -11,6 +11,7 @@ use Cwd            qw(abs_path);
 use File::Basename qw(dirname);
 
 use Klaviyo::Test::Browser qw(browse told_events);
+use Klaviyo::Test::Client  ();
 use Klaviyo::Test::Php;
 use Klaviyo::Test::Process qw(
     must_run run spawn temp_folder wait_for end_process write_file read_file
@@ -29,7 +30,29 @@ my %part = recipe_parts(read_file("$shops/woocommerce.conf"));
 my $t = Klaviyo::Test->new(
     name    => 'WordPress',
     account => undef,
-    http    => "include /etc/nginx/mime.types;\n$part{http}",
+    http    => "include /etc/nginx/mime.types;\n$part{http}" . <<'END',
+
+# one line for a shop
+
+server {
+    listen 127.0.0.1:%%PORT_PAGES%%;
+    root   %%DIR%%/www;
+    index  index.php;
+
+    klaviyo_page   on;
+    klaviyo_track  "Viewed Product"  page=product;
+
+    location / {
+        try_files  $uri $uri/ /index.php?$args;
+    }
+
+    location ~ \.php$ {
+        include        fastcgi_params;
+        fastcgi_param  SCRIPT_FILENAME  $document_root$fastcgi_script_name;
+        fastcgi_pass   unix:%%DIR%%/php.sock;
+    }
+}
+END
     server  => $part{server},
 );
 my $root = $t->dir . '/www';
@@ -116,6 +139,28 @@ is_deeply [told_events($t)], [
     'Viewed Page /my-account/ ',
 ], 'what a marketer expects, each once'
     or diag explain [told_events($t)];
+
+# the page of a product says what it is
+
+my $seen = @{ $t->sandbox->events };
+my ($host) = $t->url('') =~ m{//([^/]+)};
+my $answer = Klaviyo::Test::Client->new(port => $t->port('PAGES'))
+    ->get('/product/lamp/', Host => $host,
+        Cookie => '__kla_id=eyJjaWQiOiJhIiwiJGV4Y2hhbmdlX2lkIjoiYW5uLkFCQzEyMyJ9');
+
+is $answer->status, 200, 'a page of a product';
+
+my $event = $t->wait_events($seen + 1)->[$seen];
+
+is_deeply {map { $_ => $event->{properties}{$_} } qw(ProductName ProductID SKU
+    Categories ImageURL URL Brand Price CompareAtPrice)}, {
+    ProductName => 'Lamp',              ProductID => 'LAMP', SKU => 'LAMP',
+    Categories  => ['Lighting'],        Brand => 'Lumen & Loom',
+    ImageURL    => $t->url('/wp-content/uploads/lamp.jpg'),
+    URL         => $t->url('/product/lamp/'),
+    Price       => 49,                  CompareAtPrice => 60,
+}, 'a complete Viewed Product' or diag explain $event;
+is_deeply [@{$event}{qw(value value_currency)}], [49, 'EUR'], 'its value';
 
 $t->stop;
 ok $php->stop, 'php-fpm went';
