@@ -151,6 +151,7 @@ ENV_VALGRIND  = KLAVIYO_SLOW=10 KLAVIYO_RUN='$(VALGRIND)' \
 BENCH_DIR     = $(OBJS)/bench
 BENCH_TOOLS   = $(BENCH_DIR)/queue
 BENCH_ALL     = $(BENCH_TOOLS) $(BENCH_DIR)/sink $(BENCH_DIR)/capture \
+                $(BENCH_DIR)/page \
                 $(BENCH_DIR)/disk_fault.so $(BENCH_DIR)/floor.so
 BENCH_SDK     = klaviyo-api@23.0.0
 

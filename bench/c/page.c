@@ -243,6 +243,30 @@ page_hostile(const char *name, const char *head, const char *text,
 }
 
 
+/* many large blocks of JSON-LD, each a list of one value */
+
+static void
+page_hostile_blocks(const char *name, const char *value)
+{
+    char    *block, *p;
+    size_t   len;
+
+    block = malloc(500000);
+    len = strlen(value);
+    p = block + sprintf(block, "<script type=application/ld+json>[1");
+
+    while (p + len < block + 400000) {
+        *p++ = ',';
+        memcpy(p, value, len);
+        p += len;
+    }
+
+    strcpy(p, "]</script>");
+    page_hostile(name, "", block, "");
+    free(block);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -287,6 +311,11 @@ main(int argc, char **argv)
                  "]</script>");
     page_hostile("blocks", "", "<script type=application/ld+json>{\"@type\":"
                  "\"Product\",\"brand\":{\"@id\":\"x\"}}</script>", "");
+    page_hostile_blocks("blocks of products", "{\"@type\":\"Product\","
+                        "\"url\":\"/a/b?c=d\"}");
+    page_hostile_blocks("blocks of references", "{\"@type\":\"Product\","
+                        "\"url\":\"/p/lamp\",\"offers\":{\"@id\":\"y\"},"
+                        "\"brand\":{\"@id\":\"x\"}}");
     page_hostile("entities", "<title>", "&amp", "</title>");
     page_hostile("pushes", "<script>", "dataLayer.push({\"event\":"
                  "\"purchase\",", "</script>");

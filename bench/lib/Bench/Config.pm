@@ -51,6 +51,11 @@ my %variant = (
 
     ten => {module => 1, location => TRACK},
 
+    viewed => {module => 1, location => 'klaviyo_track "Viewed Product";'},
+
+    page => {module => 1, location => 'klaviyo_page on; '
+        . 'klaviyo_track "Viewed Product" page=product;'},
+
     access_log => {
         http     => JSON,
         location => 'access_log %%DIR%%/event.log event buffer=64k flush=1s;',

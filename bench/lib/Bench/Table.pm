@@ -51,6 +51,8 @@ sub all {
     push @parts, "## Webhooks\n\n" . mappings($found->{mappings})
         if $found->{mappings};
 
+    push @parts, "## Pages\n\n" . page($found->{page}) if $found->{page};
+
     return join "\n", @parts;
 }
 
@@ -147,6 +149,31 @@ sub instructions {
     }
 
     return $text . "\nBy function: [instructions.txt](instructions.txt).\n";
+}
+
+
+# what klaviyo_page costs
+sub page {
+    my ($page) = @_;
+
+    my ($cost, $latency) = @{$page}{qw(cost latency)};
+    my $hostile = $cost->{hostile};
+    my ($worst) = sort { $hostile->{$b} <=> $hostile->{$a} } keys %$hostile;
+
+    return "klaviyo_page | ns per KB, median | least\n--- | --: | --:\n"
+        . join('', map { sprintf "%s | %.0f | %.0f\n", $_,
+            @{ $cost->{$_} }{qw(median least)} }
+            qw(on jsonld microdata opengraph datalayer))
+        . sprintf("\nOf %d pages. The longest that a piece of a hostile page"
+            . " held the worker: %.1f ms (%s).\n", $cost->{pages},
+            $hostile->{$worst} / 1000, $worst)
+        . sprintf("\nA proxied page of %d KB | without | with | ratio\n"
+            . "--- | --: | --: | --:\n", $page->{size} / 1024)
+        . join('', map { sprintf "%s | %.0f | %.0f | %.3f (%.3f–%.3f)\n",
+            $_ eq 'cpu' ? "worker's µs" : "$_ µs",
+            @{ $latency->{$_} }{qw(without with)},
+            @{ $latency->{$_}{ratio} }{qw(median low high)} }
+            qw(p50 p99 cpu));
 }
 
 
