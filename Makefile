@@ -14,7 +14,8 @@ BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
                 libpcre2-dev \
                 ca-certificates
 DEMO_DEPS     = perl libmojolicious-perl
-TEST_DEPS     = $(DEMO_DEPS) libio-socket-ssl-perl \
+FLEET_DEPS    = libhiredis-dev
+TEST_DEPS     = $(DEMO_DEPS) $(FLEET_DEPS) redis-tools libio-socket-ssl-perl \
                 openssl curl nghttp2-client clang libclang-rt-dev gdb valgrind \
                 php-fpm libxml2-dev pkg-config \
                 $(if $(shell command -v npm),,nodejs npm)
@@ -43,6 +44,19 @@ CRASH         = $(OBJS)/crash
 MODULE        = $(OBJS)/ngx_http_klaviyo_module.so
 NGINX_BUILD   = $(CURDIR)/$(OBJS)/nginx
 
+# The module for fleets is built where its library is.
+
+HIREDIS      ?= $(wildcard /usr/include/hiredis/hiredis.h)
+FLEET         = $(if $(HIREDIS),$(OBJS)/ngx_http_klaviyo_fleet_module.so)
+FLEET_DIR     = ngx_klaviyo_fleet_module
+FLEET_FILES   = $(if $(HIREDIS),$(wildcard $(FLEET_DIR)/*.[ch]))
+FLEET_OBJECTS = $(patsubst $(FLEET_DIR)/%.c,$(OBJS)/plain/fleet/%.o,\
+                $(wildcard $(FLEET_DIR)/klaviyo_*.c))
+FLEET_PLAIN   = $(OBJS)/libklaviyo_fleet.a
+FLEET_FUZZ    = $(patsubst $(FLEET_DIR)/%.c,$(OBJS)/fuzz/plain/fleet/%.o,\
+                $(wildcard $(FLEET_DIR)/klaviyo_*.c))
+LIBS_FLEET    = -lhiredis
+
 NGINX_SRC_VERSION = $(shell sed -n \
                 's/^.define NGINX_VERSION *"\(.*\)"/\1/p' \
                 $(NGINX_SRC)/src/core/nginx.h 2>/dev/null)
@@ -55,7 +69,8 @@ PLAIN_OBJECTS = $(patsubst ngx_klaviyo_module/%.c,$(OBJS)/plain/%.o,\
                 $(PLAIN_SOURCES))
 PLAIN         = $(OBJS)/libklaviyo.a
 UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
-                $(wildcard t/unit/*_test.c))
+                $(filter-out $(if $(HIREDIS),,t/unit/fleet_%),\
+                $(wildcard t/unit/*_test.c)))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lidn2 -lcrypto -lpthread
@@ -85,7 +100,8 @@ REVISION      = $(shell sed -n \
                 ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
 
 FUZZERS       = $(patsubst t/fuzz/%.c,$(OBJS)/fuzz/%,\
-                $(wildcard t/fuzz/*_fuzz.c))
+                $(filter-out $(if $(HIREDIS),,t/fuzz/fleet_%),\
+                $(wildcard t/fuzz/*_fuzz.c)))
 FUZZ_OBJECTS  = $(patsubst ngx_klaviyo_module/%.c,$(OBJS)/fuzz/plain/%.o,\
                 $(PLAIN_SOURCES))
 FUZZ_TIME    ?= 60
@@ -170,11 +186,12 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
         soak demo bench install deb dist clean loads
 .SECONDARY: $(FUZZ_OBJECTS)
 
-all: $(MODULE) $(CLI) loads
+all: $(MODULE) $(FLEET) $(CLI) loads
 
 help:
 	@echo 'make              builds $(MODULE)'
-	@echo '                  and $(CLI)'
+	@echo '                  and $(CLI);'
+	@echo '                  with $(FLEET_DEPS), the module for fleets too'
 	@echo 'make deb          builds packages for this Debian'
 	@echo 'make build-deps   installs with apt what a build needs'
 	@echo 'make deps         and what the tests need'
@@ -261,7 +278,8 @@ $(MODULES)/promtool: $(MODULES)/unpacked
 
 # A folder is newer than the recipe when a source came or went.
 
-$(NGINX_BUILD)/Makefile: config $(wildcard ngx_klaviyo_module/*/.)
+$(NGINX_BUILD)/Makefile: config $(wildcard ngx_klaviyo_module/*/.) \
+                         $(if $(HIREDIS),$(FLEET_DIR)/config)
 	@mkdir -p $(NGINX_BUILD)
 	@test -f $(NGINX_SRC)/src/core/nginx.h || { \
 	    echo 'no nginx source in $(NGINX_SRC): run "make build-deps" or set' \
@@ -274,19 +292,21 @@ $(NGINX_BUILD)/Makefile: config $(wildcard ngx_klaviyo_module/*/.)
 	    [ -x $$configure ] || configure=auto/configure; \
 	    $$configure --builddir=$(NGINX_BUILD) "$${NGX_CONF_FLAGS[@]}" \
 	        $(NGINX_CONF_FLAGS) \
-	        --add-dynamic-module=$(CURDIR)' \
+	        --add-dynamic-module=$(CURDIR) \
+	        $(if $(HIREDIS),--add-dynamic-module=$(CURDIR)/$(FLEET_DIR))' \
 	    > $(NGINX_BUILD).log 2>&1 || { \
 	    grep -A3 'error:' $(NGINX_BUILD).log >&2 \
 	        || tail -n 20 $(NGINX_BUILD).log >&2; \
 	    rm -f $@; exit 1; }
 
-$(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS)
+$(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS) $(FLEET_FILES)
 	@cd $(NGINX_SRC) && $(MAKE) --no-print-directory -s \
 	    -f $(NGINX_BUILD)/Makefile modules \
 	    CFLAGS="$$(sed -n 's/^CFLAGS = *//p' $(NGINX_BUILD)/Makefile) \
 	            $(CFLAGS_MODULE) $(CFLAGS)"
 	@cp $(NGINX_BUILD)/ngx_http_klaviyo_module.so $@
-	@echo 'built $@ for nginx $(NGINX_SRC_VERSION)'
+	@$(if $(FLEET),cp $(NGINX_BUILD)/$(notdir $(FLEET)) $(FLEET),:)
+	@echo 'built $@ $(FLEET) for nginx $(NGINX_SRC_VERSION)'
 
 # An nginx loads modules of its own version, and of its own signature: what
 # its configure was told that changes its structures.
@@ -308,6 +328,12 @@ loads: $(MODULE)
 	         "NGINX_CONF_FLAGS to what $$nginx -V prints"; \
 	fi
 
+# That of the module before, by the same call of nginx's make.
+
+$(OBJS)/ngx_http_klaviyo_fleet_module.so: $(MODULE)
+	@touch $@
+
+
 # The plain C by itself: for the command line tool and the unit tests.
 
 $(OBJS)/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
@@ -318,6 +344,14 @@ $(PLAIN): $(PLAIN_OBJECTS)
 	@rm -f $@
 	@ar cr $@ $(PLAIN_OBJECTS)
 
+$(OBJS)/plain/fleet/%.o: $(FLEET_DIR)/%.c $(FLEET_FILES) $(HEADERS)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) -I$(FLEET_DIR) $(CFLAGS) -c -o $@ $<
+
+$(FLEET_PLAIN): $(FLEET_OBJECTS)
+	@rm -f $@
+	@ar cr $@ $(FLEET_OBJECTS)
+
 $(CLI): $(CLI_SOURCES) $(CLI_HEADERS) $(PLAIN)
 	@$(CC) $(CFLAGS_CLI) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_SOURCES) \
 	    $(PLAIN) $(LIBS_UNIT) $(LIBS_CLI)
@@ -325,6 +359,12 @@ $(CLI): $(CLI_SOURCES) $(CLI_HEADERS) $(PLAIN)
 
 
 unit: $(UNIT_TESTS)
+
+$(OBJS)/unit/fleet_%: t/unit/fleet_%.c $(wildcard t/unit/*.h) $(FLEET_PLAIN) \
+                      $(PLAIN)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_UNIT) -I$(FLEET_DIR) $(CFLAGS) -o $@ $< $(FLEET_PLAIN) \
+	    $(PLAIN) $(LIBS_UNIT) $(LIBS_FLEET)
 
 $(OBJS)/unit/%: t/unit/%.c $(wildcard t/unit/*.h) $(PLAIN)
 	@mkdir -p $(@D)
@@ -372,6 +412,15 @@ fuzzers: $(FUZZERS)
 $(OBJS)/fuzz/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -c -o $@ $<
+
+$(OBJS)/fuzz/plain/fleet/%.o: $(FLEET_DIR)/%.c $(FLEET_FILES) $(HEADERS)
+	@mkdir -p $(@D)
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -I$(FLEET_DIR) -c -o $@ $<
+
+$(OBJS)/fuzz/fleet_%: t/fuzz/fleet_%.c $(wildcard t/fuzz/*.h) \
+                      $(FUZZ_OBJECTS) $(FLEET_FUZZ)
+	@$(CC_FUZZ) $(CFLAGS_FUZZ) -I$(FLEET_DIR) -o $@ $< $(FLEET_FUZZ) \
+	    $(FUZZ_OBJECTS) $(LIBS_UNIT) $(LIBS_FLEET)
 
 $(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(CLI_SOURCES) \
                  $(FUZZ_OBJECTS)
@@ -529,10 +578,10 @@ bench:
 
 # Debian's nginx loads what is linked in modules-enabled.
 
-install: $(MODULE) $(CLI)
+install: $(MODULE) $(FLEET) $(CLI)
 	install -d $(DESTDIR)$(MODULES_PATH) $(DESTDIR)$(SBIN_PATH) \
 	    $(DESTDIR)$(MAN_PATH)/man8
-	install -m 0644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/
+	install -m 0644 $(MODULE) $(FLEET) $(DESTDIR)$(MODULES_PATH)/
 	install -m 0755 $(CLI) $(DESTDIR)$(SBIN_PATH)/
 	install -m 0644 cli/klaviyo-queue.8 $(DESTDIR)$(MAN_PATH)/man8/
 	@[ -n '$(DESTDIR)' ] || [ ! -d $(MODULES_ENABLED) ] || { \

@@ -15,6 +15,7 @@
 
 #include "account/ngx_http_klaviyo_account.h"
 #include "account/ngx_http_klaviyo_attach.h"
+#include "account/ngx_http_klaviyo_secret.h"
 #include "capture/ngx_http_klaviyo_capture.h"
 #include "capture/ngx_http_klaviyo_late.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
@@ -386,6 +387,12 @@ ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf)
     if (kmcf == NULL) {
         return NULL;
     }
+
+    kmcf->fleet.abi = NGX_HTTP_KLAVIYO_FLEET_ABI;
+    kmcf->fleet.version = NGX_HTTP_KLAVIYO_VERSION;
+    kmcf->fleet.job = ngx_http_klaviyo_job_post;
+    kmcf->fleet.secret_read = ngx_http_klaviyo_secret_read;
+    kmcf->fleet.secret_keep = ngx_http_klaviyo_secret_keep;
 
     if (ngx_array_init(&kmcf->accounts, cf->pool, 2,
                        sizeof(ngx_http_klaviyo_account_t *))

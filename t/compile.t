@@ -14,7 +14,7 @@ my $root   = "$FindBin::Bin/..";
 my $src    = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
 my $tmp    = tempdir(CLEANUP => 1);
 my @source = sort(glob("$root/ngx_klaviyo_module/*/*.c"),
-                  glob("$root/ngx_klaviyo_module/*.c"));
+                  glob("$root/ngx_klaviyo_*module/*.c"));
 
 my @include = map { "-isystem $src/src/$_" }
     qw(core event event/modules os/unix http http/modules http/v2);

@@ -23,9 +23,14 @@ my %may = (
     gateway  => [qw(nginx account queue transport report)],
     webhook  => [qw(nginx account queue json)],
     page     => [qw(nginx account queue json capture)],
+
+    # a module of its own: of the other's files it includes what they share
+    ngx_klaviyo_fleet_module => [qw(nginx account)],
 );
 
-my @files = sort(glob("$root/*/*.[ch]"), glob("$root/*.[ch]"));
+my $fleet = "$FindBin::Bin/../ngx_klaviyo_fleet_module";
+my @files = sort(glob("$root/*/*.[ch]"), glob("$root/*.[ch]"),
+                 glob("$fleet/*.[ch]"));
 
 ok(@files > 20, 'the sources are there');
 
@@ -48,6 +53,7 @@ for my $file (@files) {
                  : $target =~ m{^ng(x|inx)_(?!http_klaviyo)}      ? 'nginx'
                  : $target eq 'jansson.h'                         ? 'jansson'
                  : $target =~ m{^curl/}                           ? 'curl'
+                 : $target =~ m{^hiredis/}                        ? 'hiredis'
                  : $target =~ m{klaviyo}                          ? $room
                  :                                                  next;
 
@@ -55,6 +61,10 @@ for my $file (@files) {
         next if $what eq $room;
         next if $what eq 'curl' && $room eq 'delivery'
                 && $name =~ /^ngx_http_klaviyo_transport/;
+        next if $what eq 'hiredis' && $name eq 'klaviyo_fleet_reply.h';
+        next if $what eq 'delivery' && $room =~ /fleet/
+                && $target =~ m{/(?:klaviyo_(?:limiter|slot)
+                                   |ngx_http_klaviyo_job)\.h$}x;
         next if $what eq 'nginx' && $name =~ /^klaviyo_/
                 && push(@wrong, "$target in plain C");
         next if grep { $_ eq $what } @{ $may{$room} // [] };

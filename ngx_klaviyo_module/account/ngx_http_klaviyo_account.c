@@ -127,7 +127,8 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
-     *     account->hold_path = { 0, NULL };
+     *     account->hold_path, fleet_name, fleet_key = { 0, NULL };
+     *     account->fleet = NULL;
      *     account->lanes, lanes_used, lanes_max_age = { NULL }, 0, { 0 };
      *     account->missing, used = 0;
      *     account->ring, hold_ring, former, limits_zone, hold_zone = NULL;

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_klaviyo_fleet.h"
 #include "ngx_http_klaviyo_user.h"
 #include "queue/klaviyo_lane.h"
 #include "queue/klaviyo_spool.h"
@@ -75,6 +76,10 @@ struct ngx_http_klaviyo_account_s {
 
     ngx_uint_t       rate_share;     /* per cent                             */
 
+    ngx_str_t        fleet_name;     /* empty: it shares no limits           */
+    void            *fleet;          /* the block, the other module's        */
+    ngx_str_t        fleet_key;      /* of what is shared                    */
+
     ngx_msec_t       hold;           /* 0: no event waits for its visitor    */
     size_t           hold_size;
     ngx_str_t        hold_path;      /* of the ring of those that wait       */
@@ -97,7 +102,8 @@ struct ngx_http_klaviyo_account_s {
     klaviyo_ring_t  *ring;           /* NULL in `nginx -t` and `nginx -s`;
                                         mapped in workers only               */
     klaviyo_ring_t  *hold_ring;      /* and without hold                     */
-    ngx_shm_zone_t  *limits_zone;    /* delivery's: the key's rate limits    */
+    ngx_shm_zone_t  *limits_zone;    /* delivery's: the key's rate limits;
+                                        begins with the fleet's figures      */
     ngx_shm_zone_t  *hold_zone;      /* capture's: when somebody waited      */
 
     ngx_uint_t       missing;        /* NGX_HTTP_KLAVIYO_NO_*: `nginx -t`
@@ -120,6 +126,8 @@ struct ngx_http_klaviyo_webhook_s;
 
 
 typedef struct {
+    ngx_http_klaviyo_fleet_hook_t
+                     fleet;          /* first: the other module finds it     */
     ngx_array_t      accounts;       /* of ngx_http_klaviyo_account_t *      */
     ngx_array_t      queues;         /* the same, each with its lanes        */
     ngx_http_klaviyo_user_t

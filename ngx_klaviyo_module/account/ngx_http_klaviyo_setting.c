@@ -28,6 +28,8 @@ static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_fleet(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
@@ -104,6 +106,7 @@ static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
     { ngx_string("dead_letter"), 1, 2, ngx_http_klaviyo_dead_letter, NULL },
     { ngx_string("batch"), 1, 3, NULL, ngx_http_klaviyo_batch_args },
     { ngx_string("rate"), 1, 1, NULL, ngx_http_klaviyo_rate_args },
+    { ngx_string("fleet"), 1, 2, ngx_http_klaviyo_set_fleet, NULL },
     { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold, NULL },
     { ngx_string("retry"), 1, 3, NULL, ngx_http_klaviyo_retry_args },
     { ngx_string("timeout"), 1, 2, NULL, ngx_http_klaviyo_timeout_args },
@@ -407,6 +410,50 @@ ngx_http_klaviyo_rate_share(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
     }
 
     *share = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* whether there is such a klaviyo_fleet is known at the end */
+
+static char *
+ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    if (account->fleet_name.data) {
+        return "is duplicate";
+    }
+
+    if (value[0].len == 0) {
+        return "must name a klaviyo_fleet";
+    }
+
+    if (n != 2 || value[1].len != 12
+        || ngx_strncmp(value[1].data, "share=limits", 12) != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"fleet\" of klaviyo_account \"%V\" says what "
+                           "the hosts share: expected \"fleet %V "
+                           "share=limits\"", &account->name, &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
+
+    if (kmcf->fleet.ops == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"fleet\" of klaviyo_account \"%V\" needs "
+                           "ngx_http_klaviyo_fleet_module, which is not "
+                           "loaded: add \"load_module modules/"
+                           "ngx_http_klaviyo_fleet_module.so;\"",
+                           &account->name);
+        return NGX_CONF_ERROR;
+    }
+
+    account->fleet_name = value[0];
 
     return NGX_CONF_OK;
 }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_sha1.h>
 
+#include "klaviyo_slot.h"
 #include "ngx_http_klaviyo_limits.h"
 
 
@@ -16,17 +17,23 @@
 
 
 typedef struct {
-    int64_t            paused_until;
-    klaviyo_limiter_t  limiter;
+    ngx_http_klaviyo_fleet_figures_t  figures;
+    int64_t                           paused_until;
+    klaviyo_limiter_t                 limiter;
 } ngx_http_klaviyo_limits_zone_t;
 
 
 static ngx_int_t ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *name);
+static ngx_int_t ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_uint_t n);
 static ngx_int_t ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone,
     void *data);
 static int64_t ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
     klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now);
+static int64_t ngx_http_klaviyo_limits_alone(
+    ngx_http_klaviyo_limits_t *limits, klaviyo_limiter_class_e class,
+    ngx_uint_t take, int64_t now);
 static unsigned ngx_http_klaviyo_limits_of(ngx_http_klaviyo_limits_t *limits,
     klaviyo_limiter_class_e class);
 
@@ -60,6 +67,69 @@ ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
         zone->init = ngx_http_klaviyo_limits_zone;
 
         account[i]->limits_zone = zone;
+
+        if (ngx_http_klaviyo_limits_fleet(cf, kmcf, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The fleet of queue number `n`.  Accounts with one key are one in the fleet,
+ * under the first one's name.
+ */
+
+static ngx_int_t
+ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf, ngx_uint_t n)
+{
+    u_char                       *slash;
+    ngx_uint_t                    i;
+    ngx_http_klaviyo_account_t  **queue, *account, *first;
+
+    queue = kmcf->queues.elts;
+    account = queue[n];
+
+    for (i = 0; queue[i]->limits_zone != account->limits_zone; i++) {
+        /* void */
+    }
+
+    first = queue[i];
+
+    if (account->fleet_name.len != first->fleet_name.len
+        || ngx_strncmp(account->fleet_name.data, first->fleet_name.data,
+                       account->fleet_name.len)
+           != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "klaviyo_account \"%V\" has the key of \"%V\", "
+                           "and with it its limits: both must have the same "
+                           "\"fleet\"", &account->name, &first->name);
+        return NGX_ERROR;
+    }
+
+    if (account->fleet_name.len == 0) {
+        return NGX_OK;
+    }
+
+    account->fleet = kmcf->fleet.ops->find(cf->cycle, &account->fleet_name);
+
+    if (account->fleet == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no klaviyo_fleet \"%V\" for klaviyo_account "
+                           "\"%V\"", &account->fleet_name, &account->name);
+        return NGX_ERROR;
+    }
+
+    account->fleet_key = first->name;
+    slash = ngx_strlchr(first->name.data, first->name.data + first->name.len,
+                        '/');
+
+    if (slash) {
+        account->fleet_key.len = slash - first->name.data;
     }
 
     return NGX_OK;
@@ -130,14 +200,85 @@ ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone, void *data)
 }
 
 
-void
+ngx_int_t
 ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t *account,
-    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until)
+    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until,
+    ngx_event_t *wake, ngx_log_t *log)
 {
+    ngx_uint_t                       i;
+    ngx_time_t                      *tp;
+    struct timespec                  ts;
+    klaviyo_ring_span_t              span;
+    ngx_http_klaviyo_main_conf_t    *kmcf;
+    ngx_http_klaviyo_fleet_lane_t   *lane;
+    ngx_http_klaviyo_limits_zone_t  *zone;
+
     limits->account = account;
     limits->memory = memory;
     limits->paused_until = paused_until;
+    limits->shared = NULL;
+
+    if (account->fleet == NULL) {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                               ngx_http_klaviyo_module);
+    zone = account->limits_zone->data;
+    lane = &limits->lane;
+
+    if (klaviyo_ring_span(account->ring, &span) != KLAVIYO_RING_OK) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_hex_dump(lane->uuid, span.uuid, KLAVIYO_RING_UUID_LEN);
+
+    tp = ngx_timeofday();
+    (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+
+    limits->clock = ((int64_t) tp->sec - ts.tv_sec) * 1000 + tp->msec
+                    - ts.tv_nsec / 1000000;
+
+    for (i = 0; i < KLAVIYO_LIMITER_N; i++) {
+        limits->used[i] = -1;
+        lane->limit[i] = ngx_http_klaviyo_limits_of(limits, i);
+    }
+
+    /* bytes of any kind, as those of the limiter */
+
+    memory->place.id[sizeof(memory->place.id) - 1] = '\0';
+
+    lane->name = account->fleet_key;
+    lane->lane.data = (u_char *) account->lane->name;
+    lane->lane.len = ngx_strlen(account->lane->name);
+    lane->account = &account->name;
+    lane->share = account->rate_share;
+    lane->limiter = &memory->limiter;
+    lane->place = &memory->place;
+    lane->figures = &zone->figures;
+    lane->wake = wake;
+    lane->log = log;
+
+    limits->shared = kmcf->fleet.ops->open(account->fleet, lane);
+
+    if (limits->shared == NULL) {
+        return NGX_ERROR;
+    }
+
+    limits->ops = kmcf->fleet.ops;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_klaviyo_limits_close(ngx_http_klaviyo_limits_t *limits)
+{
+    if (limits->shared) {
+        limits->ops->close(limits->shared);
+        limits->shared = NULL;
+    }
 }
 
 
@@ -149,9 +290,15 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
 void
 ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits)
 {
+    int64_t                          paused;
     klaviyo_limiter_t               *limiter;
     ngx_slab_pool_t                 *pool;
     ngx_http_klaviyo_limits_zone_t  *zone;
+
+    if (limits->shared) {
+        paused = limits->ops->paused(limits->shared);
+        limits->paused_until = ngx_max(limits->paused_until, paused);
+    }
 
     pool = (ngx_slab_pool_t *) limits->account->limits_zone->shm.addr;
     zone = limits->account->limits_zone->data;
@@ -191,7 +338,21 @@ static int64_t
 ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
     klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now)
 {
+    int64_t            ms;
     klaviyo_limiter_t  copy;
+
+    if (limits->shared) {
+        ms = limits->ops->turn(limits->shared, class, take, now);
+
+        if (ms == 0 && take) {
+            klaviyo_limiter_went(&limits->memory->limiter, class,
+                                 ngx_http_klaviyo_limits_of(limits, class),
+                                 limits->account->rate_share, now);
+        }
+
+        return (ms == NGX_HTTP_KLAVIYO_FLEET_AWAY)
+               ? ngx_http_klaviyo_limits_alone(limits, class, take, now) : ms;
+    }
 
     copy = limits->memory->limiter;
 
@@ -199,6 +360,53 @@ ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
                                    class,
                                    ngx_http_klaviyo_limits_of(limits, class),
                                    limits->account->rate_share, now);
+}
+
+
+/* nobody can be asked: by the clock, within what this host alone may send */
+
+static int64_t
+ngx_http_klaviyo_limits_alone(ngx_http_klaviyo_limits_t *limits,
+    klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now)
+{
+    int64_t                          ms, clock;
+    unsigned                         of, hosts, rank, share;
+    klaviyo_limiter_t                copy;
+    ngx_http_klaviyo_fleet_place_t  *place;
+
+    place = &limits->memory->place;
+    share = (unsigned) limits->account->rate_share;
+    of = ngx_http_klaviyo_limits_of(limits, class);
+
+    hosts = place->hosts;
+    rank = place->rank;
+    clock = place->clock;
+
+    if (hosts == 0) {
+        hosts = KLAVIYO_SLOT_UNKNOWN;
+        rank = limits->lane.uuid[0] * 256 + limits->lane.uuid[1];
+        clock = limits->clock;
+    }
+
+    copy = limits->memory->limiter;
+
+    ms = klaviyo_limiter_take_of(&copy, class, of, share, now);
+
+    if (ms == 0) {
+        ms = klaviyo_slot_wait(of * share / 100, hosts, rank, now + clock,
+                               &limits->used[class], (int) take);
+    }
+
+    if (ms == 0 && take) {
+        limits->memory->limiter = copy;
+        limits->lane.figures->by_itself++;
+
+        if (place->alone == 0) {
+            place->alone = now;
+        }
+    }
+
+    return ms;
 }
 
 
@@ -220,6 +428,10 @@ ngx_http_klaviyo_limits_correct(ngx_http_klaviyo_limits_t *limits,
 {
     klaviyo_limiter_correct(&limits->memory->limiter, class, remaining, reset,
                             now);
+
+    if (limits->shared) {
+        limits->ops->correct(limits->shared, class, remaining, reset);
+    }
 }
 
 
@@ -228,6 +440,10 @@ ngx_http_klaviyo_limits_pause(ngx_http_klaviyo_limits_t *limits, int64_t ms,
     int64_t now)
 {
     limits->paused_until = ngx_max(limits->paused_until, now + ms);
+
+    if (limits->shared) {
+        limits->ops->pause(limits->shared, ms);
+    }
 
     ngx_http_klaviyo_limits_sync(limits);
 }

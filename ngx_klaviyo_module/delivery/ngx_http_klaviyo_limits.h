@@ -7,6 +7,10 @@
  * shared zone that is named after the key and the lane, which a reload keeps,
  * and are copied into the ring before each request, which a restart and an
  * upgrade keep.
+ *
+ * An account with `fleet` shares them with other hosts: each turn is asked
+ * for.  What the own host sent is counted here all the same, for the time when
+ * nobody can be asked.
  */
 
 
@@ -20,11 +24,12 @@
 
 
 /* when it is known, `wake` is posted */
-#define NGX_HTTP_KLAVIYO_LIMITS_ASKED  -1
+#define NGX_HTTP_KLAVIYO_LIMITS_ASKED  NGX_HTTP_KLAVIYO_FLEET_ASKED
 
 
 typedef struct {
-    klaviyo_limiter_t  limiter;
+    klaviyo_limiter_t               limiter;
+    ngx_http_klaviyo_fleet_place_t  place;
 } ngx_http_klaviyo_limits_memory_t;
 
 
@@ -34,6 +39,13 @@ typedef struct {
     ngx_http_klaviyo_account_t        *account;
     ngx_http_klaviyo_limits_memory_t  *memory;
     int64_t                            paused_until;
+
+    const ngx_http_klaviyo_fleet_ops_t
+                                      *ops;
+    void                              *shared;   /* the fleet's, or NULL     */
+    int64_t                            used[KLAVIYO_LIMITER_N];  /* slots    */
+    int64_t                            clock;    /* without the fleet's      */
+    ngx_http_klaviyo_fleet_lane_t      lane;
 } ngx_http_klaviyo_limits_t;
 
 
@@ -41,12 +53,20 @@ typedef struct {
 ngx_int_t ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
-/* `memory` and `paused_until` are the ring's, as the last one left them */
-void ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
+/*
+ * `memory` and `paused_until` are the ring's, as the last deliverer left them.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t *account,
-    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until);
+    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until,
+    ngx_event_t *wake, ngx_log_t *log);
+void ngx_http_klaviyo_limits_close(ngx_http_klaviyo_limits_t *limits);
 
-/* brings this memory and the key's together: both hold the later of each */
+/*
+ * Brings this memory, the key's and the fleet's together: afterwards all hold
+ * the latest of each.
+ */
 void ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits);
 
 /*

@@ -117,8 +117,15 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     paused_until = ngx_min(paused_until, ngx_http_klaviyo_sender_now()
                                          + KLAVIYO_REPLY_PAUSE_MAX * 1000);
 
-    ngx_http_klaviyo_limits_open(&sender->limits, account,
-                                 &sender->memory.limits, paused_until);
+    if (ngx_http_klaviyo_limits_open(&sender->limits, account,
+                                     &sender->memory.limits, paused_until,
+                                     wake, log)
+        != NGX_OK)
+    {
+        ngx_http_klaviyo_dead_destroy(sender->dead);
+        ngx_free(sender);
+        return NULL;
+    }
 
     /* of another ring, it is this one's from now on */
 
@@ -128,6 +135,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
         sender->transport = ngx_http_klaviyo_transport_create(account, log);
 
         if (sender->transport == NULL) {
+            ngx_http_klaviyo_limits_close(&sender->limits);
             ngx_http_klaviyo_dead_destroy(sender->dead);
             ngx_free(sender);
             return NULL;
@@ -159,6 +167,7 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
     }
 
     ngx_http_klaviyo_sender_forget(sender);
+    ngx_http_klaviyo_limits_close(&sender->limits);
     ngx_http_klaviyo_dead_destroy(sender->dead);
 
     klaviyo_spare_drop();

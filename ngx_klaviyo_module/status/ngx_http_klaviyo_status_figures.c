@@ -149,6 +149,11 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
 
         reading->hold_attached = reading->hold.attached;
     }
+
+    if (account->fleet) {
+        ngx_memcpy(&reading->fleet, account->limits_zone->data,
+                   sizeof(ngx_http_klaviyo_fleet_figures_t));
+    }
 }
 
 
@@ -241,6 +246,10 @@ ngx_http_klaviyo_status_has(ngx_http_klaviyo_account_t *account,
 
     if (ngx_strcmp(group, "hold") == 0) {
         return account->hold != 0;
+    }
+
+    if (ngx_strcmp(group, "fleet") == 0) {
+        return account->fleet != NULL;
     }
 
     return 1;

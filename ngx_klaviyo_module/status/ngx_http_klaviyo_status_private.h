@@ -57,6 +57,7 @@ typedef struct {
 typedef struct {
     klaviyo_figures_t       ring;
     klaviyo_hold_figures_t  hold;
+    ngx_http_klaviyo_fleet_figures_t  fleet;
     uint64_t                attached;
     uint64_t                hold_attached;
     uint64_t                deliverer;

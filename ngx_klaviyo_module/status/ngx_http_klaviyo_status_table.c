@@ -23,6 +23,9 @@
 #define ngx_http_klaviyo_status_hold(field)                                  \
     offsetof(ngx_http_klaviyo_status_reading_t, hold.field)
 
+#define ngx_http_klaviyo_status_fleet(field)                                 \
+    offsetof(ngx_http_klaviyo_status_reading_t, fleet.field)
+
 #define ngx_http_klaviyo_status_own(field)                                   \
     offsetof(ngx_http_klaviyo_status_reading_t, field)
 
@@ -327,6 +330,48 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       NGX_HTTP_KLAVIYO_STATUS_COUNTER,
       "dead_letters_errors", NULL,
       "Errors of the disk of the dead letters, which the queue waits for" },
+
+    { "fleet", "connected",
+      ngx_http_klaviyo_status_fleet(connected),
+      NGX_HTTP_KLAVIYO_STATUS_STATE,
+      "fleet_connected", NULL,
+      "Whether turns are asked for: 0, this host goes on by itself" },
+
+    { "fleet", "hosts",
+      ngx_http_klaviyo_status_fleet(hosts),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "fleet_hosts", NULL,
+      "Hosts that share the limits, as this one was told last" },
+
+    { "fleet", "silent",
+      ngx_http_klaviyo_status_fleet(silent),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "fleet_hosts_silent", NULL,
+      "Of these, hosts that were not heard of for three seconds" },
+
+    { "fleet", "asked",
+      ngx_http_klaviyo_status_fleet(asked),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_asked", NULL,
+      "How often a turn was asked for" },
+
+    { "fleet", "granted",
+      ngx_http_klaviyo_status_fleet(granted),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_granted", NULL,
+      "Requests to Klaviyo by turns that were granted" },
+
+    { "fleet", "by_itself",
+      ngx_http_klaviyo_status_fleet(by_itself),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_by_itself", NULL,
+      "Requests to Klaviyo while the fleet was away" },
+
+    { "fleet", "errors",
+      ngx_http_klaviyo_status_fleet(errors),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_errors", NULL,
+      "Connections to Redis that were lost, or not had" },
 
     { "hold", "held",
       ngx_http_klaviyo_status_hold(held),

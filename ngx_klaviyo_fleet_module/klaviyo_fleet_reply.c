@@ -1,0 +1,292 @@
+/*
+ * What Redis answers.  Room: fleet, plain C.
+ */
+
+
+#include <stdio.h>
+#include <string.h>
+
+#include "klaviyo_fleet_reply.h"
+
+
+/* scripts with TIME are replicated by their effects, and users have ACLs */
+#define KLAVIYO_FLEET_VERSION    6
+
+#define KLAVIYO_FLEET_HOSTS_MAX  100000
+#define KLAVIYO_FLEET_TIME_MAX   ((int64_t) 1 << 50)    /* ms */
+
+
+typedef struct {
+    const char             *word;
+    klaviyo_fleet_reply_e   kind;
+} klaviyo_fleet_error_t;
+
+
+static const char *klaviyo_fleet_line(const char *p, const char *end,
+    const char *name, size_t *len);
+static uint64_t klaviyo_fleet_uint(const char *p, size_t len, size_t *used);
+
+
+static const klaviyo_fleet_error_t  klaviyo_fleet_errors[] = {
+    { "NOSCRIPT ", KLAVIYO_FLEET_NOSCRIPT },
+    { "LOADING ", KLAVIYO_FLEET_LOADING },
+    { "MASTERDOWN ", KLAVIYO_FLEET_LOADING },
+    { "BUSY ", KLAVIYO_FLEET_LOADING },
+    { "READONLY ", KLAVIYO_FLEET_READONLY },
+    { "-READONLY ", KLAVIYO_FLEET_READONLY },
+    { "WRONGPASS ", KLAVIYO_FLEET_DENIED },
+    { "NOAUTH ", KLAVIYO_FLEET_DENIED },
+    { "NOPERM ", KLAVIYO_FLEET_DENIED },
+    { "ERR invalid password", KLAVIYO_FLEET_DENIED },
+    { "ERR AUTH ", KLAVIYO_FLEET_DENIED },
+    { "OOM ", KLAVIYO_FLEET_FULL },
+    { NULL, KLAVIYO_FLEET_REFUSED }
+};
+
+
+klaviyo_fleet_reply_e
+klaviyo_fleet_reply(const redisReply *reply)
+{
+    size_t                        n;
+    const klaviyo_fleet_error_t  *e;
+
+    if (reply == NULL) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return KLAVIYO_FLEET_OK;
+    }
+
+    for (e = klaviyo_fleet_errors; e->word != NULL; e++) {
+        n = strlen(e->word);
+
+        if ((size_t) reply->len >= n && memcmp(reply->str, e->word, n) == 0) {
+            break;
+        }
+    }
+
+    return e->kind;
+}
+
+
+klaviyo_fleet_reply_e
+klaviyo_fleet_reply_limit(const redisReply *reply,
+    klaviyo_fleet_limit_t *limit)
+{
+    int                     i;
+    int64_t                 value[7];
+    const redisReply       *r;
+    klaviyo_fleet_reply_e   kind;
+
+    static const int64_t    most[7] = {
+        3600000, 3600000, KLAVIYO_FLEET_HOSTS_MAX, KLAVIYO_FLEET_HOSTS_MAX,
+        KLAVIYO_FLEET_HOSTS_MAX, 0, KLAVIYO_FLEET_TIME_MAX
+    };
+
+    kind = klaviyo_fleet_reply(reply);
+
+    if (kind != KLAVIYO_FLEET_OK) {
+        return kind;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 7) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    for (i = 0; i < 7; i++) {
+        r = reply->element[i];
+
+        if (i == 5) {
+            if (r->type != REDIS_REPLY_STRING
+                || (size_t) r->len >= sizeof(limit->id))
+            {
+                return KLAVIYO_FLEET_STRANGE;
+            }
+
+            memcpy(limit->id, r->str, (size_t) r->len);
+            limit->id[r->len] = '\0';
+            continue;
+        }
+
+        if (r->type != REDIS_REPLY_INTEGER
+            || r->integer < (i == 4 ? -1 : 0)
+            || r->integer > most[i])
+        {
+            return KLAVIYO_FLEET_STRANGE;
+        }
+
+        value[i] = r->integer;
+    }
+
+    limit->wait = value[0];
+    limit->pause = value[1];
+    limit->hosts = (uint32_t) value[2];
+    limit->silent = (uint32_t) value[3];
+    limit->rank = (int32_t) value[4];
+    limit->now = value[6];
+
+    return limit->rank < 0 || (uint32_t) limit->rank < limit->hosts
+           ? KLAVIYO_FLEET_OK : KLAVIYO_FLEET_STRANGE;
+}
+
+
+klaviyo_fleet_reply_e
+klaviyo_fleet_reply_role(const redisReply *reply)
+{
+    const redisReply       *role;
+    klaviyo_fleet_reply_e   kind;
+
+    kind = klaviyo_fleet_reply(reply);
+
+    if (kind != KLAVIYO_FLEET_OK) {
+        return kind;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    role = reply->element[0];
+
+    if (role->type != REDIS_REPLY_STRING) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    return role->len == 6 && memcmp(role->str, "master", 6) == 0
+           ? KLAVIYO_FLEET_OK : KLAVIYO_FLEET_READONLY;
+}
+
+
+klaviyo_fleet_reply_e
+klaviyo_fleet_reply_info(const redisReply *reply, klaviyo_fleet_info_t *info)
+{
+    size_t                  len, n;
+    const char             *p, *end;
+    klaviyo_fleet_reply_e   kind;
+
+    kind = klaviyo_fleet_reply(reply);
+
+    if (kind != KLAVIYO_FLEET_OK) {
+        return kind;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    end = reply->str + reply->len;
+
+    p = klaviyo_fleet_line(reply->str, end, "redis_version:", &len);
+
+    if (p != NULL) {
+        info->major = (unsigned) klaviyo_fleet_uint(p, len, &n);
+
+        if (n < len && p[n] == '.') {
+            info->minor = (unsigned) klaviyo_fleet_uint(p + n + 1,
+                                                        len - n - 1, &n);
+        }
+    }
+
+    p = klaviyo_fleet_line(reply->str, end, "maxmemory:", &len);
+
+    if (p != NULL) {
+        info->maxmemory = klaviyo_fleet_uint(p, len, &n);
+    }
+
+    p = klaviyo_fleet_line(reply->str, end, "maxmemory_policy:", &len);
+
+    if (p != NULL) {
+        len = len < sizeof(info->policy) ? len : sizeof(info->policy) - 1;
+
+        memcpy(info->policy, p, len);
+        info->policy[len] = '\0';
+    }
+
+    return KLAVIYO_FLEET_OK;
+}
+
+
+const char *
+klaviyo_fleet_refuse(const klaviyo_fleet_info_t *info, char *text, size_t len)
+{
+    size_t  i;
+    char    policy[sizeof(info->policy)];
+
+    if (info->major < KLAVIYO_FLEET_VERSION) {
+        (void) snprintf(text, len, "Redis %u.%u is too old: %d.0 or newer is "
+                        "needed, or any Valkey", info->major, info->minor,
+                        KLAVIYO_FLEET_VERSION);
+        return text;
+    }
+
+    /* without a bound nothing is evicted */
+
+    if (info->maxmemory == 0 || strncmp(info->policy, "allkeys-", 8) != 0) {
+        return NULL;
+    }
+
+    for (i = 0; info->policy[i] != '\0'; i++) {
+        policy[i] = info->policy[i] >= ' ' && info->policy[i] < 0x7f
+                    ? info->policy[i] : '?';
+    }
+
+    policy[i] = '\0';
+
+    (void) snprintf(text, len, "its maxmemory-policy \"%s\" may throw away "
+                    "what the hosts share: set \"noeviction\" or one of "
+                    "\"volatile-...\"", policy);
+
+    return text;
+}
+
+
+/* what stands behind `name` at the beginning of a line; NULL: no such line */
+
+static const char *
+klaviyo_fleet_line(const char *p, const char *end, const char *name,
+    size_t *len)
+{
+    size_t       n;
+    const char  *last;
+
+    n = strlen(name);
+
+    while (p < end) {
+        last = memchr(p, '\n', (size_t) (end - p));
+        last = last ? last : end;
+
+        if ((size_t) (last - p) >= n && memcmp(p, name, n) == 0) {
+            p += n;
+
+            while (last > p && (last[-1] == '\r' || last[-1] == ' ')) {
+                last--;
+            }
+
+            *len = (size_t) (last - p);
+            return p;
+        }
+
+        p = last < end ? last + 1 : end;
+    }
+
+    return NULL;
+}
+
+
+static uint64_t
+klaviyo_fleet_uint(const char *p, size_t len, size_t *used)
+{
+    size_t    i;
+    uint64_t  n;
+
+    n = 0;
+
+    for (i = 0; i < len && i < 18 && p[i] >= '0' && p[i] <= '9'; i++) {
+        n = n * 10 + (uint64_t) (p[i] - '0');
+    }
+
+    *used = i;
+
+    return n;
+}

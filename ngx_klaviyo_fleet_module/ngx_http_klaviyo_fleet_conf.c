@@ -1,0 +1,477 @@
+/*
+ * The block klaviyo_fleet: each line of it.
+ */
+
+
+#include "ngx_http_klaviyo_fleet_conf.h"
+
+#include "account/ngx_http_klaviyo_secret.h"
+
+
+typedef struct {
+    ngx_str_t    name;
+    ngx_uint_t   min;                /* arguments                            */
+    ngx_uint_t   max;
+    char      *(*set)(ngx_conf_t *cf, ngx_http_klaviyo_fleet_conf_t *fleet,
+                      ngx_str_t *value, ngx_uint_t n);
+} ngx_http_klaviyo_fleet_setting_t;
+
+
+static ngx_int_t ngx_http_klaviyo_fleet_check_name(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_main_conf_t *fmcf, ngx_str_t *name);
+static char *ngx_http_klaviyo_fleet_line(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_done(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet);
+#if (NGX_SSL)
+static char *ngx_http_klaviyo_fleet_ssl(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet);
+#endif
+
+
+static ngx_http_klaviyo_fleet_setting_t  ngx_http_klaviyo_fleet_settings[] = {
+
+    { ngx_string("server"), 1, 1, ngx_http_klaviyo_fleet_server },
+    { ngx_string("user"), 1, 1, ngx_http_klaviyo_fleet_user },
+    { ngx_string("password_file"), 1, 1, ngx_http_klaviyo_fleet_password },
+    { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_fleet_timeout },
+    { ngx_string("ssl_trusted_certificate"), 1, 1,
+      ngx_http_klaviyo_fleet_certificate },
+    { ngx_null_string, 0, 0, NULL }
+};
+
+
+char *
+ngx_http_klaviyo_fleet_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_fleet_main_conf_t  *fmcf = conf;
+
+    char                            *rv;
+    ngx_str_t                       *value;
+    ngx_conf_t                       save;
+    ngx_http_klaviyo_fleet_conf_t  **slot, *fleet;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+
+    if (ngx_http_klaviyo_fleet_check_name(cf, fmcf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     fleet->server, user, password, ssl_trusted_certificate
+     *         = { 0, NULL };
+     *     fleet->url = { 0 };
+     *     fleet->ssl = NULL;
+     */
+
+    fleet = ngx_pcalloc(cf->pool, sizeof(ngx_http_klaviyo_fleet_conf_t));
+    if (fleet == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    slot = ngx_array_push(&fmcf->fleets);
+    if (slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = fleet;
+
+    fleet->name = value[1];
+    fleet->connect_timeout = NGX_CONF_UNSET_MSEC;
+    fleet->answer_timeout = NGX_CONF_UNSET_MSEC;
+
+    save = *cf;
+
+    cf->handler = ngx_http_klaviyo_fleet_line;
+    cf->handler_conf = (void *) fleet;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_klaviyo_fleet_done(cf, fleet);
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_fleet_check_name(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_main_conf_t *fmcf, ngx_str_t *name)
+{
+    size_t  i;
+    u_char  ch;
+
+    if (name->len == 0 || name->len > 64) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "fleet name \"%V\" must have 1 to 64 characters",
+                           name);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if ((ch < 'a' || ch > 'z') && (ch < 'A' || ch > 'Z')
+            && (ch < '0' || ch > '9') && ch != '_' && ch != '-' && ch != '.')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid fleet name \"%V\": use letters, "
+                               "digits, \"_\", \"-\" and \".\"", name);
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_klaviyo_fleet_find(fmcf, name)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate klaviyo_fleet \"%V\"", name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_http_klaviyo_fleet_conf_t *
+ngx_http_klaviyo_fleet_find(ngx_http_klaviyo_fleet_main_conf_t *fmcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                       i;
+    ngx_http_klaviyo_fleet_conf_t  **fleet;
+
+    fleet = fmcf->fleets.elts;
+
+    for (i = 0; i < fmcf->fleets.nelts; i++) {
+        if (fleet[i]->name.len == name->len
+            && ngx_strncmp(fleet[i]->name.data, name->data, name->len) == 0)
+        {
+            return fleet[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
+
+    char                              *rv;
+    ngx_str_t                         *value;
+    ngx_uint_t                         n;
+    ngx_http_klaviyo_fleet_setting_t  *setting;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    n = cf->args->nelts - 1;
+
+    for (setting = ngx_http_klaviyo_fleet_settings;
+         setting->name.len;
+         setting++)
+    {
+        if (setting->name.len != value[0].len
+            || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (n < setting->min || n > setting->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" of "
+                               "klaviyo_fleet", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = setting->set(cf, fleet, &value[1], n);
+
+        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+            return rv;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of klaviyo_fleet %s", &value[0], rv);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown setting \"%V\" in klaviyo_fleet", &value[0]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    const char  *wrong;
+
+    (void) n;
+
+    if (fleet->server.data) {
+        return "is duplicate";
+    }
+
+    wrong = klaviyo_fleet_url(&fleet->url, (char *) value->data, value->len);
+
+    if (wrong) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid server \"%V\" in klaviyo_fleet: %s, "
+                           "expected \"redis://host:6379\", "
+                           "\"rediss://host:6379\" or \"unix:/path\"",
+                           value, wrong);
+        return NGX_CONF_ERROR;
+    }
+
+#if !(NGX_SSL)
+
+    if (fleet->url.tls) {
+        return "needs an nginx that was built with TLS for \"rediss://\"";
+    }
+
+#endif
+
+    fleet->server = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    (void) cf;
+    (void) n;
+
+    if (fleet->user.data) {
+        return "is duplicate";
+    }
+
+    if (value->len == 0) {
+        return "is empty";
+    }
+
+    fleet->user = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    u_char                               buf[NGX_HTTP_KLAVIYO_SECRET_MAX];
+    ngx_int_t                            rc;
+    ngx_str_t                            secret, none;
+    ngx_http_klaviyo_fleet_main_conf_t  *fmcf;
+
+    (void) n;
+
+    if (fleet->password.data) {
+        return "is duplicate";
+    }
+
+    fmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_klaviyo_fleet_module);
+
+    ngx_str_null(&none);
+
+    rc = fmcf->hook->secret_read(cf, value, "password_file", "password file",
+                                 "Redis's password", buf, &secret);
+
+    if (rc == NGX_OK) {
+        rc = fmcf->hook->secret_keep(cf, &none, &secret, &fleet->password);
+    }
+
+    explicit_bzero(buf, sizeof(buf));
+
+    return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    size_t       len;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+    ngx_msec_t  *field;
+
+    for (i = 0; i < n; i++) {
+
+        if (value[i].len > 8 && ngx_strncmp(value[i].data, "connect=", 8) == 0)
+        {
+            field = &fleet->connect_timeout;
+            len = 8;
+
+        } else if (value[i].len > 7
+                   && ngx_strncmp(value[i].data, "answer=", 7) == 0)
+        {
+            field = &fleet->answer_timeout;
+            len = 7;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\": expected "
+                               "\"connect=\" or \"answer=\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (*field != NGX_CONF_UNSET_MSEC) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is duplicate", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        s.data = value[i].data + len;
+        s.len = value[i].len - len;
+
+        *field = ngx_parse_time(&s, 0);
+
+        if (*field == (ngx_msec_t) NGX_ERROR || *field < 10
+            || *field > 10000)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\": it must be a time from "
+                               "10ms to 10s", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    (void) cf;
+    (void) n;
+
+    if (fleet->ssl_trusted_certificate.data) {
+        return "is duplicate";
+    }
+
+    fleet->ssl_trusted_certificate = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_done(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet)
+{
+    if (fleet->server.data == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"server\" in klaviyo_fleet \"%V\"",
+                           &fleet->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (fleet->user.data && fleet->password.data == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"user\" of klaviyo_fleet \"%V\" needs a "
+                           "\"password_file\"", &fleet->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (fleet->ssl_trusted_certificate.data && !fleet->url.tls) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"ssl_trusted_certificate\" of klaviyo_fleet "
+                           "\"%V\" needs a \"server\" with \"rediss://\"",
+                           &fleet->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_msec_value(fleet->connect_timeout, 1000);
+    ngx_conf_init_msec_value(fleet->answer_timeout, 1000);
+
+#if (NGX_SSL)
+
+    if (fleet->url.tls) {
+        return ngx_http_klaviyo_fleet_ssl(cf, fleet);
+    }
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+#if (NGX_SSL)
+
+static char *
+ngx_http_klaviyo_fleet_ssl(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    fleet->ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    if (fleet->ssl == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fleet->ssl->log = cf->log;
+
+    if (ngx_ssl_create(fleet->ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        ngx_ssl_cleanup_ctx(fleet->ssl);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_ssl_cleanup_ctx;
+    cln->data = fleet->ssl;
+
+    if (fleet->ssl_trusted_certificate.data == NULL) {
+
+        if (SSL_CTX_set_default_verify_paths(fleet->ssl->ctx) == 0) {
+            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                          "SSL_CTX_set_default_verify_paths() failed");
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_ssl_trusted_certificate(cf, fleet->ssl,
+                                    &fleet->ssl_trusted_certificate, 5)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+#endif

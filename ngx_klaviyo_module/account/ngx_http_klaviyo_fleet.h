@@ -1,0 +1,142 @@
+/*
+ * What ngx_http_klaviyo_module and ngx_http_klaviyo_fleet_module know of each
+ * other.  Neither needs a symbol of the other: nginx loads them in any order.
+ * The main configuration of the former begins with the hook; the latter finds
+ * it by the module's name, looks whether `abi` and `version` are its own, and
+ * puts its operations there, before any directive is read.
+ *
+ * An account that shares its limits asks the fleet for each request to
+ * Klaviyo, and Klaviyo is never asked meanwhile.  While the fleet is away,
+ * hosts take turns by the clock, see klaviyo_slot.h.
+ */
+
+
+#ifndef NGX_HTTP_KLAVIYO_FLEET_H
+#define NGX_HTTP_KLAVIYO_FLEET_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+
+/* changes with every change of this file, or of what it includes */
+#define NGX_HTTP_KLAVIYO_FLEET_ABI    1
+
+#define NGX_HTTP_KLAVIYO_FLEET_ASKED  -1     /* when it is known, `wake` is
+                                                posted                       */
+#define NGX_HTTP_KLAVIYO_FLEET_AWAY   -2     /* it cannot be asked           */
+
+#define NGX_HTTP_KLAVIYO_FLEET_UUID   32     /* hexadecimal digits           */
+
+
+struct klaviyo_limiter_s;
+struct ngx_http_klaviyo_job_s;
+
+
+struct klaviyo_limiter_s;
+struct ngx_http_klaviyo_job_s;
+
+
+/* where a host stands among those of its fleet; remembered by the ring */
+
+typedef struct {
+    uint32_t                               hosts;  /* 0: not known yet       */
+    uint32_t                               rank;   /* of it, 0 to hosts - 1  */
+    int64_t                                clock;  /* ms, the fleet's before
+                                                      CLOCK_BOOTTIME         */
+    int64_t                                alone;  /* when it sent by itself
+                                                      first and did not tell
+                                                      yet; 0: it did         */
+    char                                   id[24]; /* of what the fleet knew */
+} ngx_http_klaviyo_fleet_place_t;
+
+
+/* figures, for the status: of the deliverer, in shared memory */
+
+typedef struct {
+    uint64_t                               connected;  /* 0 or 1             */
+    uint64_t                               hosts;
+    uint64_t                               silent;     /* of these           */
+    uint64_t                               asked;      /* so far             */
+    uint64_t                               granted;
+    uint64_t                               by_itself;  /* requests while the
+                                                          fleet was away     */
+    uint64_t                               errors;     /* connections lost,
+                                                          or not had         */
+} ngx_http_klaviyo_fleet_figures_t;
+
+
+/* of an account's lane, in the worker that delivers it */
+
+typedef struct {
+    ngx_str_t                              name;   /* of what is shared      */
+    ngx_str_t                              lane;
+    ngx_str_t                             *account;   /* for logs            */
+    u_char                                 uuid[NGX_HTTP_KLAVIYO_FLEET_UUID];
+    unsigned                               share;  /* per cent               */
+    unsigned                               limit[2];  /* requests in a minute,
+                                                         by class            */
+    const struct klaviyo_limiter_s        *limiter;   /* what this host sent */
+    ngx_http_klaviyo_fleet_place_t        *place;  /* as remembered; the
+                                                      fleet keeps it         */
+    ngx_http_klaviyo_fleet_figures_t      *figures;
+    ngx_event_t                           *wake;
+    ngx_log_t                             *log;
+} ngx_http_klaviyo_fleet_lane_t;
+
+
+typedef struct {
+    ngx_uint_t             abi;
+    const char            *version;
+
+    /* the block klaviyo_fleet of this name; NULL: there is none */
+    void                *(*find)(ngx_cycle_t *cycle, ngx_str_t *name);
+
+    /* NULL: no memory.  `lane` stays where it is until the close */
+    void                *(*open)(void *fleet,
+                                 ngx_http_klaviyo_fleet_lane_t *lane);
+    void                 (*close)(void *limits);
+
+    /*
+     * Milliseconds until a request of this class may go, 0: now, ASKED or
+     * AWAY.  With `take` it goes now.
+     */
+    int64_t              (*turn)(void *limits, unsigned class, ngx_uint_t take,
+                                 int64_t now);
+
+    /* what klaviyo_limiter_correct() takes, and a pause for all, in ms */
+    void                 (*correct)(void *limits, unsigned class,
+                                    int64_t remaining, int64_t reset);
+    void                 (*pause)(void *limits, int64_t ms);
+
+    /* until when others have paused, ms of CLOCK_BOOTTIME */
+    int64_t              (*paused)(void *limits);
+} ngx_http_klaviyo_fleet_ops_t;
+
+
+typedef struct {
+    ngx_uint_t                             abi;
+    const char                            *version;
+    const ngx_http_klaviyo_fleet_ops_t    *ops;    /* NULL: not loaded       */
+
+    /* ngx_http_klaviyo_job_post() */
+    ngx_int_t                            (*job)(struct
+                                                ngx_http_klaviyo_job_s *job,
+                                                ngx_log_t *log);
+
+    /* ngx_http_klaviyo_secret_read(), ngx_http_klaviyo_secret_keep() */
+    ngx_int_t                            (*secret_read)(ngx_conf_t *cf,
+                                                ngx_str_t *path,
+                                                const char *directive,
+                                                const char *kind,
+                                                const char *holds, u_char *buf,
+                                                ngx_str_t *secret);
+    ngx_int_t                            (*secret_keep)(ngx_conf_t *cf,
+                                                ngx_str_t *prefix,
+                                                ngx_str_t *secret,
+                                                ngx_str_t *kept);
+} ngx_http_klaviyo_fleet_hook_t;
+
+
+#endif /* NGX_HTTP_KLAVIYO_FLEET_H */
