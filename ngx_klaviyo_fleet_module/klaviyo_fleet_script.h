@@ -4,10 +4,11 @@
  *     KEYS   klaviyo:{NAME}:limit:LANE   hash: windows, tickets, the pause
  *            klaviyo:{NAME}:beat:LANE    hash: host's uuid -> last seen, ms
  *
- *     take   UUID CLASS OF SHARE
+ *     take   UUID CLASS OF SHARE NEAR
  *            a request's turn.  A turn that is to come is a ticket: it is
  *            counted in the windows at once, first come first served, and
- *            given to this host when it asks again at that time.
+ *            given to this host when it asks again at that time.  NEAR 1:
+ *            no ticket for more than two seconds ahead.
  *     beat   UUID NONCE HOSTS ID [CLASS GRAIN AGES AGE...]...
  *            each second: the host is there.  HOSTS and ID are what it knew
  *            before.  What it sent while it was away from the fleet goes into

@@ -10,8 +10,8 @@
 
 
 int64_t
-klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, int take, int64_t fresh,
-    int64_t now, int *ask)
+klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, klaviyo_fleet_ask_e how,
+    int64_t fresh, int64_t now, int *ask)
 {
     *ask = 0;
 
@@ -23,7 +23,7 @@ klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, int take, int64_t fresh,
     case KLAVIYO_FLEET_TURN_GRANTED:
         if (now - turn->asked <= fresh) {
 
-            if (take) {
+            if (how == KLAVIYO_FLEET_TAKE) {
                 turn->state = KLAVIYO_FLEET_TURN_NONE;
             }
 
@@ -33,7 +33,7 @@ klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, int take, int64_t fresh,
         break;
 
     case KLAVIYO_FLEET_TURN_WAITS:
-        if (now < turn->at) {
+        if (now < turn->at && (!turn->near || how == KLAVIYO_FLEET_NEAR)) {
             return turn->at - now;
         }
 
@@ -45,6 +45,7 @@ klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, int take, int64_t fresh,
 
     turn->state = KLAVIYO_FLEET_TURN_ASKED;
     turn->asked = now;
+    turn->near = (how == KLAVIYO_FLEET_NEAR);
 
     *ask = 1;
 

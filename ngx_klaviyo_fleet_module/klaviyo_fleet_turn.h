@@ -24,6 +24,13 @@
 
 
 typedef enum {
+    KLAVIYO_FLEET_LOOK = 0,
+    KLAVIYO_FLEET_TAKE,          /* and it goes now, if it may               */
+    KLAVIYO_FLEET_NEAR           /* or goes another way if that takes long  */
+} klaviyo_fleet_ask_e;
+
+
+typedef enum {
     KLAVIYO_FLEET_TURN_NONE = 0,
     KLAVIYO_FLEET_TURN_ASKED,
     KLAVIYO_FLEET_TURN_WAITS,
@@ -35,16 +42,16 @@ typedef struct {
     klaviyo_fleet_turn_e  state;
     int64_t               asked;
     int64_t               at;
+    unsigned              near:1;    /* asked so: it has no ticket          */
 } klaviyo_fleet_turn_t;
 
 
 /*
- * Milliseconds until a request may go, 0: now, or KLAVIYO_FLEET_ASKED.  With
- * `take` it goes now, if it may.  A grant is good for `fresh` ms.  *ask: the
- * fleet is to be asked now; 1 or 0.
+ * Milliseconds until a request may go, 0: now, or KLAVIYO_FLEET_ASKED.  A
+ * grant is good for `fresh` ms.  *ask: the fleet is to be asked now; 1 or 0.
  */
-int64_t klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn, int take,
-    int64_t fresh, int64_t now, int *ask);
+int64_t klaviyo_fleet_turn(klaviyo_fleet_turn_t *turn,
+    klaviyo_fleet_ask_e how, int64_t fresh, int64_t now, int *ask);
 
 /* the fleet said so many ms, 0: granted */
 void klaviyo_fleet_turn_answer(klaviyo_fleet_turn_t *turn, int64_t wait,

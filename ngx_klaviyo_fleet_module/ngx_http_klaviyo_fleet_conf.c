@@ -311,6 +311,8 @@ ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
 }
 
 
+/* an older answer says nothing of Klaviyo's windows now */
+
 static char *
 ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
@@ -318,19 +320,21 @@ ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
     size_t       len;
     ngx_str_t    s;
     ngx_uint_t   i;
-    ngx_msec_t  *field;
+    ngx_msec_t   max, *field;
 
     for (i = 0; i < n; i++) {
 
         if (value[i].len > 8 && ngx_strncmp(value[i].data, "connect=", 8) == 0)
         {
             field = &fleet->connect_timeout;
+            max = 10000;
             len = 8;
 
         } else if (value[i].len > 7
                    && ngx_strncmp(value[i].data, "answer=", 7) == 0)
         {
             field = &fleet->answer_timeout;
+            max = 1000;
             len = 7;
 
         } else {
@@ -352,11 +356,11 @@ ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
         *field = ngx_parse_time(&s, 0);
 
         if (*field == (ngx_msec_t) NGX_ERROR || *field < 10
-            || *field > 10000)
+            || *field > max)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid value \"%V\": it must be a time from "
-                               "10ms to 10s", &value[i]);
+                               "10ms to %Ms", &value[i], max / 1000);
             return NGX_CONF_ERROR;
         }
     }

@@ -27,10 +27,10 @@
 
 
 typedef enum {
-    NGX_HTTP_KLAVIYO_FLEET_TAKE = 0,          /* and of the other class      */
-    NGX_HTTP_KLAVIYO_FLEET_BEAT = KLAVIYO_LIMITER_N,
-    NGX_HTTP_KLAVIYO_FLEET_TOLD,              /* a beat with what was sent   */
-    NGX_HTTP_KLAVIYO_FLEET_OTHER
+    NGX_HTTP_KLAVIYO_FLEET_TAG_TURN = 0,      /* and of the other class      */
+    NGX_HTTP_KLAVIYO_FLEET_TAG_BEAT = KLAVIYO_LIMITER_N,
+    NGX_HTTP_KLAVIYO_FLEET_TAG_TOLD,          /* a beat with what was sent   */
+    NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER
 } ngx_http_klaviyo_fleet_tag_e;
 
 
@@ -79,7 +79,7 @@ static void *ngx_http_klaviyo_fleet_limits_open(void *fleet,
     ngx_http_klaviyo_fleet_lane_t *lane);
 static void ngx_http_klaviyo_fleet_limits_close(void *data);
 static int64_t ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
-    ngx_uint_t take, int64_t now);
+    ngx_uint_t how, int64_t now);
 static void ngx_http_klaviyo_fleet_limits_correct(void *data, unsigned class,
     int64_t remaining, int64_t reset);
 static void ngx_http_klaviyo_fleet_limits_pause(void *data, int64_t ms);
@@ -241,7 +241,7 @@ ngx_http_klaviyo_fleet_limits_close(void *data)
         ngx_http_klaviyo_fleet_limits_begin(limits, &command, "bye");
 
         (void) ngx_http_klaviyo_fleet_limits_send(limits, &command,
-                                              NGX_HTTP_KLAVIYO_FLEET_OTHER);
+                                              NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER);
         ngx_http_klaviyo_fleet_redis_flush(limits->redis);
     }
 
@@ -293,7 +293,7 @@ ngx_http_klaviyo_fleet_limits_key(ngx_http_klaviyo_fleet_limits_t *limits,
 
 static int64_t
 ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
-    ngx_uint_t take, int64_t now)
+    ngx_uint_t how, int64_t now)
 {
     ngx_http_klaviyo_fleet_limits_t  *limits = data;
 
@@ -307,7 +307,7 @@ ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
         return wait ? wait : NGX_HTTP_KLAVIYO_FLEET_AWAY;
     }
 
-    wait = klaviyo_fleet_turn(&limits->turn[class], (int) take,
+    wait = klaviyo_fleet_turn(&limits->turn[class], how,
                               ngx_min(limits->conf->answer_timeout,
                                       NGX_HTTP_KLAVIYO_FLEET_FRESH),
                               now, &ask);
@@ -318,9 +318,11 @@ ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
         ngx_http_klaviyo_fleet_limits_add(&command,
                                           limits->lane->limit[class]);
         ngx_http_klaviyo_fleet_limits_add(&command, limits->lane->share);
+        ngx_http_klaviyo_fleet_limits_add(&command,
+                                          how == KLAVIYO_FLEET_NEAR);
 
         if (ngx_http_klaviyo_fleet_limits_send(limits, &command,
-                                               NGX_HTTP_KLAVIYO_FLEET_TAKE
+                                               NGX_HTTP_KLAVIYO_FLEET_TAG_TURN
                                                + class)
             != NGX_OK)
         {
@@ -331,7 +333,7 @@ ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
         limits->lane->figures->asked++;
     }
 
-    if (wait == 0 && take) {
+    if (wait == 0 && how == KLAVIYO_FLEET_TAKE) {
         limits->lane->figures->granted++;
     }
 
@@ -361,7 +363,7 @@ ngx_http_klaviyo_fleet_limits_correct(void *data, unsigned class,
     ngx_http_klaviyo_fleet_limits_add(&command, reset * 1000);
 
     (void) ngx_http_klaviyo_fleet_limits_send(limits, &command,
-                                              NGX_HTTP_KLAVIYO_FLEET_OTHER);
+                                              NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER);
 }
 
 
@@ -390,7 +392,7 @@ ngx_http_klaviyo_fleet_limits_pause(void *data, int64_t ms)
         ngx_http_klaviyo_fleet_limits_add(&command, ms);
 
         (void) ngx_http_klaviyo_fleet_limits_send(limits, &command,
-                                              NGX_HTTP_KLAVIYO_FLEET_OTHER);
+                                              NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER);
     }
 }
 
@@ -522,7 +524,7 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
         return;
     }
 
-    if (tag == NGX_HTTP_KLAVIYO_FLEET_OTHER) {
+    if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER) {
         return;
     }
 
@@ -534,7 +536,7 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
 
     other = ngx_strcmp(place->id, limit.id) != 0;
 
-    if (tag == NGX_HTTP_KLAVIYO_FLEET_BEAT && (other || place->alone)) {
+    if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_BEAT && (other || place->alone)) {
         since = other ? now - KLAVIYO_LIMITER_SPAN : place->alone;
 
         if (ngx_http_klaviyo_fleet_limits_beat(limits, 1, since) != NGX_OK) {
@@ -623,7 +625,7 @@ ngx_http_klaviyo_fleet_limits_beat(ngx_http_klaviyo_fleet_limits_t *limits,
     ngx_uint_t tell, int64_t since)
 {
     int64_t                            now;
-    ngx_uint_t                         i;
+    ngx_uint_t                         i, tag;
     ngx_http_klaviyo_fleet_place_t    *place;
     ngx_http_klaviyo_fleet_command_t   command;
 
@@ -645,10 +647,10 @@ ngx_http_klaviyo_fleet_limits_beat(ngx_http_klaviyo_fleet_limits_t *limits,
                                            since, now);
     }
 
-    return ngx_http_klaviyo_fleet_limits_send(limits, &command,
-                                              tell
-                                              ? NGX_HTTP_KLAVIYO_FLEET_TOLD
-                                              : NGX_HTTP_KLAVIYO_FLEET_BEAT);
+    tag = tell ? NGX_HTTP_KLAVIYO_FLEET_TAG_TOLD
+               : NGX_HTTP_KLAVIYO_FLEET_TAG_BEAT;
+
+    return ngx_http_klaviyo_fleet_limits_send(limits, &command, tag);
 }
 
 

@@ -154,6 +154,24 @@ subtest 'many hosts: first come, first served' => sub {
 };
 
 
+subtest 'no ticket that is far away, for who goes another way' => sub {
+    command('FLUSHALL');
+
+    my $now = 5_000_000;
+
+    script($now, take => "host$_", 1, 150, 100, 0) for 1 .. 20;
+
+    my $before = command(HGET => $key[0], '1n');
+    my $reply  = script($now, take => 'few', 1, 150, 100, 1);
+
+    cmp_ok $reply->[0], '>', 2000, "it would take $reply->[0] ms";
+    is command(HGET => $key[0], '1n'), $before, 'and is not counted';
+    is script($now, take => 'few', 1, 150, 100, 0)->[0], $reply->[0],
+        'with a ticket it takes as long';
+    is command(HGET => $key[0], '1n'), $before + 1, 'and is';
+};
+
+
 subtest 'a pause is for all' => sub {
     command('FLUSHALL');
 

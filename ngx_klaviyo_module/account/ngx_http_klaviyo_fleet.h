@@ -38,6 +38,14 @@ struct klaviyo_limiter_s;
 struct ngx_http_klaviyo_job_s;
 
 
+/* how a turn is asked for: as in klaviyo_fleet_turn.h */
+
+#define NGX_HTTP_KLAVIYO_FLEET_LOOK   0
+#define NGX_HTTP_KLAVIYO_FLEET_TAKE   1      /* and it goes now, if it may   */
+#define NGX_HTTP_KLAVIYO_FLEET_NEAR   2      /* or goes another way if that
+                                                takes two seconds            */
+
+
 /* where a host stands among those of its fleet; remembered by the ring */
 
 typedef struct {
@@ -100,9 +108,9 @@ typedef struct {
 
     /*
      * Milliseconds until a request of this class may go, 0: now, ASKED or
-     * AWAY.  With `take` it goes now.
+     * AWAY
      */
-    int64_t              (*turn)(void *limits, unsigned class, ngx_uint_t take,
+    int64_t              (*turn)(void *limits, unsigned class, ngx_uint_t how,
                                  int64_t now);
 
     /* what klaviyo_limiter_correct() takes, and a pause for all, in ms */

@@ -29,8 +29,6 @@ static ngx_int_t ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_uint_t n);
 static ngx_int_t ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone,
     void *data);
-static int64_t ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now);
 static int64_t ngx_http_klaviyo_limits_alone(
     ngx_http_klaviyo_limits_t *limits, klaviyo_limiter_class_e class,
     ngx_uint_t take, int64_t now);
@@ -320,29 +318,16 @@ ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits)
 
 int64_t
 ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, int64_t now)
-{
-    return ngx_http_klaviyo_limits_ask(limits, class, 0, now);
-}
-
-
-int64_t
-ngx_http_klaviyo_limits_take(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, int64_t now)
-{
-    return ngx_http_klaviyo_limits_ask(limits, class, 1, now);
-}
-
-
-static int64_t
-ngx_http_klaviyo_limits_ask(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, ngx_uint_t take, int64_t now)
+    klaviyo_limiter_class_e class, ngx_uint_t how, int64_t now)
 {
     int64_t            ms;
+    ngx_uint_t         take;
     klaviyo_limiter_t  copy;
 
+    take = (how == NGX_HTTP_KLAVIYO_FLEET_TAKE);
+
     if (limits->shared) {
-        ms = limits->ops->turn(limits->shared, class, take, now);
+        ms = limits->ops->turn(limits->shared, class, how, now);
 
         if (ms == 0 && take) {
             klaviyo_limiter_went(&limits->memory->limiter, class,

@@ -71,12 +71,11 @@ void ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits);
 
 /*
  * Milliseconds until a request of this class may go, 0: now, or
- * NGX_HTTP_KLAVIYO_LIMITS_ASKED.  take(): and it goes now, if it may.
+ * NGX_HTTP_KLAVIYO_LIMITS_ASKED.  `how` is NGX_HTTP_KLAVIYO_FLEET_LOOK, _TAKE
+ * or _NEAR.
  */
 int64_t ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, int64_t now);
-int64_t ngx_http_klaviyo_limits_take(ngx_http_klaviyo_limits_t *limits,
-    klaviyo_limiter_class_e class, int64_t now);
+    klaviyo_limiter_class_e class, ngx_uint_t how, int64_t now);
 
 /* see klaviyo_limiter_correct() */
 void ngx_http_klaviyo_limits_correct(ngx_http_klaviyo_limits_t *limits,

@@ -38,7 +38,7 @@ static ngx_int_t ngx_http_klaviyo_sender_fill(
 static int64_t ngx_http_klaviyo_sender_turn(
     ngx_http_klaviyo_sender_t *sender, int64_t now, ngx_uint_t *apart);
 static int64_t ngx_http_klaviyo_sender_ask(
-    ngx_http_klaviyo_sender_t *sender, ngx_uint_t single, ngx_uint_t take,
+    ngx_http_klaviyo_sender_t *sender, ngx_uint_t single, ngx_uint_t how,
     int64_t now);
 static ngx_int_t ngx_http_klaviyo_sender_close(
     ngx_http_klaviyo_sender_t *sender, ngx_uint_t apart);
@@ -522,6 +522,7 @@ ngx_http_klaviyo_sender_turn(ngx_http_klaviyo_sender_t *sender, int64_t now,
 {
     int64_t                   ms, single;
     uint32_t                  n;
+    ngx_uint_t                few;
     ngx_queue_t              *q;
     ngx_http_klaviyo_load_t  *load;
 
@@ -550,19 +551,23 @@ ngx_http_klaviyo_sender_turn(ngx_http_klaviyo_sender_t *sender, int64_t now,
         }
     }
 
-    if (n == 1 && sender->account->lane->single) {
-        return ngx_http_klaviyo_sender_ask(sender, 1, 0, now);
+    few = n <= NGX_HTTP_KLAVIYO_FEW && sender->account->lane->single != NULL;
+
+    if (n == 1 && few) {
+        return ngx_http_klaviyo_sender_ask(sender, 1,
+                                           NGX_HTTP_KLAVIYO_FLEET_LOOK, now);
     }
 
-    ms = ngx_http_klaviyo_sender_ask(sender, 0, 0, now);
+    ms = ngx_http_klaviyo_sender_ask(sender, 0,
+                                     few ? NGX_HTTP_KLAVIYO_FLEET_NEAR
+                                         : NGX_HTTP_KLAVIYO_FLEET_LOOK, now);
 
-    if (n > NGX_HTTP_KLAVIYO_FEW || ms <= NGX_HTTP_KLAVIYO_FAR
-        || sender->account->lane->single == NULL)
-    {
+    if (!few || ms <= NGX_HTTP_KLAVIYO_FAR) {
         return ms;
     }
 
-    single = ngx_http_klaviyo_sender_ask(sender, 1, 0, now);
+    single = ngx_http_klaviyo_sender_ask(sender, 1,
+                                         NGX_HTTP_KLAVIYO_FLEET_LOOK, now);
 
     *apart = (single == 0);
 
@@ -574,15 +579,14 @@ ngx_http_klaviyo_sender_turn(ngx_http_klaviyo_sender_t *sender, int64_t now,
 
 static int64_t
 ngx_http_klaviyo_sender_ask(ngx_http_klaviyo_sender_t *sender,
-    ngx_uint_t single, ngx_uint_t take, int64_t now)
+    ngx_uint_t single, ngx_uint_t how, int64_t now)
 {
     int64_t                  ms;
     klaviyo_limiter_class_e  class;
 
     class = single ? KLAVIYO_LIMITER_SINGLE : KLAVIYO_LIMITER_BULK;
 
-    ms = take ? ngx_http_klaviyo_limits_take(&sender->limits, class, now)
-              : ngx_http_klaviyo_limits_turn(&sender->limits, class, now);
+    ms = ngx_http_klaviyo_limits_turn(&sender->limits, class, how, now);
 
     klaviyo_ring_wait(sender->account->ring,
                       single ? KLAVIYO_WAIT_SINGLE : KLAVIYO_WAIT_BULK,
@@ -897,7 +901,8 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
 
     before = sender->memory;
 
-    ms = ngx_http_klaviyo_sender_ask(sender, single, 1, now);
+    ms = ngx_http_klaviyo_sender_ask(sender, single,
+                                     NGX_HTTP_KLAVIYO_FLEET_TAKE, now);
 
     if (ms) {
         klaviyo_batch_requeue(load->batch, request, 0);

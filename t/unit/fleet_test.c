@@ -248,34 +248,53 @@ test_turn(void)
 
     memset(&turn, 0, sizeof(turn));
 
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1000, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1000, &ask),
+           KLAVIYO_FLEET_ASKED,
            "asked");
     is_int(ask, 1, "now");
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1001, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1001, &ask),
+           KLAVIYO_FLEET_ASKED,
            "still");
     is_int(ask, 0, "once");
 
     klaviyo_fleet_turn_answer(&turn, 300, 1100);
 
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1150, &ask), 250, "a ticket");
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1400, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1150, &ask),
+           250, "a ticket");
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1400, &ask),
+           KLAVIYO_FLEET_ASKED,
            "its time: asked again");
     is_int(ask, 1, "now");
 
     klaviyo_fleet_turn_answer(&turn, 0, 1410);
 
-    is_int(klaviyo_fleet_turn(&turn, 0, 500, 1420, &ask), 0, "granted");
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1420, &ask), 0, "and taken");
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1420, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_LOOK, 500, 1420, &ask),
+           0, "granted");
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1420, &ask),
+           0, "and taken");
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1420, &ask),
+           KLAVIYO_FLEET_ASKED,
            "once");
 
     klaviyo_fleet_turn_answer(&turn, 0, 1500);
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 1921, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 1921, &ask),
+           KLAVIYO_FLEET_ASKED,
            "a grant goes stale, from its asking on");
 
     klaviyo_fleet_turn_reset(&turn);
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_NEAR, 500, 1950, &ask),
+           KLAVIYO_FLEET_ASKED, "asked, but for no ticket");
+    klaviyo_fleet_turn_answer(&turn, 9000, 1960);
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_NEAR, 500, 1960, &ask),
+           9000, "it would take long");
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_LOOK, 500, 1960, &ask),
+           KLAVIYO_FLEET_ASKED, "then for one");
+    is_int(ask, 1, "now");
+
+    klaviyo_fleet_turn_reset(&turn);
     klaviyo_fleet_turn_answer(&turn, 0, 2000);
-    is_int(klaviyo_fleet_turn(&turn, 1, 500, 2000, &ask), KLAVIYO_FLEET_ASKED,
+    is_int(klaviyo_fleet_turn(&turn, KLAVIYO_FLEET_TAKE, 500, 2000, &ask),
+           KLAVIYO_FLEET_ASKED,
            "an answer to nobody");
 
     is_int(klaviyo_fleet_away(1000, 1500), 1500, "not yet away");
