@@ -13,6 +13,8 @@ use Klaviyo::Test::Redis;
 use Klaviyo::Test::Relay;
 use Time::HiRes qw(sleep time);
 
+alarm slow(600);
+
 my $objs   = $ENV{KLAVIYO_OBJS} // 'objs';
 my $module = $ENV{KLAVIYO_FLEET_MODULE}
     // "$ENV{PWD}/$objs/ngx_http_klaviyo_fleet_module.so";
