@@ -417,8 +417,8 @@ $(OBJS)/fuzz/plain/fleet/%.o: $(FLEET_DIR)/%.c $(FLEET_FILES) $(HEADERS)
 	@mkdir -p $(@D)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -I$(FLEET_DIR) -c -o $@ $<
 
-$(OBJS)/fuzz/fleet_%: t/fuzz/fleet_%.c $(wildcard t/fuzz/*.h) \
-                      $(FUZZ_OBJECTS) $(FLEET_FUZZ)
+$(OBJS)/fuzz/fleet_fuzz: t/fuzz/fleet_fuzz.c $(wildcard t/fuzz/*.h) \
+                         $(FUZZ_OBJECTS) $(FLEET_FUZZ)
 	@$(CC_FUZZ) $(CFLAGS_FUZZ) -I$(FLEET_DIR) -o $@ $< $(FLEET_FUZZ) \
 	    $(FUZZ_OBJECTS) $(LIBS_UNIT) $(LIBS_FLEET)
 
