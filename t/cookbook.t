@@ -388,7 +388,7 @@ recipe 'Viewed Product, as the page says' => sub {
 
     sends 'no product', [GET => '/about', \@known];
 
-    is skipped('page'), 1, 'it says nothing';
+    is skipped('no_page'), 1, 'it says nothing';
 };
 
 
