@@ -304,10 +304,12 @@ subtest 'the demo of the container' => sub {
 
     write_file("$dir/bin/nginx", "#!/bin/sh\nexit 0\n", 0755);
 
+    # /tmp first: what comes after may be below it
+
     my $script = read_file('contrib/docker/demo.sh')
+        =~ s{/tmp\b}{$dir/tmp}gr
         =~ s{/demo/nginx\.conf\.in}{$root/demo/nginx.conf.in}gr
         =~ s{/demo/shop}{$root/demo/shop}gr
-        =~ s{/tmp\b}{$dir/tmp}gr
         =~ s{/run/nginx-klaviyo/}{$t->{queue_dir}/}gr
         =~ s{/var/spool/nginx-klaviyo/}{$dir/spool-}gr
         =~ s{modules/ngx_http_klaviyo_module\.so}{$t->{module_file}}gr
