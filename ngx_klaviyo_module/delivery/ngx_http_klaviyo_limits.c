@@ -98,9 +98,10 @@ ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
     first = queue[i];
 
     if (account->fleet_name.len != first->fleet_name.len
-        || ngx_strncmp(account->fleet_name.data, first->fleet_name.data,
-                       account->fleet_name.len)
-           != 0)
+        || (account->fleet_name.len
+            && ngx_strncmp(account->fleet_name.data, first->fleet_name.data,
+                           account->fleet_name.len)
+               != 0))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "klaviyo_account \"%V\" has the key of \"%V\", "

@@ -255,7 +255,8 @@ sub arrived {
 }
 
 
-# what runs in valgrind has no title of its own, but the log tells of it
+# what runs in valgrind has no title of its own, but the log tells of it; of
+# the last worker of a master that was killed it may not, but that has the ring
 
 sub processes {
     my ($t) = @_;
@@ -283,6 +284,15 @@ sub _started {
 
     my %pids = map { $_ => 1 }
         $t->log =~ /: start worker process ([0-9]+)/g;
+
+    for my $maps (glob '/proc/[0-9]*/maps') {
+        my ($pid) = $maps =~ /([0-9]+)/;
+
+        # it may have ended by now
+
+        $pids{$pid} = 1
+            if index(eval { read_file($maps) } // '', $t->queue) != -1;
+    }
 
     return keys %pids;
 }
