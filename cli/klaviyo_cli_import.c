@@ -306,6 +306,9 @@ klaviyo_cli_import_rules(klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf,
     cli->keep_text = 1;
     rc = klaviyo_cli_conf_read(cli, conf);
 
+    free(conf->words);
+    conf->words = NULL;
+
     if (rc != KLAVIYO_CLI_OK) {
         return klaviyo_cli_error("the configuration of nginx, whose rules are "
                                  "applied, cannot be read: run \"nginx -t\", "

@@ -532,6 +532,10 @@ ngx_http_klaviyo_page_append(ngx_http_klaviyo_answer_t *answer, u_char *p,
     size_t   size;
     u_char  *data;
 
+    if (len == 0) {
+        return NGX_OK;
+    }
+
     if (answer->body.len + len > answer->allocated) {
 
         length = answer->request->headers_out.content_length_n;
