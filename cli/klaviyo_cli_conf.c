@@ -75,6 +75,7 @@ klaviyo_cli_conf_read(const klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf)
     conf->words = err.data;
 
     if (status != 0) {
+        free(out.data);
         return KLAVIYO_CLI_FAULTS;
     }
 
