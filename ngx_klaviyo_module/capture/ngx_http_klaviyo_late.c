@@ -32,7 +32,8 @@ static klaviyo_ring_rc_e ngx_http_klaviyo_late_keep(
 static ngx_uint_t ngx_http_klaviyo_late_waits(
     ngx_http_klaviyo_account_t *account);
 static void ngx_http_klaviyo_late_pass(void);
-static klaviyo_ring_rc_e ngx_http_klaviyo_late_append(u_char *p);
+static klaviyo_ring_rc_e ngx_http_klaviyo_late_append(
+    ngx_http_klaviyo_late_event_t *late, u_char *p);
 static void ngx_http_klaviyo_late_handler(ngx_event_t *ev);
 
 
@@ -166,7 +167,7 @@ ngx_http_klaviyo_late_pass(void)
 
         if (i == n && n < NGX_HTTP_KLAVIYO_LATE_QUEUES) {
 
-            if (ngx_http_klaviyo_late_append(p) != KLAVIYO_RING_BUSY) {
+            if (ngx_http_klaviyo_late_append(&late, p) != KLAVIYO_RING_BUSY) {
                 continue;
             }
 
@@ -182,17 +183,17 @@ ngx_http_klaviyo_late_pass(void)
 
 
 static klaviyo_ring_rc_e
-ngx_http_klaviyo_late_append(u_char *p)
+ngx_http_klaviyo_late_append(ngx_http_klaviyo_late_event_t *late, u_char *p)
 {
-    ngx_http_klaviyo_late_event_t  late;
+    klaviyo_event_t  *event;
 
-    ngx_memcpy(&late, p, sizeof(late));
+    event = &late->event;
 
-    late.event.unique_id = p + sizeof(late);
-    late.event.profile = late.event.unique_id + late.event.unique_id_len;
-    late.event.attributes = late.event.profile + late.event.profile_len;
+    event->unique_id = p + sizeof(ngx_http_klaviyo_late_event_t);
+    event->profile = event->unique_id + event->unique_id_len;
+    event->attributes = event->profile + event->profile_len;
 
-    return klaviyo_ring_try(late.account->ring, &late.event);
+    return klaviyo_ring_try(late->account->ring, event);
 }
 
 

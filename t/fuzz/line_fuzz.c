@@ -10,7 +10,7 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 
-#include <jansson.h>
+#include "is_json.h"
 
 #include "../../cli/klaviyo_cli.h"
 #include "../../cli/klaviyo_cli_line.c"
@@ -23,30 +23,6 @@ void
 klaviyo_cli_write(FILE *out, const void *data, size_t len)
 {
     fwrite(data, 1, len, out);
-}
-
-
-static void
-is_json(const uint8_t *p, size_t len, const char *before, const char *after)
-{
-    char    *text;
-    json_t  *root;
-
-    if (asprintf(&text, "%s%.*s%s", before, (int) len, (const char *) p,
-                 after)
-        == -1)
-    {
-        abort();
-    }
-
-    root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-
-    if (!json_is_object(root)) {
-        abort();
-    }
-
-    json_decref(root);
-    free(text);
 }
 
 

@@ -12,7 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include <jansson.h>
+#include "is_json.h"
 
 #include "../../cli/klaviyo_cli_words.c"
 #include "../../cli/klaviyo_cli_log.c"
@@ -60,30 +60,6 @@ klaviyo_cli_error(const char *fmt, ...)
     (void) fmt;
 
     return KLAVIYO_CLI_CANNOT;
-}
-
-
-static void
-is_json(const uint8_t *p, size_t len, const char *before, const char *after)
-{
-    char    *text;
-    json_t  *root;
-
-    if (asprintf(&text, "%s%.*s%s", before, (int) len, (const char *) p,
-                 after)
-        == -1)
-    {
-        abort();
-    }
-
-    root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-
-    if (!json_is_object(root)) {
-        abort();
-    }
-
-    json_decref(root);
-    free(text);
 }
 
 
