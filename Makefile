@@ -73,7 +73,7 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
                 $(wildcard t/unit/*_test.c)))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module -It/unit
-LIBS_UNIT     = -ljansson -lidn2 -lcrypto -lpthread
+LIBS_UNIT     = -ljansson -lidn2 -lz -lcrypto -lpthread
 
 # A test's own: what t/unit/disk.h, or the test itself, stands in for.
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
@@ -91,7 +91,7 @@ CLI_HEADERS   = $(wildcard cli/*.h)
 CFLAGS_CLI    = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module \
                 -DKLAVIYO_VERSION='"$(VERSION)"' \
                 -DKLAVIYO_REVISION='"$(REVISION)"'
-LIBS_CLI      = -lcurl -lpcre2-8 -lz
+LIBS_CLI      = -lcurl -lpcre2-8
 VERSION       = $(shell sed -n 's/.* NGX_HTTP_KLAVIYO_VERSION *"\(.*\)"/\1/p' \
                 ngx_klaviyo_module/account/ngx_http_klaviyo_account.h)
 
