@@ -350,7 +350,8 @@ klaviyo_cli_stat_json(const klaviyo_cli_t *cli,
         if (strcmp(stat->group[i], "delivered") == 0
             || strcmp(stat->group[i], "dry_run") == 0
             || strcmp(stat->group[i], "dead") == 0
-            || strcmp(stat->group[i], "lost") == 0)
+            || strcmp(stat->group[i], "lost") == 0
+            || strcmp(stat->group[i], "handed_over") == 0)
         {
             (void) printf(",\"%s\":%" PRIu64, stat->group[i],
                           klaviyo_cli_stat_sum(stat, stat->group[i]));

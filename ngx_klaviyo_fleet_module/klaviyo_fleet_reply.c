@@ -70,6 +70,35 @@ klaviyo_fleet_reply(const redisReply *reply)
 }
 
 
+const char *
+klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind)
+{
+    switch (kind) {
+
+    case KLAVIYO_FLEET_NOSCRIPT:
+        return "its script fails (it has forgotten it)";
+
+    case KLAVIYO_FLEET_LOADING:
+        return "its script fails (it is loading its data)";
+
+    case KLAVIYO_FLEET_READONLY:
+        return "its script fails (it is a replica by now)";
+
+    case KLAVIYO_FLEET_DENIED:
+        return "its script fails (denied: see what Redis's ACL allows)";
+
+    case KLAVIYO_FLEET_FULL:
+        return "its script fails (over its maxmemory)";
+
+    case KLAVIYO_FLEET_REFUSED:
+        return "its script fails (an error)";
+
+    default:
+        return "its script fails (no such answer)";
+    }
+}
+
+
 klaviyo_fleet_reply_e
 klaviyo_fleet_reply_limit(const redisReply *reply,
     klaviyo_fleet_limit_t *limit)

@@ -14,9 +14,6 @@
 #include <hiredis/hiredis.h>
 
 
-/* bytes of one reply: that of INFO is the longest */
-#define KLAVIYO_FLEET_REPLY_MAX  65536
-
 #define KLAVIYO_FLEET_ID_MAX     24
 
 
@@ -55,6 +52,9 @@ typedef struct {
 
 /* an error's kind; OK: it is none */
 klaviyo_fleet_reply_e klaviyo_fleet_reply(const redisReply *reply);
+
+/* why a script that was answered so failed */
+const char *klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind);
 
 klaviyo_fleet_reply_e klaviyo_fleet_reply_limit(const redisReply *reply,
     klaviyo_fleet_limit_t *limit);

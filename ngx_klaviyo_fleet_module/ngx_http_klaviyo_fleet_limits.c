@@ -7,9 +7,9 @@
 
 
 #include "ngx_http_klaviyo_fleet_limits.h"
+#include "ngx_http_klaviyo_fleet_command.h"
+#include "ngx_http_klaviyo_fleet_queue.h"
 #include "ngx_http_klaviyo_fleet_redis.h"
-
-#include <ngx_sha1.h>
 
 #include "delivery/klaviyo_limiter.h"
 #include "delivery/klaviyo_slot.h"
@@ -21,9 +21,7 @@
 #define NGX_HTTP_KLAVIYO_FLEET_TICK    1000   /* ms                          */
 #define NGX_HTTP_KLAVIYO_FLEET_FRESH   1000   /* ms, the age of a grant      */
 #define NGX_HTTP_KLAVIYO_FLEET_AGAIN   60     /* s between lines of the log  */
-#define NGX_HTTP_KLAVIYO_FLEET_SHA     40
-#define NGX_HTTP_KLAVIYO_FLEET_ARGS    400
-#define NGX_HTTP_KLAVIYO_FLEET_TEXT    32     /* bytes of a number           */
+#define NGX_HTTP_KLAVIYO_FLEET_REPLY   65536  /* bytes, at most              */
 
 
 typedef enum {
@@ -39,8 +37,7 @@ typedef struct {
     ngx_http_klaviyo_fleet_lane_t        *lane;
     ngx_http_klaviyo_fleet_redis_t       *redis;
 
-    u_char                               *key[2];
-    size_t                                key_len[2];
+    ngx_str_t                             key[2];
 
     klaviyo_fleet_turn_t                  turn[KLAVIYO_LIMITER_N];
     int64_t                               contact;  /* when an answer came,
@@ -61,18 +58,6 @@ typedef struct {
 } ngx_http_klaviyo_fleet_limits_t;
 
 
-/* a command while it is put together */
-
-typedef struct {
-    int                                   argc;
-    const char                           *argv[NGX_HTTP_KLAVIYO_FLEET_ARGS];
-    size_t                                len[NGX_HTTP_KLAVIYO_FLEET_ARGS];
-    size_t                                used;
-    u_char                                text[NGX_HTTP_KLAVIYO_FLEET_ARGS
-                                               * NGX_HTTP_KLAVIYO_FLEET_TEXT];
-} ngx_http_klaviyo_fleet_command_t;
-
-
 static void *ngx_http_klaviyo_fleet_limits_find(ngx_cycle_t *cycle,
     ngx_str_t *name);
 static void *ngx_http_klaviyo_fleet_limits_open(void *fleet,
@@ -85,8 +70,6 @@ static void ngx_http_klaviyo_fleet_limits_correct(void *data, unsigned class,
 static void ngx_http_klaviyo_fleet_limits_pause(void *data, int64_t ms);
 static int64_t ngx_http_klaviyo_fleet_limits_paused(void *data);
 
-static ngx_int_t ngx_http_klaviyo_fleet_limits_key(
-    ngx_http_klaviyo_fleet_limits_t *limits, ngx_uint_t i, const char *kind);
 static void ngx_http_klaviyo_fleet_limits_tick(ngx_event_t *ev);
 static void ngx_http_klaviyo_fleet_limits_ready(void *data);
 static void ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
@@ -105,10 +88,6 @@ static void ngx_http_klaviyo_fleet_limits_ages(
 static void ngx_http_klaviyo_fleet_limits_begin(
     ngx_http_klaviyo_fleet_limits_t *limits,
     ngx_http_klaviyo_fleet_command_t *command, const char *op);
-static void ngx_http_klaviyo_fleet_limits_add(
-    ngx_http_klaviyo_fleet_command_t *command, int64_t number);
-static void ngx_http_klaviyo_fleet_limits_text(
-    ngx_http_klaviyo_fleet_command_t *command, const void *text, size_t len);
 static ngx_int_t ngx_http_klaviyo_fleet_limits_send(
     ngx_http_klaviyo_fleet_limits_t *limits,
     ngx_http_klaviyo_fleet_command_t *command, ngx_uint_t tag);
@@ -127,7 +106,10 @@ const ngx_http_klaviyo_fleet_ops_t  ngx_http_klaviyo_fleet_ops = {
     ngx_http_klaviyo_fleet_limits_turn,
     ngx_http_klaviyo_fleet_limits_correct,
     ngx_http_klaviyo_fleet_limits_pause,
-    ngx_http_klaviyo_fleet_limits_paused
+    ngx_http_klaviyo_fleet_limits_paused,
+    ngx_http_klaviyo_fleet_queue_open,
+    ngx_http_klaviyo_fleet_queue_close,
+    ngx_http_klaviyo_fleet_queue_call
 };
 
 
@@ -140,21 +122,16 @@ static const ngx_http_klaviyo_fleet_redis_handlers_t
 };
 
 
-static u_char  ngx_http_klaviyo_fleet_limits_sha[NGX_HTTP_KLAVIYO_FLEET_SHA];
+static ngx_http_klaviyo_fleet_script_t  ngx_http_klaviyo_fleet_limits_script;
 
 
 void
 ngx_http_klaviyo_fleet_limits_init_process(void)
 {
-    u_char      hash[20];
-    ngx_sha1_t  sha1;
+    ngx_http_klaviyo_fleet_limits_script.text = klaviyo_fleet_script;
+    ngx_http_klaviyo_fleet_limits_script.len = klaviyo_fleet_script_len;
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, klaviyo_fleet_script, klaviyo_fleet_script_len);
-    ngx_sha1_final(hash, &sha1);
-
-    (void) ngx_hex_dump(ngx_http_klaviyo_fleet_limits_sha, hash,
-                        sizeof(hash));
+    ngx_http_klaviyo_fleet_script_init(&ngx_http_klaviyo_fleet_limits_script);
 }
 
 
@@ -197,8 +174,12 @@ ngx_http_klaviyo_fleet_limits_open(void *fleet,
     limits->tick.log = lane->log;
     limits->tick.cancelable = 1;
 
-    if (ngx_http_klaviyo_fleet_limits_key(limits, 0, "limit") != NGX_OK
-        || ngx_http_klaviyo_fleet_limits_key(limits, 1, "beat") != NGX_OK)
+    if (ngx_http_klaviyo_fleet_key(&limits->key[0], &lane->name, "limit",
+                                   &lane->lane, lane->log)
+        != NGX_OK
+        || ngx_http_klaviyo_fleet_key(&limits->key[1], &lane->name, "beat",
+                                      &lane->lane, lane->log)
+           != NGX_OK)
     {
         goto failed;
     }
@@ -206,7 +187,8 @@ ngx_http_klaviyo_fleet_limits_open(void *fleet,
     limits->redis = ngx_http_klaviyo_fleet_redis_create(limits->conf,
                                fmcf->hook,
                                &ngx_http_klaviyo_fleet_limits_handlers,
-                               limits, lane->log);
+                               limits, NGX_HTTP_KLAVIYO_FLEET_REPLY,
+                               lane->log);
     if (limits->redis == NULL) {
         goto failed;
     }
@@ -254,40 +236,15 @@ ngx_http_klaviyo_fleet_limits_close(void *data)
         ngx_del_timer(&limits->tick);
     }
 
-    if (limits->key[0]) {
-        ngx_free(limits->key[0]);
+    if (limits->key[0].data) {
+        ngx_free(limits->key[0].data);
     }
 
-    if (limits->key[1]) {
-        ngx_free(limits->key[1]);
+    if (limits->key[1].data) {
+        ngx_free(limits->key[1].data);
     }
 
     ngx_free(limits);
-}
-
-
-/* klaviyo:{NAME}:KIND:LANE */
-
-static ngx_int_t
-ngx_http_klaviyo_fleet_limits_key(ngx_http_klaviyo_fleet_limits_t *limits,
-    ngx_uint_t i, const char *kind)
-{
-    u_char  *p;
-
-    p = ngx_alloc(sizeof("klaviyo:{}::") + limits->lane->name.len
-                  + ngx_strlen(kind) + limits->lane->lane.len,
-                  limits->lane->log);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    limits->key[i] = p;
-    limits->key_len[i] = ngx_sprintf(p, "klaviyo:{%V}:%s:%V",
-                                     &limits->lane->name, kind,
-                                     &limits->lane->lane)
-                         - p;
-
-    return NGX_OK;
 }
 
 
@@ -314,12 +271,12 @@ ngx_http_klaviyo_fleet_limits_turn(void *data, unsigned class,
 
     if (ask) {
         ngx_http_klaviyo_fleet_limits_begin(limits, &command, "take");
-        ngx_http_klaviyo_fleet_limits_add(&command, class);
-        ngx_http_klaviyo_fleet_limits_add(&command,
-                                          limits->lane->limit[class]);
-        ngx_http_klaviyo_fleet_limits_add(&command, limits->lane->share);
-        ngx_http_klaviyo_fleet_limits_add(&command,
-                                          how == KLAVIYO_FLEET_NEAR);
+        ngx_http_klaviyo_fleet_command_number(&command, class);
+        ngx_http_klaviyo_fleet_command_number(&command,
+                                              limits->lane->limit[class]);
+        ngx_http_klaviyo_fleet_command_number(&command, limits->lane->share);
+        ngx_http_klaviyo_fleet_command_number(&command,
+                                              how == KLAVIYO_FLEET_NEAR);
 
         if (ngx_http_klaviyo_fleet_limits_send(limits, &command,
                                                NGX_HTTP_KLAVIYO_FLEET_TAG_TURN
@@ -358,9 +315,9 @@ ngx_http_klaviyo_fleet_limits_correct(void *data, unsigned class,
     }
 
     ngx_http_klaviyo_fleet_limits_begin(limits, &command, "tell");
-    ngx_http_klaviyo_fleet_limits_add(&command, class);
-    ngx_http_klaviyo_fleet_limits_add(&command, remaining);
-    ngx_http_klaviyo_fleet_limits_add(&command, reset * 1000);
+    ngx_http_klaviyo_fleet_command_number(&command, class);
+    ngx_http_klaviyo_fleet_command_number(&command, remaining);
+    ngx_http_klaviyo_fleet_command_number(&command, reset * 1000);
 
     (void) ngx_http_klaviyo_fleet_limits_send(limits, &command,
                                               NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER);
@@ -389,7 +346,7 @@ ngx_http_klaviyo_fleet_limits_pause(void *data, int64_t ms)
 
     if (limits->ready) {
         ngx_http_klaviyo_fleet_limits_begin(limits, &command, "pause");
-        ngx_http_klaviyo_fleet_limits_add(&command, ms);
+        ngx_http_klaviyo_fleet_command_number(&command, ms);
 
         (void) ngx_http_klaviyo_fleet_limits_send(limits, &command,
                                               NGX_HTTP_KLAVIYO_FLEET_TAG_OTHER);
@@ -447,7 +404,6 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
 {
     ngx_http_klaviyo_fleet_limits_t  *limits = data;
 
-    char                             text[256];
     int64_t                          now, since;
     ngx_uint_t                       other;
     klaviyo_fleet_limit_t            limit;
@@ -492,21 +448,8 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
     }
 
     if (kind != KLAVIYO_FLEET_OK) {
-
-        (void) ngx_snprintf((u_char *) text, sizeof(text),
-                            "its script fails (%s)%Z",
-                            reply->type == REDIS_REPLY_ERROR
-                            ? (kind == KLAVIYO_FLEET_DENIED
-                               ? "denied: see what Redis's ACL allows"
-                               : kind == KLAVIYO_FLEET_READONLY
-                                 ? "it is a replica by now"
-                                 : kind == KLAVIYO_FLEET_LOADING
-                                   ? "it is loading its data"
-                                   : kind == KLAVIYO_FLEET_FULL
-                                     ? "over its maxmemory" : "an error")
-                            : "no such answer");
-
-        ngx_http_klaviyo_fleet_redis_lose(limits->redis, text);
+        ngx_http_klaviyo_fleet_redis_lose(limits->redis,
+                                          klaviyo_fleet_reply_words(kind));
         return;
     }
 
@@ -634,12 +577,12 @@ ngx_http_klaviyo_fleet_limits_beat(ngx_http_klaviyo_fleet_limits_t *limits,
 
     ngx_http_klaviyo_fleet_limits_begin(limits, &command, "beat");
 
-    ngx_http_klaviyo_fleet_limits_add(&command,
-                                      ((int64_t) ngx_random() << 16)
-                                      ^ ngx_pid ^ now);
-    ngx_http_klaviyo_fleet_limits_add(&command, place->hosts);
-    ngx_http_klaviyo_fleet_limits_text(&command, place->id,
-                                       ngx_strlen(place->id));
+    ngx_http_klaviyo_fleet_command_number(&command,
+                                          ((int64_t) ngx_random() << 16)
+                                          ^ ngx_pid ^ now);
+    ngx_http_klaviyo_fleet_command_number(&command, place->hosts);
+    ngx_http_klaviyo_fleet_command_text(&command, place->id,
+                                        ngx_strlen(place->id));
 
     for (i = 0; tell && i < KLAVIYO_LIMITER_N; i++) {
         ngx_http_klaviyo_fleet_limits_ages(&command,
@@ -671,18 +614,18 @@ ngx_http_klaviyo_fleet_limits_ages(ngx_http_klaviyo_fleet_command_t *command,
     entries = ngx_min(lane->n / lane->grain + (lane->n % lane->grain != 0),
                       KLAVIYO_LIMITER_LOG);
 
-    ngx_http_klaviyo_fleet_limits_add(command, class);
-    ngx_http_klaviyo_fleet_limits_add(command, (int64_t) lane->grain);
+    ngx_http_klaviyo_fleet_command_number(command, class);
+    ngx_http_klaviyo_fleet_command_number(command, (int64_t) lane->grain);
 
     count = command->argc;
-    ngx_http_klaviyo_fleet_limits_add(command, 0);
+    ngx_http_klaviyo_fleet_command_number(command, 0);
 
     for (i = 0; i < entries; i++) {
         if (lane->sent[i] >= since
             && lane->sent[i] > now - KLAVIYO_LIMITER_SPAN)
         {
-            ngx_http_klaviyo_fleet_limits_add(command,
-                                              ngx_max(now - lane->sent[i], 0));
+            ngx_http_klaviyo_fleet_command_number(command,
+                                        ngx_max(now - lane->sent[i], 0));
         }
     }
 
@@ -698,56 +641,12 @@ static void
 ngx_http_klaviyo_fleet_limits_begin(ngx_http_klaviyo_fleet_limits_t *limits,
     ngx_http_klaviyo_fleet_command_t *command, const char *op)
 {
-    ngx_uint_t  i;
+    ngx_http_klaviyo_fleet_command_begin(command,
+                                        &ngx_http_klaviyo_fleet_limits_script,
+                                        limits->text, limits->key, 2, op);
 
-    command->argc = 0;
-    command->used = 0;
-
-    if (limits->text) {
-        ngx_http_klaviyo_fleet_limits_text(command, "EVAL", 4);
-        ngx_http_klaviyo_fleet_limits_text(command, klaviyo_fleet_script,
-                                           klaviyo_fleet_script_len);
-
-    } else {
-        ngx_http_klaviyo_fleet_limits_text(command, "EVALSHA", 7);
-        ngx_http_klaviyo_fleet_limits_text(command,
-                                           ngx_http_klaviyo_fleet_limits_sha,
-                                           NGX_HTTP_KLAVIYO_FLEET_SHA);
-    }
-
-    ngx_http_klaviyo_fleet_limits_text(command, "2", 1);
-
-    for (i = 0; i < 2; i++) {
-        ngx_http_klaviyo_fleet_limits_text(command, limits->key[i],
-                                           limits->key_len[i]);
-    }
-
-    ngx_http_klaviyo_fleet_limits_text(command, op, ngx_strlen(op));
-    ngx_http_klaviyo_fleet_limits_text(command, limits->lane->uuid,
-                                       NGX_HTTP_KLAVIYO_FLEET_UUID);
-}
-
-
-static void
-ngx_http_klaviyo_fleet_limits_add(ngx_http_klaviyo_fleet_command_t *command,
-    int64_t number)
-{
-    u_char  *p;
-
-    p = command->text + command->used;
-    command->used += NGX_HTTP_KLAVIYO_FLEET_TEXT;
-
-    ngx_http_klaviyo_fleet_limits_text(command, p,
-                                       ngx_sprintf(p, "%L", number) - p);
-}
-
-
-static void
-ngx_http_klaviyo_fleet_limits_text(ngx_http_klaviyo_fleet_command_t *command,
-    const void *text, size_t len)
-{
-    command->argv[command->argc] = text;
-    command->len[command->argc++] = len;
+    ngx_http_klaviyo_fleet_command_text(command, limits->lane->uuid,
+                                        NGX_HTTP_KLAVIYO_FLEET_UUID);
 }
 
 

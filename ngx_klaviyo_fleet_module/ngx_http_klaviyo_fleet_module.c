@@ -7,6 +7,7 @@
 
 #include "ngx_http_klaviyo_fleet_conf.h"
 #include "ngx_http_klaviyo_fleet_limits.h"
+#include "ngx_http_klaviyo_fleet_queue.h"
 
 #if (NGX_LINUX)
 #include <dlfcn.h>
@@ -152,6 +153,7 @@ ngx_http_klaviyo_fleet_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_klaviyo_fleet_limits_init_process();
+    ngx_http_klaviyo_fleet_queue_init_process();
 
 #if (NGX_LINUX)
 

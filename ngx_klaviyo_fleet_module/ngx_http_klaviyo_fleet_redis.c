@@ -15,8 +15,9 @@
 
 
 #define NGX_HTTP_KLAVIYO_FLEET_PENDING   64    /* commands under way         */
-#define NGX_HTTP_KLAVIYO_FLEET_OUT       262144  /* bytes not yet sent       */
-#define NGX_HTTP_KLAVIYO_FLEET_ELEMENTS  64    /* of an array that is read   */
+#define NGX_HTTP_KLAVIYO_FLEET_OUT       (8 * 1024 * 1024)
+                                               /* bytes not yet sent         */
+#define NGX_HTTP_KLAVIYO_FLEET_ELEMENTS  128   /* of an array that is read   */
 #define NGX_HTTP_KLAVIYO_FLEET_ADDRS     8
 
 
@@ -74,6 +75,7 @@ struct ngx_http_klaviyo_fleet_redis_s {
     ngx_pool_t                                      *pool;
     redisReader                                     *reader;
     redisReplyObjectFunctions                        functions;
+    size_t                                           max;     /* of a reply */
     size_t                                           unread;  /* bytes since
                                                      the last whole reply    */
     klaviyo_fleet_info_t                             info;
@@ -153,7 +155,7 @@ ngx_http_klaviyo_fleet_redis_t *
 ngx_http_klaviyo_fleet_redis_create(ngx_http_klaviyo_fleet_conf_t *conf,
     const ngx_http_klaviyo_fleet_hook_t *hook,
     const ngx_http_klaviyo_fleet_redis_handlers_t *handlers, void *data,
-    ngx_log_t *log)
+    size_t max, ngx_log_t *log)
 {
     ngx_http_klaviyo_fleet_redis_t  *redis;
 
@@ -166,6 +168,7 @@ ngx_http_klaviyo_fleet_redis_create(ngx_http_klaviyo_fleet_conf_t *conf,
     redis->hook = hook;
     redis->handlers = handlers;
     redis->data = data;
+    redis->max = max;
     redis->log = log;
 
     redis->dummy.fd = (ngx_socket_t) -1;
@@ -885,7 +888,7 @@ static void
 ngx_http_klaviyo_fleet_redis_read(ngx_event_t *rev)
 {
     void                            *reply;
-    u_char                           buf[4096];
+    u_char                           buf[16384];
     ssize_t                          n;
     ngx_uint_t                       tag;
     ngx_connection_t                *c;
@@ -920,7 +923,7 @@ ngx_http_klaviyo_fleet_redis_read(ngx_event_t *rev)
 
         redis->unread += n;
 
-        if (redis->unread > KLAVIYO_FLEET_REPLY_MAX
+        if (redis->unread > redis->max
             || redisReaderFeed(redis->reader, (char *) buf, n) != REDIS_OK)
         {
             ngx_http_klaviyo_fleet_redis_end(redis, "a reply is too long", 1);

@@ -34,12 +34,12 @@ typedef struct {
 } ngx_http_klaviyo_fleet_redis_handlers_t;
 
 
-/* NULL: no memory */
+/* `max` bytes are read until there is a whole reply.  NULL: no memory */
 ngx_http_klaviyo_fleet_redis_t *ngx_http_klaviyo_fleet_redis_create(
     ngx_http_klaviyo_fleet_conf_t *conf,
     const ngx_http_klaviyo_fleet_hook_t *hook,
     const ngx_http_klaviyo_fleet_redis_handlers_t *handlers, void *data,
-    ngx_log_t *log);
+    size_t max, ngx_log_t *log);
 
 /* no handler is called any more */
 void ngx_http_klaviyo_fleet_redis_destroy(

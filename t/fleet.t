@@ -72,8 +72,12 @@ subtest 'the configuration' => sub {
     my $secret = write_file("$folder/open.pass", "secret\n", 0644);
 
     for my $case (
-        ['', 'fleet main;', qr/expected "fleet main share=limits"/],
-        ['', 'fleet main share=all;', qr/expected "fleet main share=limits"/],
+        ['', 'fleet share=queue;', qr/must name a klaviyo_fleet first/],
+        ['', 'fleet main share=all;', qr/"share" is "queue" or "limits"/],
+        ['', 'fleet main share=limits size=8m;',
+            qr/"size=8m" in "fleet" of klaviyo_account "shop" is of a shared/],
+        ['', 'fleet main deliver=no;', qr/must be "on" or "off"/],
+        ['', 'fleet main size=1;', qr/invalid value "size=1"/],
         ['', 'fleet other share=limits;',
             qr/no klaviyo_fleet "other" for klaviyo_account "shop"/],
         ['klaviyo_fleet a { }', '', qr/no "server" in klaviyo_fleet "a"/],

@@ -21,6 +21,7 @@ use constant {
 
 my @counters = map { "nginx_klaviyo_${_}_total" } qw(
     events_captured events_delivered events_dry_run events_dead events_lost
+    events_handed_over
     requests_skipped values_left_out values_changed
     delivery_requests delivery_replies delivery_events_retried
     delivery_elections delivery_breaker_opened delivery_events_set_aside

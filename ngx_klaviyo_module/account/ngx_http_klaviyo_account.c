@@ -9,6 +9,9 @@
 #define NGX_HTTP_KLAVIYO_QUEUE_DIR  "/run/nginx-klaviyo/"
 #define NGX_HTTP_KLAVIYO_LANE_SIZE  (4 * 1024 * 1024)
 
+/* any host's largest event is a quarter of it */
+#define NGX_HTTP_KLAVIYO_FLEET_SIZE  (20 * 1024 * 1024)
+
 
 static ngx_int_t ngx_http_klaviyo_account_check_name(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_str_t *name);
@@ -18,6 +21,8 @@ static char *ngx_http_klaviyo_account_init(ngx_conf_t *cf,
 static ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_lane(
     ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     const klaviyo_lane_t *lane);
+static ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_fleet(
+    ngx_conf_t *cf, ngx_http_klaviyo_account_t *account);
 static ngx_int_t ngx_http_klaviyo_account_beside(ngx_conf_t *cf,
     ngx_str_t *path, const klaviyo_lane_t *lane, const char *end);
 
@@ -128,7 +133,8 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
      *     account->hold_path, fleet_name, fleet_key = { 0, NULL };
-     *     account->fleet = NULL;
+     *     account->fleet, fleet_host = NULL;
+     *     account->fleet_queue = 0;
      *     account->lanes, lanes_used, lanes_max_age = { NULL }, 0, { 0 };
      *     account->missing, used = 0;
      *     account->ring, hold_ring, former, limits_zone, hold_zone = NULL;
@@ -143,6 +149,9 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
     account->batch_bytes = NGX_CONF_UNSET_SIZE;
     account->batch_linger = NGX_CONF_UNSET_MSEC;
     account->rate_share = NGX_CONF_UNSET_UINT;
+    account->fleet_size = NGX_CONF_UNSET_SIZE;
+    account->fleet_away = NGX_CONF_UNSET_MSEC;
+    account->fleet_deliver = NGX_CONF_UNSET_UINT;
     account->hold = NGX_CONF_UNSET_MSEC;
     account->hold_size = NGX_CONF_UNSET_SIZE;
     account->retry_min = NGX_CONF_UNSET_MSEC;
@@ -228,6 +237,9 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
     ngx_conf_init_size_value(account->batch_bytes, 4 * 1024 * 1024);
     ngx_conf_init_msec_value(account->batch_linger, 1000);
     ngx_conf_init_uint_value(account->rate_share, 100);
+    ngx_conf_init_size_value(account->fleet_size, 64 * 1024 * 1024);
+    ngx_conf_init_msec_value(account->fleet_away, 30 * 1000);
+    ngx_conf_init_uint_value(account->fleet_deliver, 1);
     ngx_conf_init_msec_value(account->hold, 0);
     ngx_conf_init_size_value(account->hold_size, 8 * 1024 * 1024);
     ngx_conf_init_msec_value(account->retry_min, 1000);
@@ -255,7 +267,7 @@ ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf)
 {
     ngx_uint_t                    i, lane, used;
-    ngx_http_klaviyo_account_t  **slot, **account;
+    ngx_http_klaviyo_account_t  **slot, **account, *copy;
 
     account = kmcf->accounts.elts;
     used = 0;
@@ -291,6 +303,25 @@ ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
             }
 
             *slot = account[i]->lanes[lane];
+
+            /* a dry run says what it would send where it was captured */
+
+            if ((*slot)->dry_run) {
+                (*slot)->fleet_queue = 0;
+            }
+
+            if (!(*slot)->fleet_queue || !(*slot)->fleet_deliver) {
+                continue;
+            }
+
+            copy = ngx_http_klaviyo_account_fleet(cf, *slot);
+            slot = ngx_array_push(&kmcf->queues);
+
+            if (copy == NULL || slot == NULL) {
+                return NGX_ERROR;
+            }
+
+            *slot = copy;
         }
     }
 
@@ -379,6 +410,49 @@ ngx_http_klaviyo_account_lane(ngx_conf_t *cf,
     }
 
     return beside;
+}
+
+
+/* the queue of the host that delivers for all: what it has is a copy */
+
+static ngx_http_klaviyo_account_t *
+ngx_http_klaviyo_account_fleet(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account)
+{
+    ngx_http_klaviyo_account_t  *copy;
+
+    copy = ngx_palloc(cf->pool, sizeof(ngx_http_klaviyo_account_t));
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    *copy = *account;
+
+    ngx_memzero(copy->lanes, sizeof(copy->lanes));
+
+    copy->fleet_host = account;
+    copy->fleet_queue = 0;
+    copy->hold = 0;
+    ngx_str_null(&copy->hold_path);
+    ngx_str_null(&copy->spool);
+    ngx_str_null(&copy->dead_letter);
+
+    copy->queue_size = NGX_HTTP_KLAVIYO_FLEET_SIZE;
+    copy->queue_full = 0;
+
+    copy->name.len = account->name.len + sizeof("/fleet") - 1;
+    copy->name.data = ngx_pnalloc(cf->pool, copy->name.len + 1);
+    copy->queue.len = account->queue.len + sizeof(".fleet") - 1;
+    copy->queue.data = ngx_pnalloc(cf->pool, copy->queue.len + 1);
+
+    if (copy->name.data == NULL || copy->queue.data == NULL) {
+        return NULL;
+    }
+
+    (void) ngx_sprintf(copy->name.data, "%V/fleet%Z", &account->name);
+    (void) ngx_sprintf(copy->queue.data, "%V.fleet%Z", &account->queue);
+
+    return copy;
 }
 
 

@@ -38,7 +38,8 @@ typedef struct ngx_http_klaviyo_account_s  ngx_http_klaviyo_account_t;
 
 /*
  * An account, or a lane beside it: a copy with a queue of its own, whose name
- * is "<account>/<lane>".
+ * is "<account>/<lane>".  Each that shares its queue has one more copy, which
+ * delivers for the fleet: "<its name>/fleet".
  */
 
 struct ngx_http_klaviyo_account_s {
@@ -79,6 +80,13 @@ struct ngx_http_klaviyo_account_s {
     ngx_str_t        fleet_name;     /* empty: it shares no limits           */
     void            *fleet;          /* the block, the other module's        */
     ngx_str_t        fleet_key;      /* of what is shared                    */
+    ngx_uint_t       fleet_queue;    /* the queue is, not the limits alone   */
+    size_t           fleet_size;     /* bytes of it in the fleet             */
+    ngx_msec_t       fleet_away;     /* then this host delivers by itself    */
+    ngx_uint_t       fleet_deliver;  /* it may deliver                       */
+    ngx_http_klaviyo_account_t
+                    *fleet_host;     /* of a copy that delivers for the
+                                        fleet: whose it is; else NULL        */
 
     ngx_msec_t       hold;           /* 0: no event waits for its visitor    */
     size_t           hold_size;
@@ -103,7 +111,8 @@ struct ngx_http_klaviyo_account_s {
                                         mapped in workers only               */
     klaviyo_ring_t  *hold_ring;      /* and without hold                     */
     ngx_shm_zone_t  *limits_zone;    /* delivery's: the key's rate limits;
-                                        begins with the fleet's figures      */
+                                        begins with the fleet's figures, of
+                                        the account and of its fleet_host    */
     ngx_shm_zone_t  *hold_zone;      /* capture's: when somebody waited      */
 
     ngx_uint_t       missing;        /* NGX_HTTP_KLAVIYO_NO_*: `nginx -t`

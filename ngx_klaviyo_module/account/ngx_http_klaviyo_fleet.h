@@ -8,6 +8,9 @@
  * An account that shares its limits asks the fleet for each request to
  * Klaviyo, and Klaviyo is never asked meanwhile.  While the fleet is away,
  * hosts take turns by the clock, see klaviyo_slot.h.
+ *
+ * One that shares its queue calls the operations of a script there, see
+ * klaviyo_fleet_queue_script.h.
  */
 
 
@@ -21,17 +24,13 @@
 
 
 /* changes with every change of this file, or of what it includes */
-#define NGX_HTTP_KLAVIYO_FLEET_ABI    1
+#define NGX_HTTP_KLAVIYO_FLEET_ABI    2
 
 #define NGX_HTTP_KLAVIYO_FLEET_ASKED  -1     /* when it is known, `wake` is
                                                 posted                       */
 #define NGX_HTTP_KLAVIYO_FLEET_AWAY   -2     /* it cannot be asked           */
 
 #define NGX_HTTP_KLAVIYO_FLEET_UUID   32     /* hexadecimal digits           */
-
-
-struct klaviyo_limiter_s;
-struct ngx_http_klaviyo_job_s;
 
 
 struct klaviyo_limiter_s;
@@ -72,7 +71,68 @@ typedef struct {
                                                           fleet was away     */
     uint64_t                               errors;     /* connections lost,
                                                           or not had         */
+
+    /* of the shared queue, as the fleet told last */
+    uint64_t                               bytes;
+    uint64_t                               accepted;   /* events so far      */
+    uint64_t                               delivered;  /* of these           */
+    uint64_t                               dead;
+    uint64_t                               queued;     /* of these, now      */
+    uint64_t                               full;       /* packs that it had
+                                                          no room for        */
+    uint64_t                               leads;      /* 0 or 1: this host
+                                                          delivers for all   */
 } ngx_http_klaviyo_fleet_figures_t;
+
+
+/* operations on the shared queue */
+
+#define NGX_HTTP_KLAVIYO_FLEET_OPS(X)                                        \
+    X(ADD, "add") X(HELLO, "hello") X(LEASE, "lease") X(RELEASE, "release")  \
+    X(PULL, "pull") X(SETTLE, "settle") X(REFUSE, "refuse")                  \
+    X(HOSTS, "hosts")
+
+#define ngx_http_klaviyo_fleet_op(constant, name)                            \
+    NGX_HTTP_KLAVIYO_FLEET_##constant,
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_FLEET_OPS(ngx_http_klaviyo_fleet_op)
+    NGX_HTTP_KLAVIYO_FLEET_OPS_N
+} ngx_http_klaviyo_fleet_op_e;
+
+#undef ngx_http_klaviyo_fleet_op
+
+
+/* an argument or an element of an answer */
+
+typedef struct {
+    ngx_str_t                              text;   /* NULL: a number         */
+    int64_t                                number;
+} ngx_http_klaviyo_fleet_value_t;
+
+
+/* one end of the shared queue; handlers are not called from within a call */
+
+typedef struct {
+    ngx_str_t                              name;   /* of what is shared      */
+    ngx_str_t                              lane;
+    ngx_str_t                             *account;   /* for logs            */
+    ngx_log_t                             *log;
+    void                                  *data;
+
+    /* connected: calls are taken */
+    void                                 (*ready)(void *data);
+
+    /* of a call, in their order */
+    void                                 (*answer)(void *data,
+                                               ngx_http_klaviyo_fleet_op_e op,
+                                               const
+                                               ngx_http_klaviyo_fleet_value_t
+                                               *value, ngx_uint_t n);
+
+    /* calls without an answer have none, whether they were done or not */
+    void                                 (*lost)(void *data);
+} ngx_http_klaviyo_fleet_queue_t;
 
 
 /* of an account's lane, in the worker that delivers it */
@@ -120,6 +180,17 @@ typedef struct {
 
     /* until when others have paused, ms of CLOCK_BOOTTIME */
     int64_t              (*paused)(void *limits);
+
+    /* NULL: no memory.  `queue` stays where it is until the close */
+    void                *(*queue_open)(void *fleet,
+                                       ngx_http_klaviyo_fleet_queue_t *queue);
+    void                 (*queue_close)(void *queue);
+
+    /* NGX_OK: answer() or lost() comes; NGX_BUSY: it is not ready */
+    ngx_int_t            (*queue_call)(void *queue,
+                                       ngx_http_klaviyo_fleet_op_e op,
+                                       const ngx_http_klaviyo_fleet_value_t
+                                       *value, ngx_uint_t n);
 } ngx_http_klaviyo_fleet_ops_t;
 
 

@@ -92,6 +92,12 @@ ngx_http_klaviyo_former_init(ngx_cycle_t *cycle,
 
     for (i = 0; i < old->queues.nelts; i++) {
 
+        /* a copy: the fleet has all of it */
+
+        if (was[i]->fleet_host) {
+            continue;
+        }
+
         if (ngx_http_klaviyo_former_add(kmcf, former, was[i], &was[i]->queue,
                                         0)
             != NGX_OK

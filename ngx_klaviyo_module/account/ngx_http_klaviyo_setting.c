@@ -43,6 +43,12 @@ static char *ngx_http_klaviyo_queue_full(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
 static char *ngx_http_klaviyo_rate_share(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_fleet_share(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_fleet_size(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_fleet_deliver(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
 static char *ngx_http_klaviyo_set_flag(ngx_conf_t *cf, ngx_str_t *value,
     ngx_flag_t *flag);
 
@@ -70,6 +76,19 @@ static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_batch_args[] = {
 static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_rate_args[] = {
     { "share=", ngx_http_klaviyo_rate_share,
       offsetof(ngx_http_klaviyo_account_t, rate_share) },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_fleet_args[] = {
+    { "share=", ngx_http_klaviyo_fleet_share,
+      offsetof(ngx_http_klaviyo_account_t, fleet_queue) },
+    { "size=", ngx_http_klaviyo_fleet_size,
+      offsetof(ngx_http_klaviyo_account_t, fleet_size) },
+    { "away=", ngx_http_klaviyo_arg_msec,
+      offsetof(ngx_http_klaviyo_account_t, fleet_away) },
+    { "deliver=", ngx_http_klaviyo_fleet_deliver,
+      offsetof(ngx_http_klaviyo_account_t, fleet_deliver) },
     { NULL, NULL, 0 }
 };
 
@@ -106,7 +125,7 @@ static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
     { ngx_string("dead_letter"), 1, 2, ngx_http_klaviyo_dead_letter, NULL },
     { ngx_string("batch"), 1, 3, NULL, ngx_http_klaviyo_batch_args },
     { ngx_string("rate"), 1, 1, NULL, ngx_http_klaviyo_rate_args },
-    { ngx_string("fleet"), 1, 2, ngx_http_klaviyo_set_fleet, NULL },
+    { ngx_string("fleet"), 1, 5, ngx_http_klaviyo_set_fleet, NULL },
     { ngx_string("hold"), 1, 2, ngx_http_klaviyo_hold, NULL },
     { ngx_string("retry"), 1, 3, NULL, ngx_http_klaviyo_retry_args },
     { ngx_string("timeout"), 1, 2, NULL, ngx_http_klaviyo_timeout_args },
@@ -421,24 +440,40 @@ static char *
 ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     ngx_str_t *value, ngx_uint_t n)
 {
+    char                          *rv;
+    ngx_uint_t                     i;
     ngx_http_klaviyo_main_conf_t  *kmcf;
 
     if (account->fleet_name.data) {
         return "is duplicate";
     }
 
-    if (value[0].len == 0) {
-        return "must name a klaviyo_fleet";
+    if (value[0].len == 0 || ngx_strlchr(value[0].data,
+                                         value[0].data + value[0].len, '='))
+    {
+        return "must name a klaviyo_fleet first";
     }
 
-    if (n != 2 || value[1].len != 12
-        || ngx_strncmp(value[1].data, "share=limits", 12) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"fleet\" of klaviyo_account \"%V\" says what "
-                           "the hosts share: expected \"fleet %V "
-                           "share=limits\"", &account->name, &value[0]);
-        return NGX_CONF_ERROR;
+    account->fleet_queue = NGX_CONF_UNSET_UINT;
+
+    rv = ngx_http_klaviyo_args(cf, account, ngx_http_klaviyo_fleet_args,
+                               &value[1], n - 1);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    ngx_conf_init_uint_value(account->fleet_queue, 1);
+
+    for (i = 1; i < n && !account->fleet_queue; i++) {
+
+        if (ngx_strncmp(value[i].data, "share=", 6) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" in \"fleet\" of klaviyo_account "
+                               "\"%V\" is of a shared queue, and "
+                               "\"share=limits\" shares none",
+                               &value[i], &account->name);
+            return NGX_CONF_ERROR;
+        }
     }
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
@@ -456,6 +491,77 @@ ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
     account->fleet_name = value[0];
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_share(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    ngx_uint_t *queue = field;
+
+    if (*queue != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (value->len == 5 && ngx_strncmp(value->data, "queue", 5) == 0) {
+        *queue = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (value->len == 6 && ngx_strncmp(value->data, "limits", 6) == 0) {
+        *queue = 0;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": \"share\" is \"queue\" or "
+                       "\"limits\"", arg);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_size(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    void *field)
+{
+    size_t *size = field;
+
+    if (*size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    return ngx_http_klaviyo_arg_size(cf, arg, value, 1024 * 1024,
+                                     NGX_MAX_SIZE_T_VALUE / 4, size);
+}
+
+
+static char *
+ngx_http_klaviyo_fleet_deliver(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field)
+{
+    ngx_uint_t *deliver = field;
+
+    if (*deliver != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (value->len == 2 && ngx_strncmp(value->data, "on", 2) == 0) {
+        *deliver = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+        *deliver = 0;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": it must be \"on\" or "
+                       "\"off\"", arg);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -13,6 +13,9 @@
 #define NGX_HTTP_KLAVIYO_DEAD_RETRY  1000  /* ms after a failure             */
 #define NGX_HTTP_KLAVIYO_DEAD_FULL   (256 * 1024)
 
+/* more than the letters of a pack's events: these leave with its end */
+#define NGX_HTTP_KLAVIYO_DEAD_KEPT   (1024 * 1024)
+
 
 /* lives until its job has ended, even when the rest is gone */
 
@@ -38,6 +41,7 @@ struct ngx_http_klaviyo_dead_s {
     uint64_t                         written;
     ngx_msec_t                       tried;
     unsigned                         failed:1;
+    unsigned                         kept:1;     /* they go to the fleet      */
 };
 
 
@@ -62,6 +66,8 @@ ngx_http_klaviyo_dead_create(ngx_http_klaviyo_account_t *account,
     dead->account = account;
     dead->report = report;
     dead->wake = wake;
+
+    dead->kept = account->fleet_host && account->fleet_host->dead_letter.len;
 
     if (account->dead_letter.len == 0) {
         return dead;
@@ -111,9 +117,14 @@ ngx_int_t
 ngx_http_klaviyo_dead_add(ngx_http_klaviyo_dead_t *dead,
     klaviyo_letter_t *letter, const klaviyo_event_t *event)
 {
-    if (dead->writer) {
-        letter->account = dead->account->name.data;
-        letter->account_len = dead->account->name.len;
+    ngx_str_t  *name;
+
+    if (dead->writer || dead->kept) {
+        name = dead->kept ? &dead->account->fleet_host->name
+                          : &dead->account->name;
+
+        letter->account = name->data;
+        letter->account_len = name->len;
 
         if (klaviyo_letters_add(&dead->letters, letter, event) != 0) {
             return NGX_ERROR;
@@ -143,7 +154,35 @@ ngx_http_klaviyo_dead_written(ngx_http_klaviyo_dead_t *dead)
 ngx_uint_t
 ngx_http_klaviyo_dead_full(ngx_http_klaviyo_dead_t *dead)
 {
-    return dead->letters.used >= NGX_HTTP_KLAVIYO_DEAD_FULL;
+    return dead->letters.used >= (dead->kept ? NGX_HTTP_KLAVIYO_DEAD_KEPT
+                                             : NGX_HTTP_KLAVIYO_DEAD_FULL);
+}
+
+
+void
+ngx_http_klaviyo_dead_letters(ngx_http_klaviyo_dead_t *dead,
+    ngx_str_t *letters)
+{
+    letters->data = dead->letters.start;
+    letters->len = dead->letters.used;
+}
+
+
+void
+ngx_http_klaviyo_dead_forget(ngx_http_klaviyo_dead_t *dead, size_t bytes)
+{
+    klaviyo_letters_t  *letters;
+
+    letters = &dead->letters;
+    letters->used -= bytes;
+
+    if (bytes) {
+        ngx_memmove(letters->start, letters->start + bytes, letters->used);
+    }
+
+    if (letters->used == 0) {
+        klaviyo_letters_free(letters);
+    }
 }
 
 

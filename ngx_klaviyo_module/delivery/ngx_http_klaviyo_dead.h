@@ -40,6 +40,14 @@ uint64_t ngx_http_klaviyo_dead_written(ngx_http_klaviyo_dead_t *dead);
 /* 1: as much waits in memory as may; `wake` is posted when there is room */
 ngx_uint_t ngx_http_klaviyo_dead_full(ngx_http_klaviyo_dead_t *dead);
 
+/*
+ * Of who delivers for a fleet they are kept in memory: those there are, and
+ * that so many bytes of them are elsewhere now.
+ */
+void ngx_http_klaviyo_dead_letters(ngx_http_klaviyo_dead_t *dead,
+    ngx_str_t *letters);
+void ngx_http_klaviyo_dead_forget(ngx_http_klaviyo_dead_t *dead, size_t bytes);
+
 /* writes what waits; a failure is tried again a second later */
 void ngx_http_klaviyo_dead_run(ngx_http_klaviyo_dead_t *dead);
 

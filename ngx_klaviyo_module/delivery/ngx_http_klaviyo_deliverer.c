@@ -10,6 +10,8 @@
 
 #include "ngx_http_klaviyo_holder.h"
 #include "ngx_http_klaviyo_job.h"
+#include "ngx_http_klaviyo_mover.h"
+#include "ngx_http_klaviyo_puller.h"
 #include "ngx_http_klaviyo_sender.h"
 #include "ngx_http_klaviyo_spooler.h"
 #include "ngx_http_klaviyo_transport.h"
@@ -25,7 +27,10 @@
 typedef struct {
     ngx_http_klaviyo_account_t  *account;
     ngx_http_klaviyo_spooler_t  *spooler;    /* while the lease is held      */
-    ngx_http_klaviyo_sender_t   *sender;     /* when the spooler is ready    */
+    ngx_http_klaviyo_sender_t   *sender;     /* one of these, when the
+                                                spooler is ready             */
+    ngx_http_klaviyo_mover_t    *mover;
+    ngx_http_klaviyo_puller_t   *puller;
     klaviyo_lease_t              lease;
     ngx_http_klaviyo_holder_t    holder;
     klaviyo_ring_pages_t         pages;
@@ -47,6 +52,10 @@ static ngx_int_t ngx_http_klaviyo_deliverer_verify(
 static void ngx_http_klaviyo_deliverer_tick(
     ngx_http_klaviyo_deliverer_t *deliverer);
 static void ngx_http_klaviyo_deliverer_send(
+    ngx_http_klaviyo_deliverer_t *deliverer);
+static ngx_msec_t ngx_http_klaviyo_deliverer_run(
+    ngx_http_klaviyo_deliverer_t *deliverer, ngx_msec_t wait);
+static void ngx_http_klaviyo_deliverer_unsend(
     ngx_http_klaviyo_deliverer_t *deliverer);
 static void ngx_http_klaviyo_deliverer_stand_back(
     ngx_http_klaviyo_deliverer_t *deliverer);
@@ -139,6 +148,10 @@ ngx_http_klaviyo_deliverer_pages(ngx_http_klaviyo_deliverer_t *deliverer,
     size_t *left)
 {
     size_t  bytes;
+
+    if (deliverer->account->fleet_host) {
+        return;
+    }
 
     bytes = klaviyo_ring_pages(deliverer->account->ring, *left,
                                &deliverer->pages);
@@ -238,13 +251,11 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
         ngx_http_klaviyo_deliverer_send(deliverer);
     }
 
-    if (deliverer->sender) {
-        wait = ngx_min(wait, ngx_http_klaviyo_sender_run(deliverer->sender));
+    wait = ngx_http_klaviyo_deliverer_run(deliverer, wait);
 
-        if (wait == 0) {
-            ngx_http_klaviyo_deliverer_stand_back(deliverer);
-            wait = NGX_HTTP_KLAVIYO_TICK;
-        }
+    if (wait == 0) {
+        ngx_http_klaviyo_deliverer_stand_back(deliverer);
+        wait = NGX_HTTP_KLAVIYO_TICK;
     }
 
     /* ngx_add_timer() keeps a timer that is nearly right: not near enough */
@@ -325,29 +336,90 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
 }
 
 
-/* a sender while the spooler is ready for one */
+/* shortens `wait`; 0: the lease is somebody else's */
+
+static ngx_msec_t
+ngx_http_klaviyo_deliverer_run(ngx_http_klaviyo_deliverer_t *deliverer,
+    ngx_msec_t wait)
+{
+    ngx_msec_t  next;
+
+    if (deliverer->sender) {
+        next = ngx_http_klaviyo_sender_run(deliverer->sender);
+
+    } else if (deliverer->mover) {
+        next = ngx_http_klaviyo_mover_run(deliverer->mover);
+
+    } else if (deliverer->puller) {
+        next = ngx_http_klaviyo_puller_run(deliverer->puller);
+
+    } else {
+        return ngx_max(wait, 1);
+    }
+
+    return next ? ngx_max(ngx_min(wait, next), 1) : 0;
+}
+
+
+/* a sender, or who is in its place, while the spooler is ready for one */
 
 static void
 ngx_http_klaviyo_deliverer_send(ngx_http_klaviyo_deliverer_t *deliverer)
 {
+    klaviyo_feed_t              *feed;
+    ngx_http_klaviyo_account_t  *account;
+
     if (!ngx_http_klaviyo_spooler_ready(deliverer->spooler)) {
 
-        if (deliverer->sender) {
-            ngx_http_klaviyo_sender_destroy(deliverer->sender);
-            deliverer->sender = NULL;
-        }
-
+        ngx_http_klaviyo_deliverer_unsend(deliverer);
         return;
     }
 
+    if (deliverer->sender || deliverer->mover || deliverer->puller) {
+        return;
+    }
+
+    account = deliverer->account;
+    feed = ngx_http_klaviyo_spooler_feed(deliverer->spooler);
+
+    if (account->fleet_host) {
+        deliverer->puller = ngx_http_klaviyo_puller_create(account,
+                                                    &deliverer->lease, feed,
+                                                    &deliverer->event,
+                                                    deliverer->event.log);
+
+    } else if (account->fleet_queue) {
+        deliverer->mover = ngx_http_klaviyo_mover_create(account,
+                                                    &deliverer->lease, feed,
+                                                    &deliverer->event,
+                                                    deliverer->event.log);
+
+    } else {
+        deliverer->sender = ngx_http_klaviyo_sender_create(account,
+                                                    &deliverer->lease, feed,
+                                                    &deliverer->event,
+                                                    deliverer->event.log);
+    }
+}
+
+
+static void
+ngx_http_klaviyo_deliverer_unsend(ngx_http_klaviyo_deliverer_t *deliverer)
+{
     if (deliverer->sender) {
-        return;
+        ngx_http_klaviyo_sender_destroy(deliverer->sender);
+        deliverer->sender = NULL;
     }
 
-    deliverer->sender = ngx_http_klaviyo_sender_create(deliverer->account,
-                           &deliverer->lease,
-                           ngx_http_klaviyo_spooler_feed(deliverer->spooler),
-                           &deliverer->event, deliverer->event.log);
+    if (deliverer->mover) {
+        ngx_http_klaviyo_mover_destroy(deliverer->mover);
+        deliverer->mover = NULL;
+    }
+
+    if (deliverer->puller) {
+        ngx_http_klaviyo_puller_destroy(deliverer->puller);
+        deliverer->puller = NULL;
+    }
 }
 
 
@@ -371,10 +443,7 @@ ngx_http_klaviyo_deliverer_stand_back(ngx_http_klaviyo_deliverer_t *deliverer)
 static void
 ngx_http_klaviyo_deliverer_close(ngx_http_klaviyo_deliverer_t *deliverer)
 {
-    if (deliverer->sender) {
-        ngx_http_klaviyo_sender_destroy(deliverer->sender);
-        deliverer->sender = NULL;
-    }
+    ngx_http_klaviyo_deliverer_unsend(deliverer);
 
     if (deliverer->spooler) {
         ngx_http_klaviyo_spooler_destroy(deliverer->spooler);

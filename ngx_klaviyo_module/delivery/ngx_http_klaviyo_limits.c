@@ -17,7 +17,8 @@
 
 
 typedef struct {
-    ngx_http_klaviyo_fleet_figures_t  figures;
+    ngx_http_klaviyo_fleet_figures_t  figures[2];  /* the second of who
+                                                      delivers for a fleet   */
     int64_t                           paused_until;
     klaviyo_limiter_t                 limiter;
 } ngx_http_klaviyo_limits_zone_t;
@@ -199,6 +200,17 @@ ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone, void *data)
 }
 
 
+ngx_http_klaviyo_fleet_figures_t *
+ngx_http_klaviyo_limits_figures(ngx_http_klaviyo_account_t *account)
+{
+    ngx_http_klaviyo_limits_zone_t  *zone;
+
+    zone = account->limits_zone->data;
+
+    return &zone->figures[account->fleet_host != NULL];
+}
+
+
 ngx_int_t
 ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t *account,
@@ -211,7 +223,7 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     klaviyo_ring_span_t              span;
     ngx_http_klaviyo_main_conf_t    *kmcf;
     ngx_http_klaviyo_fleet_lane_t   *lane;
-    ngx_http_klaviyo_limits_zone_t  *zone;
+    ngx_http_klaviyo_account_t      *host;
 
     limits->account = account;
     limits->memory = memory;
@@ -224,10 +236,13 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
 
     kmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                                ngx_http_klaviyo_module);
-    zone = account->limits_zone->data;
     lane = &limits->lane;
 
-    if (klaviyo_ring_span(account->ring, &span) != KLAVIYO_RING_OK) {
+    /* one host, whether it sends for itself or for all */
+
+    host = account->fleet_host ? account->fleet_host : account;
+
+    if (klaviyo_ring_span(host->ring, &span) != KLAVIYO_RING_OK) {
         return NGX_ERROR;
     }
 
@@ -255,7 +270,7 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     lane->share = account->rate_share;
     lane->limiter = &memory->limiter;
     lane->place = &memory->place;
-    lane->figures = &zone->figures;
+    lane->figures = ngx_http_klaviyo_limits_figures(account);
     lane->wake = wake;
     lane->log = log;
 

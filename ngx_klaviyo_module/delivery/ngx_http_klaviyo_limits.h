@@ -49,6 +49,10 @@ typedef struct {
 } ngx_http_klaviyo_limits_t;
 
 
+/* for the status, in shared memory */
+ngx_http_klaviyo_fleet_figures_t *ngx_http_klaviyo_limits_figures(
+    ngx_http_klaviyo_account_t *account);
+
 /* when the configuration is complete: a zone for each key and lane */
 ngx_int_t ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);

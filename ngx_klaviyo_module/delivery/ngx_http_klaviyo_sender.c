@@ -176,6 +176,31 @@ ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender)
 }
 
 
+void
+ngx_http_klaviyo_sender_fleet(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_moved_pt moved, void *data)
+{
+    sender->moved = moved;
+    sender->moved_data = data;
+}
+
+
+void
+ngx_http_klaviyo_sender_letters(ngx_http_klaviyo_sender_t *sender,
+    ngx_str_t *letters)
+{
+    ngx_http_klaviyo_dead_letters(sender->dead, letters);
+}
+
+
+void
+ngx_http_klaviyo_sender_lettered(ngx_http_klaviyo_sender_t *sender,
+    size_t bytes)
+{
+    ngx_http_klaviyo_dead_forget(sender->dead, bytes);
+}
+
+
 ngx_uint_t
 ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
     klaviyo_request_t *request)
@@ -1032,6 +1057,7 @@ ngx_http_klaviyo_sender_move(ngx_http_klaviyo_sender_t *sender)
 {
     ngx_uint_t                n, behind;
     ngx_queue_t              *q;
+    klaviyo_ack_t             ack;
     klaviyo_ring_rc_e         rc;
     klaviyo_request_t        *request;
     ngx_http_klaviyo_load_t  *load;
@@ -1082,6 +1108,11 @@ ngx_http_klaviyo_sender_move(ngx_http_klaviyo_sender_t *sender)
                 /* the ring is full: it waits where it is */
 
                 return NGX_OK;
+            }
+
+            if (sender->moved) {
+                klaviyo_batch_ack(load->batch, &ack);
+                sender->moved(sender->moved_data, ack.from.seq, ack.to.seq);
             }
 
             klaviyo_batch_take(load->batch, request);

@@ -34,6 +34,22 @@ ngx_http_klaviyo_sender_t *ngx_http_klaviyo_sender_create(
 void ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender);
 
 /*
+ * For who delivers for a fleet, right behind the create.  `moved` is called
+ * when an event of those with sequences in [from, to) was put at the ring's end
+ * and ends where it was.  Dead letters stay in memory: those there are, and
+ * that so many bytes of them are elsewhere now.
+ */
+typedef void (*ngx_http_klaviyo_moved_pt)(void *data, uint64_t from,
+    uint64_t to);
+
+void ngx_http_klaviyo_sender_fleet(ngx_http_klaviyo_sender_t *sender,
+    ngx_http_klaviyo_moved_pt moved, void *data);
+void ngx_http_klaviyo_sender_letters(ngx_http_klaviyo_sender_t *sender,
+    ngx_str_t *letters);
+void ngx_http_klaviyo_sender_lettered(ngx_http_klaviyo_sender_t *sender,
+    size_t bytes);
+
+/*
  * Does what can be done now and returns the milliseconds until there may be
  * more, or 0: the lease is somebody else's, destroy the sender.
  */

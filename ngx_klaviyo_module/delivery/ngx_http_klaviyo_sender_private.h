@@ -92,6 +92,9 @@ struct ngx_http_klaviyo_sender_s {
     klaviyo_breaker_t              breaker;
     ngx_http_klaviyo_settling_t   *settling;      /* or NULL                 */
 
+    ngx_http_klaviyo_moved_pt      moved;         /* NULL: nobody is told     */
+    void                          *moved_data;
+
     ngx_http_klaviyo_report_t      report;
     ngx_http_klaviyo_health_t      health;
 };

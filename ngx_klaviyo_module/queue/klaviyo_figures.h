@@ -4,7 +4,7 @@
  * Outcomes live in the acknowledgement slots of the ring and move together
  * with the acknowledged position, so that at every moment
  *
- *     captured = delivered + dry_run + dead + lost + queued
+ *     captured = delivered + dry_run + dead + lost + handed_over + queued
  *
  * Counters are single atomics beside them.  Both tables are part of the
  * ring's format: entries are appended, never reordered or removed.
@@ -30,7 +30,8 @@
     X(LOST_CORRUPT,         "lost",         "corrupt")                       \
     X(LOST_SPOOL_FULL,      "lost",         "spool_full_oldest")             \
     X(LOST_SPOOL,           "lost",         "spool_unreadable")              \
-    X(DEAD_FAILED,          "dead",         "failed")
+    X(DEAD_FAILED,          "dead",         "failed")                        \
+    X(HANDED_OVER,          "handed_over",  "handed_over")
 
 
 /*

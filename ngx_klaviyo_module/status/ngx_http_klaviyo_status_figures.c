@@ -128,6 +128,8 @@ static void
 ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading)
 {
+    ngx_http_klaviyo_fleet_figures_t  *fleet;
+
     ngx_memzero(reading, sizeof(ngx_http_klaviyo_status_reading_t));
 
     klaviyo_ring_figures(account->ring, &reading->ring);
@@ -151,8 +153,8 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
     }
 
     if (account->fleet) {
-        ngx_memcpy(&reading->fleet, account->limits_zone->data,
-                   sizeof(ngx_http_klaviyo_fleet_figures_t));
+        fleet = account->limits_zone->data;
+        reading->fleet = fleet[account->fleet_host != NULL];
     }
 }
 

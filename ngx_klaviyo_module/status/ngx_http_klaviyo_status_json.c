@@ -3,7 +3,7 @@
  *
  *     {"version": ..., "nginx": ..., "accounts": {"<name>": {
  *         "captured": n, "delivered": n, "dry_run": n, "dead": n, "lost": n,
- *         "queued": n,
+ *         "handed_over": n, "queued": n,
  *         "reasons": {"dead": {...}, "lost": {...}, "skipped": {...},
  *                     "left_out": {...}, "changed": {...}},
  *         "requests": {...}, "replies": {...},
@@ -15,9 +15,10 @@
  *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
  *                  "lost": n, "size": bytes, ...}}}}
  *
- * captured = delivered + dry_run + dead + lost + queued in every answer, and
- * held = waiting + released + expired + lost.  What waits is not captured
- * before it is released.  Events in the spool are queued.  Without `hold`
+ * captured = delivered + dry_run + dead + lost + handed_over + queued in every
+ * answer, and held = waiting + released + expired + lost.  What waits is not
+ * captured before it is released.  Events in the spool are queued.  Without
+ * `hold`
  * there is no "hold", and so with the spool and the dead letters.
  */
 

@@ -71,6 +71,12 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
 
     ngx_http_klaviyo_status_sum("lost", "Events that were lost"),
 
+    { "", "handed_over",
+      ngx_http_klaviyo_status_outcome(HANDED_OVER),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "events_handed_over", NULL,
+      "Events that the shared queue of a fleet took over and settled" },
+
     { "", "queued",
       ngx_http_klaviyo_status_ring(queued),
       NGX_HTTP_KLAVIYO_STATUS_GAUGE,
@@ -372,6 +378,48 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       NGX_HTTP_KLAVIYO_STATUS_COUNTER,
       "fleet_errors", NULL,
       "Connections to Redis that were lost, or not had" },
+
+    { "fleet", "leads",
+      ngx_http_klaviyo_status_fleet(leads),
+      NGX_HTTP_KLAVIYO_STATUS_STATE,
+      "fleet_leads", NULL,
+      "Whether this host delivers the shared queue" },
+
+    { "fleet", "accepted",
+      ngx_http_klaviyo_status_fleet(accepted),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_events_accepted", NULL,
+      "Events that the shared queue took, of all hosts" },
+
+    { "fleet", "delivered",
+      ngx_http_klaviyo_status_fleet(delivered),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_events_delivered", NULL,
+      "Of these, events that Klaviyo accepted" },
+
+    { "fleet", "dead",
+      ngx_http_klaviyo_status_fleet(dead),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_events_dead", NULL,
+      "Of these, events that were given up" },
+
+    { "fleet", "queued",
+      ngx_http_klaviyo_status_fleet(queued),
+      NGX_HTTP_KLAVIYO_STATUS_GAUGE,
+      "fleet_events_queued", NULL,
+      "Of these, events that wait or are on their way" },
+
+    { "fleet", "bytes",
+      ngx_http_klaviyo_status_fleet(bytes),
+      NGX_HTTP_KLAVIYO_STATUS_BYTES,
+      "fleet_bytes", NULL,
+      "What the shared queue takes in Redis" },
+
+    { "fleet", "full",
+      ngx_http_klaviyo_status_fleet(full),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_full", NULL,
+      "Times that the shared queue had no room for a pack of this host" },
 
     { "hold", "held",
       ngx_http_klaviyo_status_hold(held),

@@ -55,7 +55,8 @@ package Klaviyo::Test;
 #
 # After every test: no [alert], [emerg], [crit] and no "open socket left" in
 # the log, no sanitizer report, no process that exited with anything but 0,
-# captured = delivered + dry_run + dead + lost + queued for each account, every
+# captured = delivered + dry_run + dead + lost + handed_over + queued for each
+# account, every
 # process gone, the folder removed.
 #
 # Environment: KLAVIYO_MODULE (objs/ngx_http_klaviyo_module.so; "static": it is
@@ -827,11 +828,11 @@ sub _balance {
         my $sum     = 0;
 
         $sum += $account->{$_} // 0
-            for qw(delivered dry_run dead lost queued);
+            for qw(delivered dry_run dead lost handed_over queued);
 
         Test::More::is($sum, $account->{captured},
             "account $name: captured = delivered + dry_run + dead + lost"
-            . ' + queued');
+            . ' + handed_over + queued');
     }
 
     return;
