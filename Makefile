@@ -185,7 +185,7 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
         test-valgrind test-shops test-page test-packages test-versions \
-        soak demo bench install deb dist clean loads
+        test-portable soak demo bench install deb dist clean loads
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(FLEET) $(CLI) loads
@@ -209,6 +209,7 @@ help:
 	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make test-packages  builds, installs and purges packages on SUITES'
 	@echo 'make test-versions  tests the module with each of NGINXES'
+	@echo 'make test-portable  tests the C without nginx on musl, i386, aarch64'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
@@ -519,8 +520,16 @@ NGINXES      ?= $(NGINX)
 
 test-packages:
 	@$(call install,debootstrap)
+	@t/packages/newcomer bookworm
 	@t/packages/run $(SUITES)
 	@t/versions/record --readme
+
+# musl, 32 bits, aarch64
+
+test-portable:
+	@$(call install,debootstrap)
+	@t/versions/portable; failed=$$?; \
+	    t/versions/record --readme; exit $$failed
 
 test-versions: deps
 	@t/versions/run $(NGINXES); failed=$$?; \

@@ -17,8 +17,7 @@ use Time::HiRes        qw(sleep);
 
 my $program = $ENV{KLAVIYO_QUEUE}
     // ($ENV{KLAVIYO_OBJS} // 'objs') . '/klaviyo-queue';
-my $binary = $ENV{KLAVIYO_REAL_NGINX} // $ENV{KLAVIYO_NGINX}
-    // '/usr/sbin/nginx';
+my $binary = $ENV{KLAVIYO_NGINX} // '/usr/sbin/nginx';
 my $agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 '
     . 'Firefox/140.0';
 my $now = int time;

@@ -33,8 +33,8 @@
 /* "Rate limits" of Klaviyo's create_event and bulk_create_events */
 
 static const uint64_t  klaviyo_limiter_limits[KLAVIYO_LIMITER_N] = {
-    3500 * KLAVIYO_LIMITER_TIMES,
-    150 * KLAVIYO_LIMITER_TIMES
+    3500,
+    150
 };
 
 
@@ -183,7 +183,7 @@ klaviyo_limiter_of(unsigned of, unsigned *share)
     uint64_t  limit;
 
     *share = *share < 1 ? 1 : *share > 100 ? 100 : *share;
-    limit = (uint64_t) of * *share / 100;
+    limit = (uint64_t) of * KLAVIYO_LIMITER_TIMES * *share / 100;
 
     return limit < 1 ? 1 : limit;
 }
