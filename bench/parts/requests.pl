@@ -132,7 +132,13 @@ sub slice {
         my $steady = $bench->wrk(port => $port, seconds => $seconds,
             connections => STEADY, pace => PACE);
 
+        # the batches have had their memory by now
+
+        my $faults = $bench->usage($nginx->{worker})->{faults}
+            - $after->{faults};
+
         $run->{"steady_$_"} = $steady->{$_} for qw(rps p50 p99 p999);
+        $run->{steady_faults} = $faults / $steady->{requests};
         $run->{requests_all} = $run->{requests} + $steady->{requests};
     }
 
@@ -204,7 +210,7 @@ sub summary {
     if (defined $slices->[0]{steady_p99}) {
         $summary{steady} = {map { my $what = $_;
             $what => Bench::spread(map { $_->{"steady_$what"} } @$slices)
-        } qw(rps p50 p99 p999)};
+        } qw(rps p50 p99 p999 faults)};
     }
 
     return \%summary;
