@@ -50,6 +50,7 @@ static uint64_t klaviyo_cli_doctor_sum(const klaviyo_figures_t *figures,
 
 /* of each account, read before the rights are given up */
 
+static klaviyo_cli_conf_t  klaviyo_cli_doctor_conf;
 static char  klaviyo_cli_doctor_key[KLAVIYO_CLI_ACCOUNTS]
                                    [KLAVIYO_RING_ERROR_MAX];
 
@@ -63,11 +64,7 @@ klaviyo_cli_doctor(klaviyo_cli_t *cli)
     klaviyo_cli_conf_t   *conf;
     klaviyo_cli_doctor_t  doctor;
 
-    conf = calloc(1, sizeof(klaviyo_cli_conf_t));
-
-    if (conf == NULL) {
-        return klaviyo_cli_error("no memory");
-    }
+    conf = &klaviyo_cli_doctor_conf;
 
     memset(&doctor, 0, sizeof(klaviyo_cli_doctor_t));
 

@@ -55,6 +55,9 @@ static int klaviyo_cli_send_shown(klaviyo_cli_send_t *send,
     const klaviyo_cli_account_t *account);
 
 
+static klaviyo_cli_conf_t  klaviyo_cli_send_conf;
+
+
 int
 klaviyo_cli_send(klaviyo_cli_t *cli)
 {
@@ -74,11 +77,7 @@ klaviyo_cli_send(klaviyo_cli_t *cli)
 
     memset(&send, 0, sizeof(klaviyo_cli_send_t));
 
-    conf = calloc(1, sizeof(klaviyo_cli_conf_t));
-
-    if (conf == NULL) {
-        return klaviyo_cli_error("no memory");
-    }
+    conf = &klaviyo_cli_send_conf;
 
     (void) setvbuf(stdout, NULL, _IOLBF, 0);
 
