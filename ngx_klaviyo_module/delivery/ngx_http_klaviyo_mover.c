@@ -57,6 +57,7 @@ struct ngx_http_klaviyo_mover_s {
     klaviyo_feed_t                  *feed;
     ngx_event_t                     *wake;
     ngx_http_klaviyo_report_t        report;
+    ngx_http_klaviyo_health_t        health;
 
     ngx_http_klaviyo_sender_t       *sender;  /* for when it is alone; NULL:
                                                  "deliver=off"               */
@@ -160,6 +161,7 @@ ngx_http_klaviyo_mover_create(ngx_http_klaviyo_account_t *account,
     }
 
     ngx_http_klaviyo_mover_name(mover, &span);
+    ngx_http_klaviyo_health_init(&mover->health, account, log);
 
     if (account->fleet_deliver) {
         mover->sender = ngx_http_klaviyo_sender_create(account, lease, feed,
@@ -263,6 +265,13 @@ ngx_http_klaviyo_mover_run(ngx_http_klaviyo_mover_t *mover)
 
     rc = ngx_http_klaviyo_mover_alone(mover, now);
 
+    if (mover->state != NGX_HTTP_KLAVIYO_MOVER_ALONE
+        && ngx_http_klaviyo_health_due(&mover->health))
+    {
+        (void) ngx_http_klaviyo_health_run(&mover->health,
+                                           mover->lease->epoch, 0, 0);
+    }
+
     if (rc == NGX_OK && mover->state == NGX_HTTP_KLAVIYO_MOVER_ALONE) {
         return ngx_http_klaviyo_sender_run(mover->sender);
     }
@@ -326,6 +335,8 @@ ngx_http_klaviyo_mover_alone(ngx_http_klaviyo_mover_t *mover, int64_t now)
 
         if (away) {
             mover->state = NGX_HTTP_KLAVIYO_MOVER_ALONE;
+            ngx_http_klaviyo_health_init(&mover->sender->health, account,
+                                         mover->report.log);
 
             ngx_log_error(NGX_LOG_WARN, mover->report.log, 0,
                           "klaviyo account \"%V\": the queue of fleet \"%V\" "
@@ -351,6 +362,7 @@ ngx_http_klaviyo_mover_alone(ngx_http_klaviyo_mover_t *mover, int64_t now)
 
     mover->state = NGX_HTTP_KLAVIYO_MOVER_ASKS;
     mover->again = 1;
+    ngx_http_klaviyo_health_init(&mover->health, account, mover->report.log);
     mover->sender = ngx_http_klaviyo_sender_create(account, mover->lease,
                                                    mover->feed, mover->wake,
                                                    mover->report.log);
@@ -609,6 +621,8 @@ ngx_http_klaviyo_mover_book(ngx_http_klaviyo_mover_t *mover)
     if (rc != KLAVIYO_RING_OK) {
         return NGX_DECLINED;
     }
+
+    (void) ngx_http_klaviyo_health_accepted(&mover->health);
 
     mover->acked = ack.to;
     mover->first = (mover->first + i) % NGX_HTTP_KLAVIYO_MOVER_STRETCHES;

@@ -144,7 +144,8 @@ klaviyo_health_sample(klaviyo_health_t *health,
     sample->time = now;
     sample->captured = figures->captured;
     sample->delivered = figures->outcome[KLAVIYO_OUTCOME_DELIVERED]
-                        + figures->outcome[KLAVIYO_OUTCOME_DRY_RUN];
+                        + figures->outcome[KLAVIYO_OUTCOME_DRY_RUN]
+                        + figures->outcome[KLAVIYO_OUTCOME_HANDED_OVER];
 }
 
 
@@ -182,7 +183,8 @@ klaviyo_health_minute(const klaviyo_health_t *health,
     }
 
     ended = figures->outcome[KLAVIYO_OUTCOME_DELIVERED]
-            + figures->outcome[KLAVIYO_OUTCOME_DRY_RUN];
+            + figures->outcome[KLAVIYO_OUTCOME_DRY_RUN]
+            + figures->outcome[KLAVIYO_OUTCOME_HANDED_OVER];
 
     if (figures->captured > from->captured) {
         *captured = figures->captured - from->captured;

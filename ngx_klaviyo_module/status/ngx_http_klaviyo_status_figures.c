@@ -178,6 +178,17 @@ ngx_http_klaviyo_status_health(ngx_http_klaviyo_account_t *account,
     reading->state = klaviyo_health_states(health, &reading->ring,
                                            reading->now, reading->states);
 
+    /* another host may deliver all, and visitors are none of its business */
+
+    if (account->fleet_host
+        && (reading->state == KLAVIYO_STATE_NOTHING_CAPTURED
+            || reading->state == KLAVIYO_STATE_ANONYMOUS_ONLY))
+    {
+        reading->states[reading->state] = 0;
+        reading->state = KLAVIYO_STATE_DELIVERING;
+        reading->states[reading->state] = 1;
+    }
+
     reading->success = ngx_max(health->success, 0) / 1000;
     reading->since = ngx_max(health->since, 0) / 1000;
 
