@@ -14,6 +14,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Chaos;
+use Klaviyo::Test::Client;
 use Klaviyo::Test::Process qw(read_file);
 use Klaviyo::Test::Redis;
 use Time::HiRes qw(sleep time);
@@ -183,6 +184,26 @@ subtest 'together' => sub {
 
     is $fleet->{accepted}, figure('accepted'), 'the figures tell of it';
     is $fleet->{hosts}, HOSTS, 'of all hosts';
+
+    ok wait_for(10, sub {
+        HOSTS == keys %{ account($nginx[1])->{fleet_hosts} // {} }
+    }), 'which are listed';
+
+    my %hosts = %{ account($nginx[1])->{fleet_hosts} };
+    my ($name) = sort keys %hosts;
+    my $client = Klaviyo::Test::Client->new(port => $nginx[1]->port('STATUS'));
+    my $text = $client->get('/klaviyo_status?format=prometheus')->body;
+
+    like $text, qr/_fleet_host_age_seconds\{account="shop",host="\Q$name\E"\} \d/,
+        'for Prometheus';
+    like $text, qr/_fleet_host_events_left\{account="shop",host="\Q$name\E"\} 0/,
+        'too';
+    like $client->get('/klaviyo_status?format=html')->body,
+        qr{<b>0</b> \Q$name\E, heard of \d+ s ago}, 'as a page';
+    $client->close;
+
+    cmp_ok $_->{age}, '<', slow(8), 'heard of' for values %hosts;
+    is $_->{left}, 0, 'nothing left behind' for values %hosts;
 };
 
 subtest 'its worker is killed' => sub {

@@ -32,6 +32,11 @@
 
 #define NGX_HTTP_KLAVIYO_FLEET_UUID   32     /* hexadecimal digits           */
 
+/* a queue's name in the fleet: that of its host, a colon, these digits */
+#define NGX_HTTP_KLAVIYO_FLEET_HOST   (64 + 1 + NGX_HTTP_KLAVIYO_FLEET_UUID)
+
+#define NGX_HTTP_KLAVIYO_FLEET_HOSTS  40     /* that are listed              */
+
 
 struct klaviyo_limiter_s;
 struct ngx_http_klaviyo_job_s;
@@ -59,6 +64,16 @@ typedef struct {
 } ngx_http_klaviyo_fleet_place_t;
 
 
+/* a host that added to the shared queue */
+
+typedef struct {
+    u_char                                 name[NGX_HTTP_KLAVIYO_FLEET_HOST];
+    size_t                                 len;
+    uint64_t                               age;    /* s, since it was heard of */
+    uint64_t                               left;   /* events of it that wait */
+} ngx_http_klaviyo_fleet_host_t;
+
+
 /* figures, for the status: of the deliverer, in shared memory */
 
 typedef struct {
@@ -82,6 +97,8 @@ typedef struct {
                                                           no room for        */
     uint64_t                               leads;      /* 0 or 1: this host
                                                           delivers for all   */
+    ngx_uint_t                             nlist;
+    ngx_http_klaviyo_fleet_host_t          list[NGX_HTTP_KLAVIYO_FLEET_HOSTS];
 } ngx_http_klaviyo_fleet_figures_t;
 
 
@@ -90,7 +107,7 @@ typedef struct {
 #define NGX_HTTP_KLAVIYO_FLEET_OPS(X)                                        \
     X(ADD, "add") X(HELLO, "hello") X(LEASE, "lease") X(RELEASE, "release")  \
     X(PULL, "pull") X(SETTLE, "settle") X(REFUSE, "refuse")                  \
-    X(HOSTS, "hosts")
+    X(LIST, "hosts")
 
 #define ngx_http_klaviyo_fleet_op(constant, name)                            \
     NGX_HTTP_KLAVIYO_FLEET_##constant,

@@ -51,6 +51,33 @@ ngx_http_klaviyo_fleet_end_call(ngx_http_klaviyo_fleet_end_t *end,
 }
 
 
+void
+ngx_http_klaviyo_fleet_end_hosts(ngx_http_klaviyo_fleet_end_t *end,
+    const ngx_http_klaviyo_fleet_value_t *value, ngx_uint_t n)
+{
+    ngx_uint_t                      i, k;
+    ngx_http_klaviyo_fleet_host_t  *host;
+
+    k = 0;
+
+    for (i = 0; i + 3 <= n && k < NGX_HTTP_KLAVIYO_FLEET_HOSTS; i += 3) {
+
+        if (value[i].text.len > NGX_HTTP_KLAVIYO_FLEET_HOST) {
+            continue;
+        }
+
+        host = &end->figures->list[k++];
+
+        ngx_memcpy(host->name, value[i].text.data, value[i].text.len);
+        host->len = value[i].text.len;
+        host->age = (uint64_t) ngx_max(value[i + 1].number, 0) / 1000;
+        host->left = (uint64_t) ngx_max(value[i + 2].number, 0);
+    }
+
+    end->figures->nlist = k;
+}
+
+
 size_t
 ngx_http_klaviyo_fleet_host(u_char *text, const uint8_t *uuid)
 {

@@ -11,10 +11,6 @@
 #include "account/ngx_http_klaviyo_account.h"
 
 
-/* bytes: the host's name, a colon, 32 digits */
-#define NGX_HTTP_KLAVIYO_FLEET_HOST  (64 + 1 + NGX_HTTP_KLAVIYO_FLEET_UUID)
-
-
 /* `queue` has the handlers and what they are called with */
 
 typedef struct {
@@ -33,6 +29,10 @@ void ngx_http_klaviyo_fleet_end_close(ngx_http_klaviyo_fleet_end_t *end);
 /* NGX_OK: it is answered, or lost; NGX_BUSY: later */
 ngx_int_t ngx_http_klaviyo_fleet_end_call(ngx_http_klaviyo_fleet_end_t *end,
     ngx_http_klaviyo_fleet_op_e op,
+    const ngx_http_klaviyo_fleet_value_t *value, ngx_uint_t n);
+
+/* the answer to HOSTS, for the status */
+void ngx_http_klaviyo_fleet_end_hosts(ngx_http_klaviyo_fleet_end_t *end,
     const ngx_http_klaviyo_fleet_value_t *value, ngx_uint_t n);
 
 /* what a queue of this host is called in the fleet; returns its length */

@@ -29,6 +29,7 @@
 #define NGX_HTTP_KLAVIYO_MOVER_STEP       400    /* records in a run         */
 #define NGX_HTTP_KLAVIYO_MOVER_LINGER     50     /* ms                       */
 #define NGX_HTTP_KLAVIYO_MOVER_HELLO      1000   /* ms                       */
+#define NGX_HTTP_KLAVIYO_MOVER_HOSTS      5      /* hellos to a list of hosts */
 #define NGX_HTTP_KLAVIYO_MOVER_FULL       500    /* ms until another try     */
 #define NGX_HTTP_KLAVIYO_MOVER_SAVE       10000  /* ms                       */
 #define NGX_HTTP_KLAVIYO_MOVER_RECORD     16384  /* bytes of the first buffer */
@@ -71,6 +72,7 @@ struct ngx_http_klaviyo_mover_s {
     int64_t                          contact;  /* when an answer came, or we
                                                   began                      */
     int64_t                          hello;    /* when it was said last      */
+    ngx_uint_t                       hellos;
     int64_t                          full;     /* until when nothing is added */
     int64_t                          saved;
 
@@ -414,6 +416,12 @@ ngx_http_klaviyo_mover_hello(ngx_http_klaviyo_mover_t *mover, int64_t now)
 
     value.text = mover->host;
 
+    if (mover->hellos++ % NGX_HTTP_KLAVIYO_MOVER_HOSTS == 0) {
+        (void) ngx_http_klaviyo_fleet_end_call(&mover->end,
+                                               NGX_HTTP_KLAVIYO_FLEET_LIST,
+                                               &value, 1);
+    }
+
     if (ngx_http_klaviyo_fleet_end_call(&mover->end,
                                         NGX_HTTP_KLAVIYO_FLEET_HELLO, &value,
                                         1)
@@ -465,6 +473,11 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     ngx_http_klaviyo_fleet_figures_t   *figures;
 
     now = ngx_http_klaviyo_sender_now();
+
+    if (op == NGX_HTTP_KLAVIYO_FLEET_LIST) {
+        ngx_http_klaviyo_fleet_end_hosts(&mover->end, value, n);
+        return;
+    }
 
     if (op == NGX_HTTP_KLAVIYO_FLEET_ADD) {
         stored = n == 3 ? value[1].number : -1;

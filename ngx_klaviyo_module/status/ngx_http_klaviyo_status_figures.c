@@ -128,6 +128,8 @@ static void
 ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading)
 {
+    ngx_uint_t                         i;
+    ngx_http_klaviyo_fleet_host_t     *host;
     ngx_http_klaviyo_fleet_figures_t  *fleet;
 
     ngx_memzero(reading, sizeof(ngx_http_klaviyo_status_reading_t));
@@ -155,6 +157,16 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
     if (account->fleet) {
         fleet = account->limits_zone->data;
         reading->fleet = fleet[account->fleet_host != NULL];
+
+        /* another process writes it meanwhile */
+
+        reading->fleet.nlist = ngx_min(reading->fleet.nlist,
+                                       NGX_HTTP_KLAVIYO_FLEET_HOSTS);
+
+        for (i = 0; i < reading->fleet.nlist; i++) {
+            host = &reading->fleet.list[i];
+            host->len = ngx_min(host->len, NGX_HTTP_KLAVIYO_FLEET_HOST);
+        }
     }
 }
 

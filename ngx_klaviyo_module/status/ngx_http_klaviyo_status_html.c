@@ -65,6 +65,8 @@ static void ngx_http_klaviyo_status_html_answers(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
 static void ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_html_hosts(klaviyo_json_t *out,
+    ngx_http_klaviyo_fleet_figures_t *fleet);
 static void ngx_http_klaviyo_status_html_skipped(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account);
 static void ngx_http_klaviyo_status_html_time(klaviyo_json_t *out,
@@ -151,7 +153,9 @@ ngx_http_klaviyo_status_html_size(ngx_http_klaviyo_status_t *status)
                 + KLAVIYO_HEALTH_ANSWERS * NGX_HTTP_KLAVIYO_STATUS_ANSWER
                 + KLAVIYO_STATE_N * NGX_HTTP_KLAVIYO_STATUS_WRONG
                 + account->reading->metrics
-                  * (klaviyo_escape_size(KLAVIYO_METRIC_NAME) + 64);
+                  * (klaviyo_escape_size(KLAVIYO_METRIC_NAME) + 64)
+                + account->reading->fleet.nlist
+                  * (klaviyo_escape_size(NGX_HTTP_KLAVIYO_FLEET_HOST) + 128);
 
         names += KLAVIYO_STATE_N;
 
@@ -399,6 +403,7 @@ ngx_http_klaviyo_status_html_account(klaviyo_json_t *out,
     ngx_http_klaviyo_status_html_now(out, account);
     ngx_http_klaviyo_status_html_answers(out, account);
     ngx_http_klaviyo_status_html_metrics(out, account);
+    ngx_http_klaviyo_status_html_hosts(out, &account->reading->fleet);
     ngx_http_klaviyo_status_html_skipped(out, account);
 
     klaviyo_json_literal(out, "<details>\n<summary>All figures</summary>\n"
@@ -675,6 +680,38 @@ ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
     }
 
     if (n) {
+        klaviyo_json_literal(out, "</ul>\n");
+    }
+}
+
+
+/* and what one that has vanished left behind */
+
+static void
+ngx_http_klaviyo_status_html_hosts(klaviyo_json_t *out,
+    ngx_http_klaviyo_fleet_figures_t *fleet)
+{
+    ngx_uint_t                      i;
+    ngx_http_klaviyo_fleet_host_t  *host;
+
+    for (i = 0; i < fleet->nlist; i++) {
+        host = &fleet->list[i];
+
+        if (i == 0) {
+            klaviyo_json_literal(out, "<h3>The fleet: events that wait, by "
+                                      "host</h3>\n<ul class=\"metrics\">\n");
+        }
+
+        klaviyo_json_literal(out, "<li><b>");
+        ngx_http_klaviyo_status_html_number(out, host->left);
+        klaviyo_json_literal(out, "</b> ");
+        klaviyo_escape_html(out, host->name, host->len);
+        klaviyo_json_literal(out, ", heard of ");
+        ngx_http_klaviyo_status_html_number(out, host->age);
+        klaviyo_json_literal(out, " s ago</li>\n");
+    }
+
+    if (i) {
         klaviyo_json_literal(out, "</ul>\n");
     }
 }

@@ -12,6 +12,7 @@
  *         "spool": {"events": n, "size": bytes, "bytes_used": bytes, ...},
  *         "dead_letters": {"written": n, ...},
  *         "metrics": {"Placed Order": {"captured": n, "last_hour": n}, ...},
+ *         "fleet_hosts": {"web1:...": {"age": s, "left": n}, ...},
  *         "hold": {"held": n, "waiting": n, "released": n, "expired": n,
  *                  "lost": n, "size": bytes, ...}}}}
  *
@@ -30,10 +31,14 @@
 #define NGX_HTTP_KLAVIYO_STATUS_ACCOUNT  10240
 #define NGX_HTTP_KLAVIYO_STATUS_METRIC   \
     (klaviyo_json_string_size(KLAVIYO_METRIC_NAME) + 80)
+#define NGX_HTTP_KLAVIYO_STATUS_FLEET_HOST   \
+    (klaviyo_json_string_size(NGX_HTTP_KLAVIYO_FLEET_HOST) + 80)
 
 
 static void ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
     ngx_http_klaviyo_status_account_t *account);
+static void ngx_http_klaviyo_status_json_hosts(klaviyo_json_t *json,
+    ngx_http_klaviyo_fleet_figures_t *fleet);
 static ngx_uint_t ngx_http_klaviyo_status_json_reason(
     const ngx_http_klaviyo_status_row_t *row);
 static void ngx_http_klaviyo_status_json_name(klaviyo_json_t *json,
@@ -46,7 +51,9 @@ ngx_http_klaviyo_status_json_size(ngx_http_klaviyo_status_t *status)
     return NGX_HTTP_KLAVIYO_STATUS_HEAD
            + status->n * (NGX_HTTP_KLAVIYO_STATUS_ACCOUNT
                           + (KLAVIYO_METRICS + 1)
-                            * NGX_HTTP_KLAVIYO_STATUS_METRIC);
+                            * NGX_HTTP_KLAVIYO_STATUS_METRIC
+                          + NGX_HTTP_KLAVIYO_FLEET_HOSTS
+                            * NGX_HTTP_KLAVIYO_STATUS_FLEET_HOST);
 }
 
 
@@ -155,7 +162,36 @@ ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
         klaviyo_json_literal(json, "}");
     }
 
+    ngx_http_klaviyo_status_json_hosts(json, &account->reading->fleet);
+
     klaviyo_json_literal(json, "}}");
+}
+
+
+static void
+ngx_http_klaviyo_status_json_hosts(klaviyo_json_t *json,
+    ngx_http_klaviyo_fleet_figures_t *fleet)
+{
+    ngx_uint_t                      i;
+    ngx_http_klaviyo_fleet_host_t  *host;
+
+    for (i = 0; i < fleet->nlist; i++) {
+        host = &fleet->list[i];
+
+        if (i == 0) {
+            klaviyo_json_literal(json, "},\"fleet_hosts\":{");
+
+        } else {
+            klaviyo_json_literal(json, ",");
+        }
+
+        klaviyo_json_string(json, host->name, host->len, host->len);
+        klaviyo_json_literal(json, ":{\"age\":");
+        klaviyo_json_uint(json, host->age);
+        klaviyo_json_literal(json, ",\"left\":");
+        klaviyo_json_uint(json, host->left);
+        klaviyo_json_literal(json, "}");
+    }
 }
 
 

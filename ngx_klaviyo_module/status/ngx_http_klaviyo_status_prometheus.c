@@ -48,6 +48,9 @@ typedef struct {
 
 static void ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status);
+static void ngx_http_klaviyo_status_prometheus_hosts(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status, const char *family, const char *help,
+    size_t offset);
 static void ngx_http_klaviyo_status_prometheus_histogram(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status, ngx_uint_t n);
 static void ngx_http_klaviyo_status_prometheus_part(klaviyo_json_t *out,
@@ -87,7 +90,7 @@ ngx_http_klaviyo_status_prometheus_size(ngx_http_klaviyo_status_t *status)
     const ngx_http_klaviyo_status_row_t  *row;
 
     size = NGX_HTTP_KLAVIYO_STATUS_HEAD
-           + (KLAVIYO_HISTOGRAM_N + 1) * NGX_HTTP_KLAVIYO_STATUS_FAMILY;
+           + (KLAVIYO_HISTOGRAM_N + 3) * NGX_HTTP_KLAVIYO_STATUS_FAMILY;
 
     for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
         size += NGX_HTTP_KLAVIYO_STATUS_FAMILY;
@@ -105,6 +108,11 @@ ngx_http_klaviyo_status_prometheus_size(ngx_http_klaviyo_status_t *status)
                    + klaviyo_escape_size(account->name->len));
         size += account->reading->metrics
                 * klaviyo_escape_size(KLAVIYO_METRIC_NAME);
+
+        size += 2 * account->reading->fleet.nlist
+                * (NGX_HTTP_KLAVIYO_STATUS_LINE
+                   + klaviyo_escape_size(NGX_HTTP_KLAVIYO_FLEET_HOST)
+                   + klaviyo_escape_size(account->name->len));
     }
 
     return size;
@@ -135,6 +143,16 @@ ngx_http_klaviyo_status_prometheus(klaviyo_json_t *out,
     }
 
     ngx_http_klaviyo_status_prometheus_metrics(out, status);
+
+    ngx_http_klaviyo_status_prometheus_hosts(out, status,
+        "fleet_host_age_seconds",
+        "How long ago a host that adds to the shared queue was heard of.",
+        offsetof(ngx_http_klaviyo_fleet_host_t, age));
+
+    ngx_http_klaviyo_status_prometheus_hosts(out, status,
+        "fleet_host_events_left",
+        "Events of a host that wait in the shared queue.",
+        offsetof(ngx_http_klaviyo_fleet_host_t, left));
 
     for (i = 0; i < KLAVIYO_HISTOGRAM_N; i++) {
         ngx_http_klaviyo_status_prometheus_histogram(out, status, i);
@@ -171,6 +189,54 @@ ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
             klaviyo_escape_label(out, name, ngx_strlen(name));
             klaviyo_json_literal(out, "\"} ");
             klaviyo_json_uint(out, account->reading->metric[k].captured);
+            klaviyo_json_literal(out, "\n");
+        }
+    }
+}
+
+
+/* only where there are any */
+
+static void
+ngx_http_klaviyo_status_prometheus_hosts(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status, const char *family, const char *help,
+    size_t offset)
+{
+    uint64_t                            value;
+    ngx_uint_t                          i, k, n;
+    ngx_http_klaviyo_fleet_host_t      *host;
+    ngx_http_klaviyo_status_account_t  *account;
+
+    n = 0;
+
+    for (i = 0; i < status->n; i++) {
+        account = &status->account[i];
+
+        for (k = 0; k < account->reading->fleet.nlist; k++) {
+            host = &account->reading->fleet.list[k];
+
+            if (n++ == 0) {
+                klaviyo_json_literal(out, "# HELP "
+                                          NGX_HTTP_KLAVIYO_STATUS_PREFIX);
+                ngx_http_klaviyo_status_text(out, family);
+                klaviyo_json_literal(out, " ");
+                ngx_http_klaviyo_status_text(out, help);
+                klaviyo_json_literal(out, "\n# TYPE "
+                                          NGX_HTTP_KLAVIYO_STATUS_PREFIX);
+                ngx_http_klaviyo_status_text(out, family);
+                klaviyo_json_literal(out, " gauge\n");
+            }
+
+            ngx_memcpy(&value, (u_char *) host + offset, sizeof(uint64_t));
+
+            klaviyo_json_literal(out, NGX_HTTP_KLAVIYO_STATUS_PREFIX);
+            ngx_http_klaviyo_status_text(out, family);
+            klaviyo_json_literal(out, "{account=\"");
+            klaviyo_escape_label(out, account->name->data, account->name->len);
+            klaviyo_json_literal(out, "\",host=\"");
+            klaviyo_escape_label(out, host->name, host->len);
+            klaviyo_json_literal(out, "\"} ");
+            klaviyo_json_uint(out, value);
             klaviyo_json_literal(out, "\n");
         }
     }
