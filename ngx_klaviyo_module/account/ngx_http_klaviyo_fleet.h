@@ -69,7 +69,7 @@ typedef struct {
 typedef struct {
     u_char                                 name[NGX_HTTP_KLAVIYO_FLEET_HOST];
     size_t                                 len;
-    uint64_t                               age;    /* s, since it was heard of */
+    uint64_t                               age;    /* s, not heard of  */
     uint64_t                               left;   /* events of it that wait */
 } ngx_http_klaviyo_fleet_host_t;
 
