@@ -1,0 +1,259 @@
+#!/usr/bin/perl
+
+# The shared queue when things go wrong at random: workers, hosts and Redis are
+# killed under load, and relays in front of Redis stall and cut.  What was
+# captured is recorded, and the equations hold.
+#
+# And what a user of Redis needs to be allowed, a host that may not deliver,
+# and what of a queue's size is kept to.
+#
+# KLAVIYO_SOAK: so many seconds of the former.  Each fault by itself:
+# fleet_queue.t.
+
+use lib 't/lib';
+use Klaviyo::Test;
+use Klaviyo::Test::Chaos;
+use Klaviyo::Test::Process qw(temp_folder read_file write_file);
+use Klaviyo::Test::Redis;
+use Klaviyo::Test::Relay;
+use Time::HiRes qw(sleep time);
+
+use constant HOSTS => 3;
+
+my $soak = soak(20);
+
+alarm slow(400 + 3 * $soak);
+srand($ENV{KLAVIYO_SEED} // 7);
+
+my $objs   = $ENV{KLAVIYO_OBJS} // 'objs';
+my $module = $ENV{KLAVIYO_FLEET_MODULE}
+    // "$ENV{PWD}/$objs/ngx_http_klaviyo_fleet_module.so";
+my $folder = temp_folder();
+
+
+sub host {
+    my ($first, $fleet, $server, %option) = @_;
+
+    return Klaviyo::Test->new(
+        $first ? (sandbox => 0)
+               : (sandbox => {limits => 'off', keep => 1_000_000}),
+        main    => "load_module $module;",
+        workers => 2,
+        account => "batch linger=100ms; retry min=100ms max=300ms;"
+                   . " fleet main $fleet;"
+                   . ($first ? ' endpoint ' . $first->sandbox->url . ';' : ''),
+        http    => 'klaviyo_profile email $arg_email;'
+                   . ' log_format ids "$arg_id $klaviyo_captured";'
+                   . " klaviyo_fleet main { server $server }",
+        server  => q{
+            access_log %%DIR%%/access.log ids;
+
+            location / {
+                klaviyo_event "Viewed Page" {
+                    unique_id $arg_id;
+                }
+                return 200 "page\n";
+            }
+        },
+        %option,
+    )->allow(qr/exited on signal 9/, qr/fleet "main".* away/);
+}
+
+sub figure {
+    my ($redis, $name) = @_;
+
+    my %state = split /\n/,
+        $redis->cli('HGETALL', 'klaviyo:{shop}:state:events');
+
+    return $state{$name} // 0;
+}
+
+
+subtest 'at random' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my @relay = map { Klaviyo::Test::Relay->start(to => $redis->port) }
+        1 .. HOSTS;
+    my @nginx;
+
+    push @nginx, host($nginx[0], 'away=5s', 'redis://127.0.0.1:'
+        . $_->port . '; timeout connect=300ms answer=500ms;') for @relay;
+
+    $_->start for @nginx;
+
+    my @load = map { requests($_, clients => 1, pause => 0.01) } @nginx;
+    my $end  = time + $soak;
+    my %did;
+
+    while (time < $end) {
+        my $n    = int rand @nginx;
+        my $t    = $nginx[$n];
+        my $what = (qw(worker worker master redis hang relay relay pause))
+            [rand 8];
+
+        $did{$what}++;
+
+        if ($what eq 'worker') {
+            my @workers = processes($t);
+            kill_hard($workers[rand @workers]) if @workers;
+
+        } elsif ($what eq 'master') {
+            kill_hard($t->master, processes($t));
+            kill_hard(processes($t));
+            start_again($t);
+
+        } elsif ($what eq 'redis') {
+            $redis->cli('SAVE') if rand() < 0.5;
+            $redis->kill;
+            sleep rand;
+            $redis->run;
+
+        } elsif ($what eq 'hang') {
+            $redis->hang;
+            sleep 2 * rand;
+            $redis->go_on;
+
+        } elsif ($what eq 'relay') {
+            my @mode = ('silent', 'cut ' . int rand 20_000, 'reset',
+                        'late 300');
+
+            $relay[$n]->mode($mode[rand @mode]);
+            sleep 1.5 * rand;
+            $relay[$n]->mode('pass');
+        }
+
+        sleep 0.7 * rand;
+    }
+
+    $_->stop for @load;
+    $_->mode('pass') for @relay;
+
+    note join ', ', map { "$_ $did{$_}" } sort keys %did;
+
+    my $left = sub {
+        my $n = figure($redis, 'accepted') - figure($redis, 'delivered')
+                - figure($redis, 'dead');
+
+        $n += account_of($_)->{queued} // 1 for @nginx;
+        return $n;
+    };
+
+    ok wait_for(slow(90), sub { !$left->() }), 'nothing is left anywhere'
+        or diag $left->(), map { $_->log } @nginx;
+
+    my $recorded = recorded($nginx[0]);
+    my $captured = 0;
+    my @logged   = map { /^(\S+) 1$/ ? $1 : () }
+        map { split /\n/, read_file($_->dir . '/access.log') } @nginx;
+
+    for my $t (@nginx) {
+        my $account = account_of($t);
+
+        is $account->{dead}, 0, 'none dead';
+        is $account->{lost}, $account->{reasons}{lost}{queue_busy},
+            'none lost';
+        $captured += $account->{captured} - $account->{lost};
+    }
+
+    is scalar(keys %$recorded), $captured, "recorded: all $captured";
+    is_deeply [grep { !$recorded->{$_} } @logged], [],
+        'what the access log calls captured is recorded';
+    is $nginx[0]->sandbox->stats->{collisions}, 0,
+        'repeats had the same bytes';
+    is figure($redis, 'accepted'),
+        figure($redis, 'delivered') + figure($redis, 'dead'),
+        'the equation of Redis';
+    is figure($redis, 'bytes'), 0, 'which has no bytes left';
+    note $nginx[0]->sandbox->stats->{repeats}, ' repeats';
+
+    $_->stop for reverse @nginx;
+    $redis->stop;
+};
+
+sub account_of { return $_[0]->account }
+
+
+subtest 'a user that may do nothing else' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $pass  = write_file("$folder/redis.pass", "s3cret\n", 0600);
+    my ($acl) = do {
+        open my $in, '<', 'docs/fleet.md' or die "no guide: $!\n";
+        map { /^ACL SETUSER klaviyo (.*)/ ? $1 : () } <$in>;
+    };
+
+    is $redis->cli('ACL', 'SETUSER', 'klaviyo',
+        split / /, $acl =~ s/>password/>s3cret/r), 'OK', 'as the guide says';
+
+    my $t = host(undef, '', $redis->url . "; user klaviyo; password_file "
+                 . "$pass;")->start;
+
+    $t->get("/?id=u$_&email=a\@shop.test") for 1 .. 20;
+    ok $t->wait_events(20, 20), 'delivered' or diag $t->log;
+
+    $t->sandbox->fault(kind => 'refuse', match => {unique_id => '^bad'});
+    $t->get('/?id=bad&email=a@shop.test');
+    ok wait_for(20, sub { figure($redis, 'dead') == 1 }), 'a dead letter';
+    ok $t->wait_idle(20), 'all is settled';
+    is $t->account->{handed_over}, 21, 'by Redis';
+    unlike $t->log, qr/denied/, 'nothing was denied';
+    $t->stop;
+    $redis->stop;
+};
+
+
+subtest 'deliver=off' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $first = host(undef, 'away=1s', $redis->url . ';');
+    my $t     = host($first, 'away=1s deliver=off', $redis->url . ';',
+                     account => 'fleet main away=1s deliver=off;'
+                                . ' endpoint http://127.0.0.1:1;')->start;
+
+    $t->get("/?id=off$_&email=a\@shop.test") for 1 .. 10;
+    ok wait_for(10, sub { figure($redis, 'accepted') == 10 }), 'added';
+    is $t->account('shop/fleet')->{captured}, undef,
+        'it has no queue to deliver from';
+
+    $redis->hang;
+    $t->get("/?id=more$_&email=a\@shop.test") for 1 .. 10;
+    sleep 4;
+    is $t->account->{queued}, 20, 'it keeps all of them while Redis is away';
+    is $t->account->{requests}{bulk} // $t->account->{reasons}{requests}{bulk}
+        // 0, 0, 'and sends nothing';
+    $redis->go_on;
+
+    $first->start;
+    ok wait_for(30, sub { keys %{ recorded($first) } == 20 }),
+        'another host delivers them';
+    ok $t->wait_idle(20), 'then it forgets them';
+    $t->stop;
+    $first->stop;
+    $redis->stop;
+};
+
+
+subtest 'size' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $t     = host(undef, 'size=1m deliver=off', $redis->url . ';',
+                     limits => 0)->start;
+    my $client = $t->client;
+
+    # no pack of theirs is small, compressed
+
+    for my $n (1 .. 900) {
+        my $noise = join '', map { chr 97 + int rand 26 } 1 .. 3000;
+        $client->get("/?id=s$n&email=a\@shop.test&x=$noise");
+    }
+
+    $client->close;
+    ok wait_for(20, sub { $t->account->{fleet}{full} > 0 }), 'it is full';
+    cmp_ok figure($redis, 'bytes'), '<=', 1 << 20, 'no more than that';
+    cmp_ok figure($redis, 'accepted'), '<', 900, 'not all are in it';
+    is $t->account->{queued}, 900, 'all are in their host';
+    like $t->log, qr/\[warn\].*as many bytes as "size" allows/,
+        'the log tells';
+    is $t->account->{lost}, 0, 'none is lost';
+
+    $t->stop;
+    $redis->stop;
+};
+
+done_testing;
