@@ -22,6 +22,10 @@
 
 #include "klaviyo_cli_doctor.h"
 #include "klaviyo_cli_rights.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_health.h"
+#include "queue/klaviyo_ring_look.h"
 
 
 #define KLAVIYO_CLI_TMPFS   0x01021994

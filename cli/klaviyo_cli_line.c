@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "json/klaviyo_check.h"
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "json/klaviyo_scan.h"
 #include "klaviyo_cli.h"

@@ -16,7 +16,13 @@
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
 #include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_spool_chunk.h"
 #include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_spool_open.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 typedef struct {

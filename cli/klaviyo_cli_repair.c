@@ -19,6 +19,8 @@
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_look.h"
 #include "queue/klaviyo_spool_look.h"
 
 

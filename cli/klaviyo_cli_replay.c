@@ -19,6 +19,7 @@
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
 #include "queue/klaviyo_lane.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define KLAVIYO_CLI_WAIT       30000   /* ms that a full ring is waited for */

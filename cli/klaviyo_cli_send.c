@@ -14,8 +14,12 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_json.h"
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_health.h"
 #include "klaviyo_cli_http.h"
 #include "klaviyo_cli_rights.h"
 #include "klaviyo_cli_watch.h"

@@ -10,7 +10,13 @@
 
 #include "json/klaviyo_json.h"
 #include "klaviyo_cli.h"
+#include "queue/klaviyo_clock.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_health.h"
+#include "queue/klaviyo_ring_look.h"
 #include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_spool_open.h"
 
 
 #define KLAVIYO_CLI_GROUPS  32
@@ -46,7 +52,6 @@ static void klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
 static void klaviyo_cli_stat_json(const klaviyo_cli_t *cli,
     const klaviyo_cli_stat_t *stat);
 static const char *klaviyo_cli_stat_whose(const klaviyo_cli_stat_t *stat);
-static uint64_t klaviyo_cli_stat_paused(const klaviyo_cli_stat_t *stat);
 static void klaviyo_cli_stat_string(const char *text);
 
 
@@ -293,7 +298,7 @@ klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
         (void) printf("%-24s %s\n", "deliverer", "none");
     }
 
-    paused = klaviyo_cli_stat_paused(stat);
+    paused = klaviyo_clock_left(stat->figures.paused_until);
 
     if (paused || cli->all) {
         (void) printf("%-24s %" PRIu64 " s\n", "paused for", paused);
@@ -339,7 +344,7 @@ klaviyo_cli_stat_json(const klaviyo_cli_t *cli,
                   ",\"deliverer\":%" PRId64 ",\"paused_for\":%" PRIu64,
                   stat->in_use ? "true" : "false", figures->size,
                   figures->used, figures->deliverer,
-                  klaviyo_cli_stat_paused(stat));
+                  klaviyo_clock_left(stat->figures.paused_until));
 
     (void) printf(",\"captured\":%" PRIu64 ",\"queued\":%" PRIu64
                   ",\"spooled\":%" PRIu64, figures->captured,
@@ -395,25 +400,6 @@ klaviyo_cli_stat_whose(const klaviyo_cli_stat_t *stat)
 
     return memcmp(stat->spool.ring, nobody, KLAVIYO_RING_UUID_LEN)
            ? "another ring" : "no ring yet";
-}
-
-
-/* whole seconds, rounded up */
-
-static uint64_t
-klaviyo_cli_stat_paused(const klaviyo_cli_stat_t *stat)
-{
-    int64_t          now;
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-
-    if (stat->figures.paused_until <= now) {
-        return 0;
-    }
-
-    return (uint64_t) (stat->figures.paused_until - now + 999) / 1000;
 }
 
 

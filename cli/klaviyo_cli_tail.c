@@ -16,6 +16,9 @@
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_watch.h"
 #include "queue/klaviyo_lane.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_health.h"
+#include "queue/klaviyo_ring_look.h"
 
 
 #define KLAVIYO_CLI_METRIC  128

@@ -23,10 +23,13 @@
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
 #include "delivery/ngx_http_klaviyo_transport.h"
+#include "delivery/ngx_http_klaviyo_transport_process.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
+#include "gateway/ngx_http_klaviyo_pass_handler.h"
 #include "page/ngx_http_klaviyo_page.h"
 #include "status/ngx_http_klaviyo_status.h"
 #include "webhook/ngx_http_klaviyo_webhook.h"
+#include "webhook/ngx_http_klaviyo_webhook_conf.h"
 
 
 #define NGX_HTTP_KLAVIYO_LEVELS                                              \

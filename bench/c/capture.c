@@ -19,6 +19,9 @@
 
 #include "event.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define CAPTURE_RING      ((size_t) 64 << 20)

@@ -21,8 +21,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define BENCH_PROPERTIES_MAX  50

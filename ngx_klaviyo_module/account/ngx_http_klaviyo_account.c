@@ -4,6 +4,8 @@
 
 
 #include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_account.h"
+#include "ngx_http_klaviyo_spool.h"
 
 
 #define NGX_HTTP_KLAVIYO_QUEUE_DIR  "/run/nginx-klaviyo/"

@@ -208,21 +208,6 @@ ngx_int_t ngx_http_klaviyo_account_lanes(ngx_conf_t *cf,
 void ngx_http_klaviyo_account_warn(ngx_log_t *log,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
-/* what klaviyo_spool_open() asks for; NGX_ERROR: HMAC failed */
-ngx_int_t ngx_http_klaviyo_spool_conf(ngx_http_klaviyo_account_t *account,
-    klaviyo_spool_conf_t *conf);
-
-/* a text with variables; NGX_ERROR is already logged */
-ngx_int_t ngx_http_klaviyo_compile(ngx_conf_t *cf, ngx_str_t *text,
-    ngx_http_complex_value_t *value);
-
-/*
- * A new variable of the configuration's, which `word` names with its "$": the
- * caller gives it a handler.  NULL is already logged.
- */
-ngx_http_variable_t *ngx_http_klaviyo_variable(ngx_conf_t *cf, ngx_str_t *word,
-    ngx_uint_t flags);
-
 /* NULL: there is none of this name */
 ngx_http_klaviyo_account_t *ngx_http_klaviyo_account_find(
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_str_t *name);

@@ -3,7 +3,7 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_arg.h"
 
 
 static char *ngx_http_klaviyo_args_unknown(ngx_conf_t *cf,

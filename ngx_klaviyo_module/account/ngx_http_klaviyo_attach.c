@@ -11,9 +11,15 @@
 
 #include "ngx_http_klaviyo_attach.h"
 #include "ngx_http_klaviyo_former.h"
+#include "ngx_http_klaviyo_path.h"
+#include "ngx_http_klaviyo_print.h"
 #include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_spool.h"
 
 #include "queue/klaviyo_paths.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_hand.h"
+#include "queue/klaviyo_ring_open.h"
 #include "queue/klaviyo_trust.h"
 
 #include <ngx_event.h>

@@ -3,7 +3,7 @@
  */
 
 
-#include "ngx_http_klaviyo_account.h"
+#include "ngx_http_klaviyo_compile.h"
 
 
 ngx_int_t

@@ -3,7 +3,7 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_endpoint.h"
 
 
 static ngx_int_t ngx_http_klaviyo_endpoint_path(ngx_conf_t *cf,

@@ -8,8 +8,12 @@
 
 
 #include "ngx_http_klaviyo_former.h"
+#include "ngx_http_klaviyo_path.h"
 #include "ngx_http_klaviyo_setting.h"
 
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_open.h"
 
 

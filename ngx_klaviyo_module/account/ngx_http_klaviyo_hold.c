@@ -4,7 +4,8 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_arg.h"
+#include "ngx_http_klaviyo_hold.h"
 
 
 #define NGX_HTTP_KLAVIYO_HOLD_MIN  1000                   /* ms              */

@@ -5,7 +5,7 @@
 
 
 #include "ngx_http_klaviyo_secret.h"
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_key.h"
 
 
 #define NGX_HTTP_KLAVIYO_KEY_PREFIX  "pk_"

@@ -3,7 +3,7 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_path.h"
 
 
 typedef struct {

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_print.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -3,7 +3,12 @@
  */
 
 
+#include "ngx_http_klaviyo_arg.h"
+#include "ngx_http_klaviyo_endpoint.h"
+#include "ngx_http_klaviyo_hold.h"
+#include "ngx_http_klaviyo_key.h"
 #include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_spool.h"
 
 
 #define NGX_HTTP_KLAVIYO_DAY  (24 * 60 * 60)

@@ -3,10 +3,14 @@
  */
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_arg.h"
+#include "ngx_http_klaviyo_print.h"
+#include "ngx_http_klaviyo_spool.h"
 
 #include "queue/klaviyo_dead.h"
+#include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_spool.h"
+#include "queue/klaviyo_spool_open.h"
 
 #include <sys/vfs.h>
 

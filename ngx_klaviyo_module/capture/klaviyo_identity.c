@@ -8,6 +8,7 @@
 
 #include "klaviyo_decode.h"
 #include "klaviyo_identity.h"
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_hex.h"
 #include "json/klaviyo_utf8.h"
 #include "json/klaviyo_value.h"

@@ -7,6 +7,8 @@
 
 #include "ngx_http_klaviyo_amount.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "json/klaviyo_time.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 static char *ngx_http_klaviyo_amount_parameter(ngx_conf_t *cf,

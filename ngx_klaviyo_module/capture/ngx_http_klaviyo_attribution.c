@@ -19,6 +19,7 @@
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_url.h"
 #include "klaviyo_decode.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_ATTRIBUTION_ARGS   10    /* of one campaign         */

@@ -9,6 +9,7 @@
 
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 static void ngx_http_klaviyo_body_ready(ngx_http_request_t *r);

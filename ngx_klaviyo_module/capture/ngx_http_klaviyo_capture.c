@@ -15,6 +15,8 @@
 #include "ngx_http_klaviyo_view.h"
 #include "ngx_http_klaviyo_wait.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "ngx_http_klaviyo_capture.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 typedef void (*ngx_http_klaviyo_capture_pt)(ngx_http_request_t *r,

@@ -7,6 +7,7 @@
 
 #include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_idn.h"
 #include "json/klaviyo_phone.h"
 

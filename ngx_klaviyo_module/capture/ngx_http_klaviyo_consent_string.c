@@ -6,6 +6,7 @@
 
 #include "ngx_http_klaviyo_capture.h"
 #include "klaviyo_consent.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 #define NGX_HTTP_KLAVIYO_CONSENT_PURPOSES  (1 << 1 | 1 << 3 | 1 << 4)

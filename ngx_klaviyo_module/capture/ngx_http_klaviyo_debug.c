@@ -13,7 +13,9 @@
 #include "ngx_http_klaviyo_debug.h"
 #include "ngx_http_klaviyo_location.h"
 
+#include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_value.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_PREVIEW      "X-Klaviyo-Preview"

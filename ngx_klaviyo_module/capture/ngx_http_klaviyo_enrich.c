@@ -12,6 +12,8 @@
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_view.h"
+#include "account/ngx_http_klaviyo_compile.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_ENRICH_TIMEOUT      1000      /* ms                */

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_enrich.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_ENRICH_SIZE  4096   /* to begin with               */

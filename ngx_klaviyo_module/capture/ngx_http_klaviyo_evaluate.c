@@ -8,6 +8,8 @@
 #include "ngx_http_klaviyo_attribution.h"
 #include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_wait.h"
+#include "json/klaviyo_check.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 static ngx_int_t ngx_http_klaviyo_evaluate_ops(

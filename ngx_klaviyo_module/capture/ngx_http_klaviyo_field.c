@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_klaviyo_check.h"
+#include "account/ngx_http_klaviyo_compile.h"
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_utf8.h"
 
 

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_capture.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "account/ngx_http_klaviyo_secret.h"
 
 #include <openssl/err.h>

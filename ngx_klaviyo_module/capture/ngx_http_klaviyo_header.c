@@ -12,6 +12,7 @@
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 static ngx_int_t ngx_http_klaviyo_header_filter(ngx_http_request_t *r);

@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_url.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 /* what is known of one request; kept in its context */

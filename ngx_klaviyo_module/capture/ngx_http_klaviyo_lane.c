@@ -6,6 +6,7 @@
 
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_late.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 typedef struct {

@@ -11,6 +11,7 @@
 
 #include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_named.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 static ngx_int_t ngx_http_klaviyo_named_template(ngx_http_request_t *r,

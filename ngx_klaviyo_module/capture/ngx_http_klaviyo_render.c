@@ -9,6 +9,8 @@
 
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_values.h"
+#include "json/klaviyo_time.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_SCRATCH  65536

@@ -12,6 +12,7 @@
 #include "ngx_http_klaviyo_location.h"
 
 #include "klaviyo_bots.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 #define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("next-router-prefetch") - 1)

@@ -8,6 +8,8 @@
 #include "ngx_http_klaviyo_template.h"
 #include "ngx_http_klaviyo_url.h"
 
+#include "json/klaviyo_time.h"
+
 
 /* braces, commas, the names of the groups, the time, the id; and to spare */
 #define NGX_HTTP_KLAVIYO_FRAME  1024

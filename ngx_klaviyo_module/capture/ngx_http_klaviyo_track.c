@@ -6,6 +6,8 @@
 
 #include "ngx_http_klaviyo_amount.h"
 #include "ngx_http_klaviyo_view.h"
+#include "account/ngx_http_klaviyo_compile.h"
+#include "json/klaviyo_check.h"
 
 
 typedef struct {

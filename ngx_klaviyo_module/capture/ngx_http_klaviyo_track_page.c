@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_klaviyo_template.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 typedef struct {

@@ -13,6 +13,8 @@
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "queue/klaviyo_hold.h"
+#include "queue/klaviyo_hold_record.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_WAIT_CELLS    65536

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "klaviyo_batch.h"
 #include "klaviyo_batch_private.h"
 #include "klaviyo_body.h"
+#include "klaviyo_request.h"
 #include "klaviyo_spare.h"
 
 

@@ -122,71 +122,6 @@ int klaviyo_batch_full(const klaviyo_batch_t *batch);
 int klaviyo_batch_close(klaviyo_batch_t *batch);
 
 /*
- * Right behind the close: a request for each of its events.  0, or -1 without
- * memory: they stay together.
- */
-int klaviyo_batch_apart(klaviyo_batch_t *batch);
-
-/*
- * The next request to send, taken from the batch's list: one that is FRESH.
- * NULL: none waits.
- */
-klaviyo_request_t *klaviyo_batch_next(klaviyo_batch_t *batch);
-
-/*
- * The request of this state that was sent longest ago, not taken; NULL: there
- * is none.
- */
-klaviyo_request_t *klaviyo_batch_waits(const klaviyo_batch_t *batch,
-    klaviyo_request_state_e state);
-
-/*
- * A request that is DOUBTED, and suspect: another was accepted, up to number
- * `accepted`, since it failed for the first time.  Not taken; NULL: none.
- */
-klaviyo_request_t *klaviyo_batch_suspect(const klaviyo_batch_t *batch,
-    uint64_t accepted);
-
-/* takes a request that waits */
-void klaviyo_batch_take(klaviyo_batch_t *batch, klaviyo_request_t *request);
-
-/*
- * Takes one event of a request that waits, any, as a request of its own; the
- * others stay together.  One that goes again is taken whole.  NULL: no memory.
- */
-klaviyo_request_t *klaviyo_batch_probe(klaviyo_batch_t *batch,
-    klaviyo_request_t *request);
-
-/*
- * Gives a request back to be sent later, before all others.  One that has a
- * body counts as tried; if its answer was lost, it is unsure from now on.
- */
-void klaviyo_batch_requeue(klaviyo_batch_t *batch,
-    klaviyo_request_t *request, int unsure);
-
-/*
- * A taken request that failed and is suspect: its halves, or, if its failure
- * took long, its events one by one.  0, or -1 without memory: it is as it was,
- * and waits.
- */
-int klaviyo_batch_split(klaviyo_batch_t *batch, klaviyo_request_t *request);
-
-/*
- * The end of an outage, in which nothing was suspect: what is DOUBTED goes
- * together again.  0, or -1 without memory, and it goes as it is.
- */
-int klaviyo_batch_regroup(klaviyo_batch_t *batch);
-
-/* a taken request of one event, which stands at the end of the queue by now */
-void klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request);
-
-/*
- * Builds the body if it is not there.  It is sent now: an attempt of each of
- * its events.  0, or -1 without memory.
- */
-int klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request);
-
-/*
  * Books an answer that is final for a request (ACCEPTED, REFUSED, TOO_LARGE)
  * and frees the request: outcomes for its events, or new, smaller requests
  * for what must go again (named entries set aside, halves, one by one).
@@ -200,25 +135,6 @@ int klaviyo_request_body(klaviyo_batch_t *batch, klaviyo_request_t *request);
  * DOUBTED, each by itself: 1, and the others go again; 2: there are none.
  */
 typedef int (*klaviyo_allow_pt)(void *data, uint32_t ended, uint32_t refused);
-
-int klaviyo_batch_settle(klaviyo_batch_t *batch, klaviyo_request_t *request,
-    klaviyo_verdict_e verdict, klaviyo_answer_t *answer,
-    klaviyo_allow_pt allow, klaviyo_dead_pt dead, void *data);
-
-/*
- * Gives up the one event of a taken request.  0; or -1 with the request back
- * in the list.
- */
-int klaviyo_batch_give_up(klaviyo_batch_t *batch, klaviyo_request_t *request,
-    klaviyo_outcome_e outcome, klaviyo_dead_pt dead, void *data);
-
-/* ends every event of a request with one outcome (dry_run), frees it */
-void klaviyo_batch_finish(klaviyo_batch_t *batch, klaviyo_request_t *request,
-    klaviyo_outcome_e outcome);
-
-/* an event of a request, for logs */
-const klaviyo_event_t *klaviyo_request_event(const klaviyo_batch_t *batch,
-    const klaviyo_request_t *request, uint32_t n);
 
 /*
  * 1 when every event has an outcome; then what to acknowledge.  Events that

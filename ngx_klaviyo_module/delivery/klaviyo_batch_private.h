@@ -85,36 +85,4 @@ _Static_assert(KLAVIYO_SET_MAX >= KLAVIYO_BATCH_EVENTS_MAX,
                "a set cannot number the profiles of a batch");
 
 
-/* klaviyo_request.c */
-
-/*
- * Puts a request for these events, grouped by profile, at the end of a list
- * and moves the end on; one event makes a single request.  0, or -1 without
- * memory.
- */
-int klaviyo_request_append(const klaviyo_batch_t *batch,
-    klaviyo_request_t ***last, const uint32_t *index, uint32_t n);
-
-/*
- * Makes the requests of these events (member[i] != 0, NULL: all), in `list`;
- * those that repeat an earlier unique_id of the batch each get one of their
- * own.  0, or -1 without memory.
- */
-int klaviyo_request_make(const klaviyo_batch_t *batch,
-    klaviyo_request_t **list, const uint8_t *member);
-
-/* puts a list, or a taken request, before the waiting ones */
-void klaviyo_request_put(klaviyo_batch_t *batch, klaviyo_request_t *list);
-void klaviyo_request_put_back(klaviyo_batch_t *batch,
-    klaviyo_request_t *request);
-
-/* it has the first `n` of its events only from now on, and another body */
-void klaviyo_request_shrink(const klaviyo_batch_t *batch,
-    klaviyo_request_t *request, uint32_t n);
-
-/* frees a taken request; frees a list */
-void klaviyo_request_end(klaviyo_batch_t *batch, klaviyo_request_t *request);
-void klaviyo_request_free_all(klaviyo_request_t *list);
-
-
 #endif /* KLAVIYO_BATCH_PRIVATE_H */

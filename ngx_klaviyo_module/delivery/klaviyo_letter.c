@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "klaviyo_body.h"
 #include "klaviyo_letter.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "klaviyo_batch_private.h"
+#include "klaviyo_request.h"
 #include "klaviyo_body.h"
 #include "klaviyo_spare.h"
 

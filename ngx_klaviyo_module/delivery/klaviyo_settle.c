@@ -22,6 +22,8 @@
 #include <string.h>
 
 #include "klaviyo_batch_private.h"
+#include "klaviyo_request.h"
+#include "klaviyo_settle.h"
 
 
 #define KLAVIYO_SETTLE_NAMED  (2 * KLAVIYO_BATCH_EVENTS_MAX)

@@ -4,9 +4,15 @@
  */
 
 
-#include "ngx_http_klaviyo_sender_private.h"
+#include "klaviyo_request.h"
+#include "klaviyo_settle.h"
+#include "ngx_http_klaviyo_answer.h"
+#include "ngx_http_klaviyo_sender_state.h"
 
+#include "queue/klaviyo_clock.h"
 #include "queue/klaviyo_crash.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_totals.h"
 
 
 #define NGX_HTTP_KLAVIYO_OUTAGE  30000  /* ms between probes, at most        */
@@ -71,7 +77,7 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
     load = transfer->load;
     batch = load->batch;
 
-    took = ngx_max(ngx_http_klaviyo_sender_now() - transfer->since, 0);
+    took = ngx_max(klaviyo_clock_boot() - transfer->since, 0);
 
     request->slow = (took >= NGX_HTTP_KLAVIYO_LONG);
 
@@ -96,7 +102,7 @@ ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer)
         ngx_http_klaviyo_limits_correct(&sender->limits, lane,
                                         answer->rate_remaining,
                                         answer->rate_reset,
-                                        ngx_http_klaviyo_sender_now());
+                                        klaviyo_clock_boot());
     }
 
     if (verdict != KLAVIYO_REPLY_ACCEPTED) {
@@ -294,7 +300,7 @@ ngx_http_klaviyo_answer_suspects(ngx_http_klaviyo_sender_t *sender)
     klaviyo_request_t        *request;
     ngx_http_klaviyo_load_t  *load;
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
 
     for (q = ngx_queue_head(&sender->loads);
          q != ngx_queue_sentinel(&sender->loads);
@@ -362,7 +368,7 @@ ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
     over = aside ? klaviyo_aside_failed(aside, sender->accepted,
                                         sender->account->retry_min,
                                         sender->account->retry_max,
-                                        ngx_http_klaviyo_sender_now())
+                                        klaviyo_clock_boot())
                  : 1;
 
     outcome = KLAVIYO_OUTCOME_DEAD_FAILED;
@@ -414,7 +420,7 @@ ngx_http_klaviyo_answer_later(ngx_http_klaviyo_sender_t *sender,
     char     words[256], text[512];
     int64_t  now, delay;
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
 
     klaviyo_reply_text(answer, words, sizeof(words));
 
@@ -522,7 +528,7 @@ ngx_http_klaviyo_answer_allow(void *data, uint32_t ended, uint32_t refused)
 
     return klaviyo_breaker_allow(&sender->breaker, ended, refused,
                                  (int64_t) sender->account->retry_max,
-                                 ngx_http_klaviyo_sender_now());
+                                 klaviyo_clock_boot());
 }
 
 

@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_dead.h"
 
 #include "queue/klaviyo_dead.h"
+#include "queue/klaviyo_ring_figures.h"
 #include "ngx_http_klaviyo_job.h"
 
 

@@ -15,6 +15,11 @@
 #include "ngx_http_klaviyo_sender.h"
 #include "ngx_http_klaviyo_spooler.h"
 #include "ngx_http_klaviyo_transport.h"
+#include "ngx_http_klaviyo_transport_process.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_owner.h"
 
 
 #define NGX_HTTP_KLAVIYO_TICK   1000   /* ms between tries for the lease     */

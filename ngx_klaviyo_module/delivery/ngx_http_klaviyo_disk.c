@@ -7,6 +7,10 @@
 #include "ngx_http_klaviyo_disk.h"
 
 #include "ngx_http_klaviyo_job.h"
+#include "account/ngx_http_klaviyo_spool.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_open.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 struct ngx_http_klaviyo_disk_s {

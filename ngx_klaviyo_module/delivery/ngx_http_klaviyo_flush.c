@@ -7,7 +7,14 @@
 #include "ngx_http_klaviyo_flush.h"
 
 #include "account/ngx_http_klaviyo_attach.h"
+#include "account/ngx_http_klaviyo_spool.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_open.h"
 #include "ngx_http_klaviyo_disk.h"
 
 

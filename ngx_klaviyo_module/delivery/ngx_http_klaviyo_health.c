@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_klaviyo_health.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_health.h"
 
 
 #define NGX_HTTP_KLAVIYO_HEALTH_LOOK     1000    /* ms                       */

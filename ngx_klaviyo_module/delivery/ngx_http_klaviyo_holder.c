@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_klaviyo_holder.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define NGX_HTTP_KLAVIYO_HOLD_STEP  2000   /* records at a time              */

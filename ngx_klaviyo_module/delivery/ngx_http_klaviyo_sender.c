@@ -4,10 +4,22 @@
  */
 
 
+#include "klaviyo_request.h"
+#include "klaviyo_settle.h"
+#include "ngx_http_klaviyo_answer.h"
 #include "ngx_http_klaviyo_sender_private.h"
 #include "klaviyo_spare.h"
 
+#include "queue/klaviyo_clock.h"
 #include "queue/klaviyo_crash.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_read.h"
+#include "queue/klaviyo_ring_totals.h"
+#include "ngx_http_klaviyo_sender.h"
+#include "ngx_http_klaviyo_sender_state.h"
+#include "ngx_http_klaviyo_transport_answer.h"
 
 
 #define NGX_HTTP_KLAVIYO_BATCHES     4      /* read ahead of the answers     */
@@ -93,9 +105,9 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     ngx_queue_init(&sender->loads);
     ngx_queue_init(&sender->transfers);
 
-    if (klaviyo_ring_load(account->ring, 1, &paused_until,
-                          &sender->memory, sizeof(ngx_http_klaviyo_memory_t))
-        != KLAVIYO_RING_OK
+    if (klaviyo_ring_drain_load(account->ring, &paused_until, &sender->memory,
+                                sizeof(ngx_http_klaviyo_memory_t))
+        == KLAVIYO_RING_DETACHED
         || klaviyo_ring_first(account->ring, &sender->cursor)
            != KLAVIYO_RING_OK)
     {
@@ -114,7 +126,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
 
     ngx_http_klaviyo_health_init(&sender->health, account, log);
 
-    paused_until = ngx_min(paused_until, ngx_http_klaviyo_sender_now()
+    paused_until = ngx_min(paused_until, klaviyo_clock_boot()
                                          + KLAVIYO_REPLY_PAUSE_MAX * 1000);
 
     if (ngx_http_klaviyo_limits_open(&sender->limits, account,
@@ -201,14 +213,6 @@ ngx_http_klaviyo_sender_lettered(ngx_http_klaviyo_sender_t *sender,
 }
 
 
-ngx_uint_t
-ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
-    klaviyo_request_t *request)
-{
-    return request->single && sender->account->lane->single;
-}
-
-
 static const char *
 ngx_http_klaviyo_sender_path(ngx_http_klaviyo_sender_t *sender,
     klaviyo_request_t *request)
@@ -257,7 +261,7 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
         klaviyo_crash("after_send");
     }
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
 
     /* how soon an event is noticed: a tenth of what it may linger */
 
@@ -1185,41 +1189,4 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
     }
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
-{
-    klaviyo_ring_rc_e  rc;
-
-    rc = klaviyo_ring_save(sender->account->ring, sender->lease->epoch,
-                           sender->limits.paused_until, &sender->memory,
-                           sizeof(ngx_http_klaviyo_memory_t));
-
-    if (rc == KLAVIYO_RING_OK) {
-        return NGX_OK;
-    }
-
-    return rc == KLAVIYO_RING_BUSY ? NGX_BUSY : NGX_DECLINED;
-}
-
-
-void
-ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender)
-{
-    ngx_http_klaviyo_report(&sender->report, NGX_LOG_CRIT,
-                            NGX_HTTP_KLAVIYO_REPORT_MEMORY,
-                            "no memory to deliver with: events are kept");
-}
-
-
-int64_t
-ngx_http_klaviyo_sender_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }

@@ -100,23 +100,4 @@ struct ngx_http_klaviyo_sender_s {
 };
 
 
-/* ngx_http_klaviyo_answer.c: the handler of a transfer, frees it */
-void ngx_http_klaviyo_answer(void *data, klaviyo_answer_t *answer);
-
-/* the sender's dead letters, as a klaviyo_dead_pt */
-int ngx_http_klaviyo_answer_dead(void *data, const klaviyo_event_t *event,
-    klaviyo_outcome_e outcome, unsigned attempts, uint32_t error);
-
-/*
- * ngx_http_klaviyo_sender.c: 1, it goes to the endpoint that takes one; pause
- * and limiter into the ring: NGX_OK, NGX_BUSY (again later), NGX_DECLINED (the
- * lease is lost)
- */
-ngx_uint_t ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
-    klaviyo_request_t *request);
-ngx_int_t ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender);
-void ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender);
-int64_t ngx_http_klaviyo_sender_now(void);
-
-
 #endif /* NGX_HTTP_KLAVIYO_SENDER_PRIVATE_H */

@@ -14,7 +14,11 @@
  */
 
 
+#include "ngx_http_klaviyo_transport_callback.h"
+#include "ngx_http_klaviyo_transport_options.h"
 #include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport.h"
+#include "ngx_http_klaviyo_transport_process.h"
 
 
 static void ngx_http_klaviyo_transport_messages(void *data);

@@ -78,16 +78,6 @@ typedef struct {
 #define NGX_HTTP_KLAVIYO_HEADERS_MAX  16
 
 
-/* when the configuration is complete: warns of a libcurl that has a fault */
-void ngx_http_klaviyo_transport_init(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* in the worker, once: libcurl's global state, never in the master */
-ngx_int_t ngx_http_klaviyo_transport_init_process(ngx_cycle_t *cycle);
-
-/* in exit_process, after every transport was destroyed */
-void ngx_http_klaviyo_transport_exit_process(ngx_cycle_t *cycle);
-
 /* NULL: already logged.  `account` outlives the transport. */
 ngx_http_klaviyo_transport_t *ngx_http_klaviyo_transport_create(
     ngx_http_klaviyo_account_t *account, ngx_log_t *log);
@@ -95,17 +85,6 @@ ngx_http_klaviyo_transport_t *ngx_http_klaviyo_transport_create(
 /* drops what is under way without calling `done`, closes everything */
 void ngx_http_klaviyo_transport_destroy(
     ngx_http_klaviyo_transport_t *transport);
-
-/*
- * Starts a POST of a JSON:API body to `path` ("/api/events") and returns at
- * once; the handler is called later, exactly once, never from within this
- * call.  The body is the caller's and stays until then.  NGX_OK, or
- * NGX_ERROR (already logged): the handler will not be called.
- */
-ngx_int_t ngx_http_klaviyo_transport_post(
-    ngx_http_klaviyo_transport_t *transport, const char *path,
-    const u_char *body, size_t len, ngx_http_klaviyo_answer_pt handler,
-    void *data);
 
 /*
  * Starts an exchange, with the account's key, and returns at once.  NULL,

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport_answer.h"
 
 
 /* a body that goes on for longer is broken off, bytes */

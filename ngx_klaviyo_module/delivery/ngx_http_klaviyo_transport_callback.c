@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport_callback.h"
 
 
 static int ngx_http_klaviyo_transport_once(void *data, char *remote,

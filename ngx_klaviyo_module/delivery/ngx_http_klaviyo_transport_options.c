@@ -6,7 +6,9 @@
  */
 
 
-#include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport_callback.h"
+#include "ngx_http_klaviyo_transport_options.h"
+#include "ngx_http_klaviyo_transport_trust.h"
 
 
 typedef struct {

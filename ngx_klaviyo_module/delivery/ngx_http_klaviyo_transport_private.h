@@ -60,33 +60,4 @@ struct ngx_http_klaviyo_exchange_s {
 };
 
 
-/* libcurl's global state is there */
-extern ngx_uint_t  ngx_http_klaviyo_transport_ready;
-
-
-/* NUL-terminated; NULL: no memory */
-char *ngx_http_klaviyo_transport_string(ngx_pool_t *pool, const char *prefix,
-    ngx_str_t *value);
-
-/* makes the easy handle with all its options; NGX_ERROR: not logged */
-ngx_int_t ngx_http_klaviyo_transport_setup(
-    ngx_http_klaviyo_exchange_t *exchange, ngx_http_klaviyo_call_t *call);
-
-/* sets the options that lead to the handlers */
-ngx_int_t ngx_http_klaviyo_transport_callbacks(
-    ngx_http_klaviyo_exchange_t *exchange);
-
-/* in a worker, before its loop begins: reads what the accounts trust */
-void ngx_http_klaviyo_transport_trust_init(ngx_cycle_t *cycle);
-void ngx_http_klaviyo_transport_trust_exit(ngx_cycle_t *cycle);
-
-/* sets the options that say what is trusted */
-ngx_int_t ngx_http_klaviyo_transport_trust(
-    ngx_http_klaviyo_exchange_t *exchange);
-
-/* why it ended: NULL, or text that is the exchange's */
-const char *ngx_http_klaviyo_transport_why(
-    ngx_http_klaviyo_exchange_t *exchange, CURLcode rc);
-
-
 #endif /* NGX_HTTP_KLAVIYO_TRANSPORT_PRIVATE_H */

@@ -6,7 +6,8 @@
  */
 
 
-#include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport_process.h"
+#include "ngx_http_klaviyo_transport_trust.h"
 
 #if (NGX_HAVE_DLOPEN)
 #include <dlfcn.h>

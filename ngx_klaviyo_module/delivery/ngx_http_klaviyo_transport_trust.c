@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_http_klaviyo_transport_private.h"
+#include "ngx_http_klaviyo_transport_trust.h"
 
 #include <openssl/ssl.h>
 

@@ -3,7 +3,11 @@
  */
 
 
+#include "ngx_http_klaviyo_pass_call.h"
+#include "ngx_http_klaviyo_pass_handler.h"
 #include "ngx_http_klaviyo_pass_private.h"
+#include "ngx_http_klaviyo_pass.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 static char *ngx_http_klaviyo_pass_uri(ngx_conf_t *cf,

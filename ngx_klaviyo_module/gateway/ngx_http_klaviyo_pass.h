@@ -32,8 +32,5 @@ char *ngx_http_klaviyo_pass_merge(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_location_t *prev,
     ngx_http_klaviyo_location_t *conf, ngx_str_t *account);
 
-/* breaks off what is under way; before the transport's exit_process */
-void ngx_http_klaviyo_pass_exit_process(void);
-
 
 #endif /* NGX_HTTP_KLAVIYO_PASS_H */

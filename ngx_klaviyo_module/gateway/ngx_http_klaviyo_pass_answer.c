@@ -7,7 +7,10 @@
  */
 
 
-#include "ngx_http_klaviyo_pass_private.h"
+#include "ngx_http_klaviyo_pass_answer.h"
+#include "ngx_http_klaviyo_pass_call.h"
+#include "ngx_http_klaviyo_pass_handler.h"
+#include "ngx_http_klaviyo_pass_report.h"
 
 
 /* headers that pass, of one answer */

@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_klaviyo_pass_private.h"
+#include "ngx_http_klaviyo_pass_call.h"
 
 
 /* Accept, Content-Type, revision, and whether that is strict */

@@ -2,10 +2,9 @@
  * A request on its way through the gateway.  Private to this room.
  *
  *     _pass.c         the directive
- *     _pass_handler   the content handler: slots, the request's end
+ *     _pass_handler   the content handler: slots, tries, the way to the client
  *     _pass_call      what Klaviyo is asked
  *     _pass_answer    what Klaviyo says, while it comes
- *     _pass_run       tries, pauses, and the way to the client
  *
  * The handlers of the transport only keep what they are given, and post
  * `wake`: everything else is done from there, from `timer`, and from the
@@ -125,58 +124,6 @@ typedef struct {
     unsigned                         paused:1;   /* by us: no room           */
     unsigned                         fresh:1;    /* something came           */
 } ngx_http_klaviyo_pass_ctx_t;
-
-
-ngx_int_t ngx_http_klaviyo_pass_handler(ngx_http_request_t *r);
-
-/* NULL: the request is not on its way, or not any more */
-ngx_http_klaviyo_pass_ctx_t *ngx_http_klaviyo_pass_find(
-    ngx_http_request_t *r);
-
-/* a URI's path and, behind a "?", its arguments; returns how many these are */
-ngx_uint_t ngx_http_klaviyo_pass_split(ngx_str_t *uri,
-    klaviyo_path_piece_t *pieces);
-
-/*
- * What is asked, from the request's line and headers: NGX_OK, or the status
- * to answer with.  The body comes later, and is counted then.
- */
-ngx_int_t ngx_http_klaviyo_pass_call(ngx_http_klaviyo_pass_ctx_t *ctx);
-void ngx_http_klaviyo_pass_call_body(ngx_http_klaviyo_pass_ctx_t *ctx);
-
-/* before a try: the body is read from its beginning */
-void ngx_http_klaviyo_pass_call_rewind(ngx_http_klaviyo_pass_ctx_t *ctx);
-
-/* the transport's handler */
-ssize_t ngx_http_klaviyo_pass_call_read(void *data, u_char *p, size_t size);
-
-extern const ngx_http_klaviyo_handlers_t  ngx_http_klaviyo_pass_handlers;
-
-ngx_http_klaviyo_pass_answer_t *ngx_http_klaviyo_pass_answer_create(
-    ngx_http_klaviyo_pass_ctx_t *ctx);
-void ngx_http_klaviyo_pass_answer_free(ngx_http_klaviyo_pass_ctx_t *ctx,
-    ngx_http_klaviyo_pass_answer_t **answer);
-
-/* headers_out of the request, from the answer */
-ngx_int_t ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx);
-
-/* 1: libcurl's next piece fits in the buffers */
-ngx_uint_t ngx_http_klaviyo_pass_answer_room(
-    ngx_http_klaviyo_pass_ctx_t *ctx);
-
-/* from the first try on */
-void ngx_http_klaviyo_pass_run(ngx_http_klaviyo_pass_ctx_t *ctx);
-
-/* ends the request, NGX_OK: with the end of its body; the last call */
-void ngx_http_klaviyo_pass_finalize(ngx_http_klaviyo_pass_ctx_t *ctx,
-    ngx_int_t rc);
-
-/* at the level "error", at most once a minute for each cause */
-void ngx_http_klaviyo_pass_report(ngx_http_klaviyo_pass_ctx_t *ctx,
-    ngx_http_klaviyo_cause_e cause, const char *text);
-
-void ngx_http_klaviyo_pass_count(ngx_http_klaviyo_pass_ctx_t *ctx,
-    klaviyo_counter_e counter);
 
 
 #endif /* NGX_HTTP_KLAVIYO_PASS_PRIVATE_H */

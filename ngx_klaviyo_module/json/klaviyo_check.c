@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "klaviyo_utf8.h"
-#include "klaviyo_value.h"
+#include "klaviyo_check.h"
 
 
 #define KLAVIYO_EMAIL_LOCAL_MAX   64

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "klaviyo_check.h"
 #include "klaviyo_phone.h"
 #include "klaviyo_value.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "klaviyo_value.h"
+#include "klaviyo_time.h"
 
 
 #define KLAVIYO_TIME_MIN   INT64_C(662688000)     /* 1991-01-01T00:00:00Z   */

@@ -72,29 +72,5 @@ size_t klaviyo_value_trim(const uint8_t **p, size_t len);
 /* 1: a JSON number of trimmed text: integers within 64 bits, finite */
 int klaviyo_value_is_number(const uint8_t *p, size_t len);
 
-/* 1 or 0: what Klaviyo takes as an email, a phone number (E.164), a metric's
-   name (1 to 127 characters of UTF-8) */
-int klaviyo_value_is_email(const uint8_t *p, size_t len);
-int klaviyo_value_is_phone(const uint8_t *p, size_t len);
-int klaviyo_value_is_metric(const uint8_t *p, size_t len);
-
-/*
- * A time as applications write it: seconds since 1970 ("1790000000",
- * "1790000000.123"), milliseconds by their size, ISO 8601 with a date and a
- * time, the dates of HTTP and of RFC 5322.  What names no zone is `zone`
- * seconds east of UTC.  Seconds since 1970 in *t.  Bad when it does not
- * parse, lies before 1991, or more than one year after `now`.
- */
-klaviyo_value_rc_e klaviyo_value_time(const uint8_t *p, size_t len,
-    int64_t now, int zone, int64_t *t);
-
-/* "+02:00", "+0200", "+02", "Z", "GMT", "EST": seconds east of UTC */
-klaviyo_value_rc_e klaviyo_value_zone(const uint8_t *p, size_t len,
-    int *zone);
-
-/* "2026-07-15T12:00:00+00:00", always 25 bytes without NUL */
-#define KLAVIYO_TIME_LEN  25
-void klaviyo_value_format_time(uint8_t *buf, int64_t t);
-
 
 #endif /* KLAVIYO_VALUE_H */

@@ -9,6 +9,7 @@
 
 #include "klaviyo_page_private.h"
 #include "json/klaviyo_amount.h"
+#include "klaviyo_page.h"
 
 
 static void *klaviyo_page_alloc(void *data, size_t size);

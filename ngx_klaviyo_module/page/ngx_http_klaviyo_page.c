@@ -4,6 +4,8 @@
 
 
 #include "ngx_http_klaviyo_page_private.h"
+#include "ngx_http_klaviyo_page.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_PAGE_SIZE      (512 * 1024)

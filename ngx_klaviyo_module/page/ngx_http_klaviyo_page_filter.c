@@ -11,6 +11,7 @@
 
 #include "ngx_http_klaviyo_page_private.h"
 #include "capture/ngx_http_klaviyo_location.h"
+#include "queue/klaviyo_ring_figures.h"
 
 #include <zlib.h>
 

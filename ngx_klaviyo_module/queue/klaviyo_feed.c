@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "klaviyo_feed.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_read.h"
+#include "klaviyo_spool_chunk.h"
 
 
 static klaviyo_ring_rc_e klaviyo_feed_chunk(klaviyo_feed_t *feed,

@@ -25,6 +25,11 @@
 #include "klaviyo_hold_index.h"
 #include "klaviyo_hold_record.h"
 #include "klaviyo_hold_state.h"
+#include "klaviyo_hold.h"
+#include "klaviyo_ring_ack.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_read.h"
+#include "klaviyo_ring_totals.h"
 
 
 #define KLAVIYO_HOLD_BUF     65536

@@ -62,25 +62,6 @@ typedef struct {
 
 
 /*
- * Appends an event that waits under the key.  `buf` has room for
- * event->profile_len + KLAVIYO_HOLD_PREFIX_MAX bytes.  As
- * klaviyo_ring_append(); ERROR: the key is empty or too long.
- */
-klaviyo_ring_rc_e klaviyo_hold_event(klaviyo_ring_t *ring,
-    const klaviyo_event_t *event, const uint8_t *key, size_t len,
-    uint8_t *buf);
-
-/*
- * Appends what became known of the key: members beside the profile's
- * `attributes`, with their leading comma, and members of these, without.
- * Both may be empty.  `time` as in klaviyo_event_t.
- */
-klaviyo_ring_rc_e klaviyo_hold_identity(klaviyo_ring_t *ring,
-    const uint8_t *key, size_t len, const uint8_t *beside, size_t beside_len,
-    const uint8_t *members, size_t members_len, int64_t time);
-
-
-/*
  * For who has the lease: events of `ring` wait for `time` ms and go to
  * `queue`.  NULL: no memory.
  */
@@ -95,10 +76,6 @@ void klaviyo_hold_destroy(klaviyo_hold_t *hold);
  */
 int klaviyo_hold_run(klaviyo_hold_t *hold, uint64_t epoch, int64_t now,
     unsigned max);
-
-/* as of the last step of whoever has the lease */
-void klaviyo_hold_figures(klaviyo_ring_t *ring,
-    klaviyo_hold_figures_t *figures);
 
 
 #endif /* KLAVIYO_HOLD_H */

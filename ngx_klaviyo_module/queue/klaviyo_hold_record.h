@@ -41,5 +41,23 @@ size_t klaviyo_hold_join(const klaviyo_hold_record_t *event,
     const klaviyo_hold_record_t *identity, const uint8_t *members,
     size_t members_len, uint8_t *buf);
 
+/*
+ * Appends an event that waits under the key.  `buf` has room for
+ * event->profile_len + KLAVIYO_HOLD_PREFIX_MAX bytes.  As
+ * klaviyo_ring_append(); ERROR: the key is empty or too long.
+ */
+klaviyo_ring_rc_e klaviyo_hold_event(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event, const uint8_t *key, size_t len,
+    uint8_t *buf);
+
+/*
+ * Appends what became known of the key: members beside the profile's
+ * `attributes`, with their leading comma, and members of these, without.
+ * Both may be empty.  `time` as in klaviyo_event_t.
+ */
+klaviyo_ring_rc_e klaviyo_hold_identity(klaviyo_ring_t *ring,
+    const uint8_t *key, size_t len, const uint8_t *beside, size_t beside_len,
+    const uint8_t *members, size_t members_len, int64_t time);
+
 
 #endif /* KLAVIYO_HOLD_RECORD_H */

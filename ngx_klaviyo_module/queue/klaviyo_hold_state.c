@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "klaviyo_hold_state.h"
+#include "klaviyo_ring_ack.h"
+#include "klaviyo_ring_figures.h"
 
 
 #define KLAVIYO_HOLD_MARK  0x3144484b   /* "KHD1" */
@@ -18,8 +20,8 @@ klaviyo_hold_state_load(klaviyo_ring_t *ring, klaviyo_hold_state_t *state)
 {
     int64_t  unused;
 
-    if (klaviyo_ring_load(ring, 0, &unused, state, sizeof(klaviyo_hold_state_t))
-        != KLAVIYO_RING_OK)
+    if (klaviyo_ring_load(ring, &unused, state, sizeof(klaviyo_hold_state_t))
+        == KLAVIYO_RING_DETACHED)
     {
         return 0;
     }

@@ -36,5 +36,9 @@ int klaviyo_hold_state_load(klaviyo_ring_t *ring, klaviyo_hold_state_t *state);
  */
 void klaviyo_hold_state_known(klaviyo_hold_state_t *state, uint64_t waiting);
 
+/* as of the last step of whoever has the lease */
+void klaviyo_hold_figures(klaviyo_ring_t *ring,
+    klaviyo_hold_figures_t *figures);
+
 
 #endif /* KLAVIYO_HOLD_STATE_H */

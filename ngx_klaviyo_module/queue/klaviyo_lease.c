@@ -19,8 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "klaviyo_clock.h"
 #include "klaviyo_file.h"
 #include "klaviyo_lease.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
 
 
@@ -159,7 +161,7 @@ static klaviyo_ring_rc_e
 klaviyo_lease_extend(klaviyo_lease_t *lease)
 {
     klaviyo_lease_set(&lease->ring->shared->lease_deadline,
-                      klaviyo_ring_now() + KLAVIYO_LEASE_TIME);
+                      klaviyo_clock_boot() + KLAVIYO_LEASE_TIME);
 
     return KLAVIYO_RING_OK;
 }
@@ -174,7 +176,7 @@ klaviyo_lease_take(klaviyo_lease_t *lease, int locked)
     shared = lease->ring->shared;
 
     passed = (klaviyo_ring_get(&shared->lease_deadline)
-              <= klaviyo_ring_now());
+              <= klaviyo_clock_boot());
 
     if (!passed && (!locked || klaviyo_ring_get(&shared->lease_unlocked))) {
         return KLAVIYO_RING_BUSY;

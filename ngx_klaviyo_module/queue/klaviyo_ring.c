@@ -1,6 +1,6 @@
 /*
- * The queue room: the lock, and records into the mapped ring.  Reading them
- * is klaviyo_ring_read.c's, acknowledgements klaviyo_ring_ack.c's, figures
+ * The queue room: records into the mapped ring.  Reading them is
+ * klaviyo_ring_read.c's, acknowledgements klaviyo_ring_ack.c's, figures
  * klaviyo_ring_figures.c's, opening and closing klaviyo_ring_file.c's.
  *
  * Plain C.  Touches mapped bytes by memcpy and atomics only; what it reads
@@ -8,168 +8,23 @@
  */
 
 
-#define _GNU_SOURCE
-#include <errno.h>
-#include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
-
-
-#define KLAVIYO_RING_WAIT        5000000   /* ns                            */
-#define KLAVIYO_RING_WAIT_AGAIN   100000   /* ns, after a wait in vain      */
-#define KLAVIYO_RING_NAP           50000   /* ns                            */
-#define KLAVIYO_RING_YIELDS           50   /* before the first nap          */
-#define KLAVIYO_RING_SPINS          1000
-
-/* more than 1 only where the tests run in valgrind, see Makefile */
-
-#ifndef KLAVIYO_RING_WAIT_TIMES
-#define KLAVIYO_RING_WAIT_TIMES        1
-#endif
+#include "klaviyo_ring.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
+#include "klaviyo_ring_totals.h"
 
 
 static klaviyo_ring_rc_e klaviyo_ring_write(klaviyo_ring_t *ring,
     const klaviyo_event_t *event, unsigned drop_oldest);
 static int klaviyo_ring_drop(klaviyo_ring_t *ring,
     const klaviyo_cursor_t *end, uint64_t need);
-
-
-static int64_t
-klaviyo_ring_clock(void)
-{
-    struct timespec  now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-
-    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-
-/*
- * By trying only: the C library's timed lock hands the page to the kernel,
- * and ends the process when that finds the file truncated.
- */
-
-klaviyo_ring_rc_e
-klaviyo_ring_lock(klaviyo_ring_t *ring)
-{
-    int               rc;
-    int64_t           limit;
-    unsigned          tries;
-    struct timespec   nap;
-    pthread_mutex_t  *mutex;
-
-    mutex = &ring->shared->lock.mutex;
-    limit = 0;
-
-    for (tries = 0; /* void */; tries++) {
-
-        rc = pthread_mutex_trylock(mutex);
-
-        if (rc != EBUSY) {
-            break;
-        }
-
-        if (tries == 0) {
-            limit = klaviyo_ring_clock()
-                    + (ring->impatient ? KLAVIYO_RING_WAIT_AGAIN
-                                       : KLAVIYO_RING_WAIT)
-                      * KLAVIYO_RING_WAIT_TIMES;
-
-        } else if (klaviyo_ring_clock() >= limit) {
-            break;
-        }
-
-        if (tries < KLAVIYO_RING_YIELDS) {
-            (void) sched_yield();
-
-        } else {
-            nap.tv_sec = 0;
-            nap.tv_nsec = KLAVIYO_RING_NAP;
-            (void) nanosleep(&nap, NULL);
-        }
-    }
-
-    /* nothing to repair: every commit is one store, see the format */
-
-    if (rc == EOWNERDEAD) {
-        rc = pthread_mutex_consistent(mutex);
-    }
-
-    ring->impatient = (rc != 0);
-
-    if (rc != 0) {
-        return klaviyo_ring_rc(ring, KLAVIYO_RING_BUSY);
-    }
-
-    klaviyo_ring_guard_hold(ring);
-
-    return KLAVIYO_RING_OK;
-}
-
-
-void
-klaviyo_ring_unlock(klaviyo_ring_t *ring)
-{
-    (void) pthread_mutex_unlock(&ring->shared->lock.mutex);
-
-    klaviyo_ring_guard_release(ring);
-}
-
-
-void
-klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
-{
-    int                  i, n;
-    uint64_t             seq, last;
-    klaviyo_ring_tail_t  *tail;
-
-    last = 0;
-
-    for (n = 0; n < KLAVIYO_RING_SPINS; n++) {
-        cursor->position = klaviyo_ring_acquire(&ring->shared->write_pos);
-
-        for (i = 0; i < 2; i++) {
-            tail = &ring->shared->tail[i];
-            seq = klaviyo_ring_get(&tail->seq);
-
-            if (klaviyo_ring_get(&tail->end) != cursor->position) {
-                last = (seq > last) ? seq : last;
-                continue;
-            }
-
-            __atomic_thread_fence(__ATOMIC_ACQUIRE);
-
-            if (klaviyo_ring_get(&ring->shared->write_pos)
-                == cursor->position)
-            {
-                cursor->seq = seq + 1;
-                return;
-            }
-        }
-    }
-
-    /* no tail is current: somebody wrote over the page */
-
-    cursor->seq = last + 1;
-}
-
-
-uint32_t
-klaviyo_ring_header_crc(const klaviyo_ring_t *ring, uint64_t position,
-    const klaviyo_ring_header_t *header)
-{
-    uint32_t  crc;
-
-    crc = klaviyo_crc32c(ring->uuid_crc, &position, sizeof(uint64_t));
-
-    return klaviyo_crc32c(crc, header,
-                          offsetof(klaviyo_ring_header_t, header_crc));
-}
 
 
 size_t

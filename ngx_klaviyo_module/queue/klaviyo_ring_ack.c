@@ -10,118 +10,17 @@
 
 #include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_ack.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
 
 
 static klaviyo_ring_rc_e klaviyo_ring_slot_open(klaviyo_ring_t *ring,
     uint64_t epoch, klaviyo_ring_slot_t *slot);
 static klaviyo_ring_rc_e klaviyo_ring_slot_close(klaviyo_ring_t *ring,
     klaviyo_ring_slot_t *slot, klaviyo_ring_rc_e rc);
-
-
-/*
- * Readers of the standing slot need no lock: it stays untouched until its
- * successor stands, and the generation tells that.
- */
-
-void
-klaviyo_ring_slot_get(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
-{
-    uint64_t  generation;
-
-    do {
-        generation = klaviyo_ring_acquire(&ring->shared->ack_generation);
-
-        memcpy(slot, ring->slot[generation & 1], sizeof(klaviyo_ring_slot_t));
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-
-    } while (klaviyo_ring_get(&ring->shared->ack_generation) != generation);
-}
-
-
-void
-klaviyo_ring_head(klaviyo_ring_t *ring, klaviyo_ring_head_t *head)
-{
-    uint64_t              generation;
-    klaviyo_ring_slot_t  *slot;
-
-    do {
-        generation = klaviyo_ring_acquire(&ring->shared->ack_generation);
-
-        slot = ring->slot[generation & 1];
-        head->first.position = klaviyo_ring_get(&slot->position);
-        head->first.seq = klaviyo_ring_get(&slot->seq);
-        head->done = klaviyo_ring_get(&slot->done);
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-
-    } while (klaviyo_ring_get(&ring->shared->ack_generation) != generation);
-}
-
-
-/* Numbers only grow, and never come near their end. */
-
-int
-klaviyo_ring_slot_whole(const klaviyo_ring_slot_t *slot, uint64_t number)
-{
-    return slot->crc == klaviyo_crc32c(0, slot,
-                                       offsetof(klaviyo_ring_slot_t, crc))
-           && (slot->generation & 1) == number
-           && slot->generation <= INT64_MAX
-           && slot->position <= INT64_MAX
-           && slot->position % 16 == 0
-           && slot->seq <= INT64_MAX
-           && slot->done <= slot->seq;
-}
-
-
-int
-klaviyo_ring_slot_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
-{
-    int                  found;
-    uint64_t             i;
-    klaviyo_ring_slot_t  slot;
-
-    found = 0;
-
-    for (i = 0; i < 2; i++) {
-        memcpy(&slot, ring->slot[i], sizeof(klaviyo_ring_slot_t));
-
-        if (klaviyo_ring_slot_whole(&slot, i)
-            && (!found || slot.generation > newest->generation))
-        {
-            *newest = slot;
-            found = 1;
-        }
-    }
-
-    return found;
-}
-
-
-void
-klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
-{
-    slot->generation = klaviyo_ring_get(&ring->shared->ack_generation) + 1;
-    slot->crc = klaviyo_crc32c(0, slot, offsetof(klaviyo_ring_slot_t, crc));
-
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-
-    memcpy(ring->slot[slot->generation & 1], slot,
-           sizeof(klaviyo_ring_slot_t));
-
-    klaviyo_crash("before_ack_commit");
-
-    __atomic_store_n(&ring->shared->ack_generation, slot->generation,
-                     __ATOMIC_RELEASE);
-
-    klaviyo_crash("after_ack_commit");
-
-    /* seen before what is written into the space that it gives back */
-
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
 
 
 /* OK: the lock is held, and klaviyo_ring_slot_close() gives it back. */
@@ -507,8 +406,8 @@ klaviyo_ring_save(klaviyo_ring_t *ring, uint64_t epoch, int64_t paused_until,
 
 
 klaviyo_ring_rc_e
-klaviyo_ring_load(klaviyo_ring_t *ring, unsigned former,
-    int64_t *paused_until, void *limiter, size_t len)
+klaviyo_ring_load(klaviyo_ring_t *ring, int64_t *paused_until, void *limiter,
+    size_t len)
 {
     klaviyo_ring_slot_t  slot;
 
@@ -518,10 +417,6 @@ klaviyo_ring_load(klaviyo_ring_t *ring, unsigned former,
 
     klaviyo_ring_slot_get(ring, &slot);
 
-    if (former && slot.limiter_len == 0) {
-        klaviyo_ring_drain_slot(ring, &slot);
-    }
-
     *paused_until = slot.paused_until;
 
     memset(limiter, 0, len);
@@ -530,5 +425,6 @@ klaviyo_ring_load(klaviyo_ring_t *ring, unsigned former,
         memcpy(limiter, slot.limiter, len);
     }
 
-    return klaviyo_ring_rc(ring, KLAVIYO_RING_OK);
+    return klaviyo_ring_rc(ring, slot.limiter_len ? KLAVIYO_RING_OK
+                                                  : KLAVIYO_RING_EMPTY);
 }

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "klaviyo_file.h"
-#include "klaviyo_ring_private.h"
+#include "klaviyo_ring_dir.h"
 
 
 #define KLAVIYO_RING_LOCK_STEP  10   /* ms */
@@ -61,21 +61,6 @@ static const klaviyo_ring_fs_t  klaviyo_ring_network_fs[] = {
 
 static klaviyo_ring_rc_e klaviyo_ring_check_dir(klaviyo_ring_t *ring,
     char *error);
-
-
-klaviyo_ring_rc_e
-klaviyo_ring_error(char *error, const char *fmt, ...)
-{
-    va_list  args;
-
-    if (error) {
-        va_start(args, fmt);
-        (void) vsnprintf(error, KLAVIYO_RING_ERROR_MAX, fmt, args);
-        va_end(args);
-    }
-
-    return KLAVIYO_RING_ERROR;
-}
 
 
 klaviyo_ring_rc_e
@@ -398,103 +383,4 @@ klaviyo_ring_open_lock(klaviyo_ring_t *ring, const char *name, int wait,
         (void) nanosleep(&step, NULL);
         wait -= KLAVIYO_RING_LOCK_STEP;
     }
-}
-
-
-/* what attach would say of the ring that is there, if anything */
-
-static klaviyo_ring_rc_e
-klaviyo_ring_probe_owner(klaviyo_ring_t *ring,
-    const klaviyo_ring_conf_t *conf, char *error)
-{
-    char  note[KLAVIYO_RING_ERROR_MAX];
-
-    ring->fd = openat(ring->dir_fd, ring->name,
-                      O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY);
-
-    if (ring->fd == -1 || klaviyo_ring_check(ring) != KLAVIYO_RING_GOOD) {
-        return KLAVIYO_RING_OK;
-    }
-
-    ring->alone = (klaviyo_file_locked(ring->fd, KLAVIYO_RING_LOCK_ATTACHED)
-                   == 0);
-
-    if (klaviyo_ring_map(ring, PROT_READ, error) != KLAVIYO_RING_OK) {
-        return KLAVIYO_RING_ERROR;
-    }
-
-    return klaviyo_ring_owner_check(ring, conf, error, note);
-}
-
-
-klaviyo_ring_rc_e
-klaviyo_ring_probe(const klaviyo_ring_conf_t *conf, char *error)
-{
-    uint64_t            capacity;
-    const char         *name;
-    struct stat         st;
-    struct statfs       fs;
-    klaviyo_ring_t     *r;
-    klaviyo_ring_rc_e   rc;
-
-    error[0] = '\0';
-
-    rc = klaviyo_ring_check_conf(conf, &capacity, error);
-
-    if (rc != KLAVIYO_RING_OK) {
-        return rc;
-    }
-
-    name = strrchr(conf->path, '/') + 1;
-
-    r = klaviyo_ring_new(conf->path, name - conf->path, name, error);
-
-    if (r == NULL) {
-        return KLAVIYO_RING_ERROR;
-    }
-
-    rc = klaviyo_ring_open_dir(r, error);
-
-    if (rc == KLAVIYO_RING_OK
-        && faccessat(r->dir_fd, ".", W_OK|X_OK, AT_EACCESS) == -1)
-    {
-        rc = klaviyo_ring_error(error, "\"%s\" is not writable (%d: %m)%s",
-                                r->dir, errno, klaviyo_file_hint(errno));
-    }
-
-    if (rc == KLAVIYO_RING_OK) {
-
-        if (fstatat(r->dir_fd, r->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-            rc = klaviyo_ring_check_stat(r, r->name, &st, error);
-
-            if (rc == KLAVIYO_RING_OK
-                && faccessat(r->dir_fd, r->name, R_OK|W_OK, AT_EACCESS) == -1)
-            {
-                rc = klaviyo_ring_error(error, "\"%s\" is not readable and "
-                                        "writable (%d: %m)", r->path, errno);
-            }
-
-            if (rc == KLAVIYO_RING_OK && conf->print) {
-                rc = klaviyo_ring_probe_owner(r, conf, error);
-            }
-
-        } else if (fstatfs(r->dir_fd, &fs) == 0
-                   && (uint64_t) fs.f_bavail * (uint64_t) fs.f_bsize
-                      < KLAVIYO_RING_RECORDS + capacity)
-        {
-            rc = klaviyo_ring_error(error, "no room for the %lluk of \"%s\": "
-                                    "make place in \"%s\" or lower its size",
-                                    (unsigned long long)
-                                    (KLAVIYO_RING_RECORDS + capacity) / 1024,
-                                    r->path, r->dir);
-        }
-    }
-
-    if (r->dir_created) {
-        (void) rmdir(r->dir);
-    }
-
-    klaviyo_ring_detach(r);
-
-    return rc;
 }

@@ -30,8 +30,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "klaviyo_clock.h"
 #include "klaviyo_lease.h"
+#include "klaviyo_ring_ack.h"
+#include "klaviyo_ring_dir.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_file.h"
+#include "klaviyo_ring_fold.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_drain.h"
+#include "klaviyo_ring_read.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
 
 
 #define KLAVIYO_RING_DRAIN_LOOK  30000   /* ms between looks at the folder  */
@@ -62,7 +73,7 @@ struct klaviyo_ring_drain_s {
     klaviyo_ring_also_t   *also;
     uint8_t               *buf;
     size_t                 size;
-    int64_t                look;     /* klaviyo_ring_now() of the next      */
+    int64_t                look;     /* klaviyo_clock_boot() of the next      */
 };
 
 
@@ -147,29 +158,33 @@ klaviyo_ring_drain_find(klaviyo_ring_t *ring, const uint8_t *uuid)
 }
 
 
-void
-klaviyo_ring_drain_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
+klaviyo_ring_rc_e
+klaviyo_ring_drain_load(klaviyo_ring_t *ring, int64_t *paused_until,
+    void *limiter, size_t len)
 {
-    int                  i;
-    klaviyo_ring_t      *old;
-    klaviyo_ring_slot_t  other;
+    int                 i;
+    int64_t             paused;
+    klaviyo_ring_t     *old;
+    klaviyo_ring_rc_e   rc;
+
+    rc = klaviyo_ring_load(ring, paused_until, limiter, len);
+
+    if (rc != KLAVIYO_RING_EMPTY) {
+        return rc;
+    }
 
     for (i = 0; ring->drain && i < KLAVIYO_RING_DRAIN_MAX; i++) {
         old = ring->drain->old[i].ring;
 
-        if (old == NULL || klaviyo_ring_detached(old)) {
-            continue;
-        }
-
-        klaviyo_ring_slot_get(old, &other);
-
-        if (other.limiter_len
-            && klaviyo_ring_rc(old, KLAVIYO_RING_OK) == KLAVIYO_RING_OK)
+        if (old && klaviyo_ring_load(old, &paused, limiter, len)
+                   == KLAVIYO_RING_OK)
         {
-            *slot = other;
-            return;
+            *paused_until = paused;
+            return KLAVIYO_RING_OK;
         }
     }
+
+    return KLAVIYO_RING_EMPTY;
 }
 
 
@@ -277,6 +292,7 @@ klaviyo_ring_drain_get(klaviyo_ring_t *ring)
 {
     if (ring->drain == NULL) {
         ring->drain = calloc(1, sizeof(klaviyo_ring_drain_t));
+        ring->drain_close = klaviyo_ring_drain_close;
     }
 
     return ring->drain;
@@ -323,9 +339,9 @@ klaviyo_ring_drain_open(klaviyo_ring_t *ring)
         return;
     }
 
-    if (klaviyo_ring_now() >= ring->drain->look) {
+    if (klaviyo_clock_boot() >= ring->drain->look) {
         klaviyo_ring_drain_look(ring, ring->drain);
-        ring->drain->look = klaviyo_ring_now() + KLAVIYO_RING_DRAIN_LOOK;
+        ring->drain->look = klaviyo_clock_boot() + KLAVIYO_RING_DRAIN_LOOK;
     }
 }
 

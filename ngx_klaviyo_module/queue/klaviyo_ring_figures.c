@@ -8,7 +8,12 @@
 
 #include <string.h>
 
+#include "klaviyo_clock.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
 
 
 static void klaviyo_ring_figures_read(klaviyo_ring_t *ring,
@@ -133,7 +138,7 @@ klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
     figures->size = ring->capacity;
     figures->used = end.position - slot.position;
 
-    now = klaviyo_ring_now();
+    now = klaviyo_clock_boot();
 
     if (slot.paused_until > now) {
         figures->paused_until = slot.paused_until;

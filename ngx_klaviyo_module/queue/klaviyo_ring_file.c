@@ -27,7 +27,13 @@
 #include <linux/magic.h>
 
 #include "klaviyo_file.h"
+#include "klaviyo_ring_dir.h"
+#include "klaviyo_ring_guard.h"
+#include "klaviyo_ring_owner.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_file.h"
+#include "klaviyo_ring_recover.h"
+#include "klaviyo_ring_slot.h"
 
 
 #define KLAVIYO_RING_ATTACH_WAIT  2000   /* ms, at start only */
@@ -40,17 +46,6 @@ static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
 static klaviyo_ring_rc_e klaviyo_ring_create(klaviyo_ring_t *ring,
     uint64_t capacity, char *error);
 static void klaviyo_ring_close_file(klaviyo_ring_t *ring);
-
-
-int64_t
-klaviyo_ring_now(void)
-{
-    struct timespec  now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 
 klaviyo_ring_rc_e
@@ -102,8 +97,6 @@ klaviyo_ring_attach(klaviyo_ring_t **ring, const klaviyo_ring_conf_t *conf,
 
     (void) close(r->lock_fd);
     r->lock_fd = -1;
-
-    klaviyo_ring_drain_open(r);
 
     *ring = r;
 
@@ -652,7 +645,10 @@ klaviyo_ring_close_file(klaviyo_ring_t *ring)
 void
 klaviyo_ring_detach(klaviyo_ring_t *ring)
 {
-    klaviyo_ring_drain_close(ring);
+    if (ring->drain) {
+        ring->drain_close(ring);
+    }
+
     klaviyo_ring_close_file(ring);
 
     if (ring->lock_fd != -1) {
@@ -679,4 +675,60 @@ int
 klaviyo_ring_alone(klaviyo_ring_t *ring)
 {
     return klaviyo_file_locked(ring->fd, KLAVIYO_RING_LOCK_ATTACHED) == 0;
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
+{
+    int          whole;
+    const char  *what;
+    struct stat  st;
+
+    error[0] = '\0';
+    what = "truncated";
+    whole = 0;
+    st.st_nlink = 1;
+
+    if (fstat(ring->fd, &st) == 0
+        && (uint64_t) st.st_size >= ring->map_size)
+    {
+        what = "written over";
+
+        /* what is detached is not read: a page of a hole would be a block */
+
+        whole = !klaviyo_ring_detached(ring)
+                && memcmp(ring->map, &ring->fixed,
+                          sizeof(klaviyo_ring_fixed_t)) == 0
+                && !klaviyo_ring_detached(ring);
+    }
+
+    if (whole) {
+
+        /* the mapping outlives the name */
+
+        if (st.st_nlink == 0
+            && __atomic_exchange_n(&ring->common->removed, 1,
+                                   __ATOMIC_RELAXED) == 0)
+        {
+            (void) klaviyo_ring_error(error, "\"%s\" was removed while in "
+                                      "use: it is used on, and a spool takes "
+                                      "what is in it; without one a reload, "
+                                      "which makes the file anew, loses what "
+                                      "is queued", ring->path);
+        }
+
+        return KLAVIYO_RING_OK;
+    }
+
+    __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
+
+    if (__atomic_exchange_n(&ring->common->told, 1, __ATOMIC_RELAXED) == 0) {
+        (void) klaviyo_ring_error(error, "\"%s\" was %s while in use, its "
+                                  "events are gone and new ones are dropped "
+                                  "until nginx is reloaded", ring->path,
+                                  what);
+    }
+
+    return KLAVIYO_RING_DETACHED;
 }

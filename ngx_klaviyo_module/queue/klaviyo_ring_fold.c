@@ -16,7 +16,12 @@
 #include <unistd.h>
 
 #include "klaviyo_file.h"
-#include "klaviyo_ring_private.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_fold.h"
+#include "klaviyo_ring_lock.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
+#include "klaviyo_ring_totals.h"
 
 
 int

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "klaviyo_ring_private.h"
+#include "klaviyo_ring_guard.h"
 
 
 #ifdef SYS_mmap2
@@ -184,60 +184,4 @@ klaviyo_ring_guard_fault(int signo, siginfo_t *info, void *context)
     }
 
     errno = err;
-}
-
-
-klaviyo_ring_rc_e
-klaviyo_ring_verify(klaviyo_ring_t *ring, char *error)
-{
-    int          whole;
-    const char  *what;
-    struct stat  st;
-
-    error[0] = '\0';
-    what = "truncated";
-    whole = 0;
-    st.st_nlink = 1;
-
-    if (fstat(ring->fd, &st) == 0
-        && (uint64_t) st.st_size >= ring->map_size)
-    {
-        what = "written over";
-
-        /* what is detached is not read: a page of a hole would be a block */
-
-        whole = !klaviyo_ring_detached(ring)
-                && memcmp(ring->map, &ring->fixed,
-                          sizeof(klaviyo_ring_fixed_t)) == 0
-                && !klaviyo_ring_detached(ring);
-    }
-
-    if (whole) {
-
-        /* the mapping outlives the name */
-
-        if (st.st_nlink == 0
-            && __atomic_exchange_n(&ring->common->removed, 1,
-                                   __ATOMIC_RELAXED) == 0)
-        {
-            (void) klaviyo_ring_error(error, "\"%s\" was removed while in "
-                                      "use: it is used on, and a spool takes "
-                                      "what is in it; without one a reload, "
-                                      "which makes the file anew, loses what "
-                                      "is queued", ring->path);
-        }
-
-        return KLAVIYO_RING_OK;
-    }
-
-    __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
-
-    if (__atomic_exchange_n(&ring->common->told, 1, __ATOMIC_RELAXED) == 0) {
-        (void) klaviyo_ring_error(error, "\"%s\" was %s while in use, its "
-                                  "events are gone and new ones are dropped "
-                                  "until nginx is reloaded", ring->path,
-                                  what);
-    }
-
-    return KLAVIYO_RING_DETACHED;
 }

@@ -17,7 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "klaviyo_ring_file.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_hand.h"
 
 
 typedef union {

@@ -10,7 +10,11 @@
 #include <string.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_health.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
 
 
 static int klaviyo_ring_health_read(klaviyo_ring_t *ring, unsigned n,

@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "klaviyo_crc32c.h"
-#include "klaviyo_ring_open.h"
+#include "klaviyo_ring_look.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_recover.h"
+#include "klaviyo_ring_slot.h"
 
 
 #define KLAVIYO_RING_LOOKS  1000

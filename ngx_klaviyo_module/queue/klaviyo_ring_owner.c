@@ -19,6 +19,9 @@
 
 #include "klaviyo_crc32c.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_owner.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_slot.h"
 
 
 #define klaviyo_ring_print_same(a, b, member)                                \

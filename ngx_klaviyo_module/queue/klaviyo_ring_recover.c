@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "klaviyo_crc32c.h"
-#include "klaviyo_ring_private.h"
+#include "klaviyo_ring_record.h"
+#include "klaviyo_ring_recover.h"
+#include "klaviyo_ring_slot.h"
 
 
 #define KLAVIYO_RING_BOOT_ID  "/proc/sys/kernel/random/boot_id"

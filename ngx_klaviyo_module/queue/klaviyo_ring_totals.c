@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
+#include "klaviyo_ring_totals.h"
 
 
 /* where a name is in an event's attributes: behind the properties */

@@ -7,7 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "klaviyo_ring_ack.h"
+#include "klaviyo_ring_drain.h"
+#include "klaviyo_ring_figures.h"
+#include "klaviyo_ring_read.h"
 #include "klaviyo_spill.h"
+#include "klaviyo_spool_chunk.h"
 
 
 #define KLAVIYO_SPILL_BUF  16384     /* bytes of the first reading buffer   */

@@ -13,7 +13,13 @@
 #include <unistd.h>
 
 #include "klaviyo_crash.h"
+#include "klaviyo_spool_chunk.h"
+#include "klaviyo_spool_dir.h"
 #include "klaviyo_spool_private.h"
+#include "klaviyo_spool.h"
+#include "klaviyo_spool_read.h"
+#include "klaviyo_spool_segment.h"
+#include "klaviyo_spool_state.h"
 
 
 static int klaviyo_spool_write_chunk(klaviyo_spool_t *spool,

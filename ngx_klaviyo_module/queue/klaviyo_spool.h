@@ -92,30 +92,6 @@ typedef struct {
 } klaviyo_chunk_t;
 
 
-/*
- * Creates the directory if only its last two components are missing, opens
- * or creates the state and locks it.  Looks at each segment's header only.  A
- * state of which no slot can be believed is moved to ".corrupt-<time>"
- * together with the segments.  Events that another ring left, and that
- * `print` says are another account's, are an ERROR.  ERROR with the text;
- * `note` as with klaviyo_ring_attach(); both hold KLAVIYO_RING_ERROR_MAX
- * bytes.
- */
-klaviyo_spool_rc_e klaviyo_spool_open(klaviyo_spool_t **spool,
-    const klaviyo_spool_conf_t *conf, char *error, char *note);
-
-/* what nginx -t can check without a change but the directory */
-klaviyo_spool_rc_e klaviyo_spool_probe(const klaviyo_spool_conf_t *conf,
-    char *error);
-
-void klaviyo_spool_close(klaviyo_spool_t *spool);
-
-/*
- * 1: the state was removed, and most likely all: what is written is nowhere,
- * and the spool is to be closed and opened anew.
- */
-int klaviyo_spool_gone(const klaviyo_spool_t *spool);
-
 /* from memory: never waits */
 void klaviyo_spool_state(const klaviyo_spool_t *spool,
     klaviyo_spool_state_t *state);
@@ -155,35 +131,6 @@ klaviyo_spool_rc_e klaviyo_spool_forget(klaviyo_spool_t *spool, uint64_t seq,
  * (or the tail).  The caller books what is lost before it, then forgets.
  */
 void klaviyo_spool_second(const klaviyo_spool_t *spool, uint64_t *seq);
-
-/*
- * Fills the chunk, its old content gone, with records from `seq` on: about
- * KLAVIYO_SPOOL_CHUNK bytes, at least one record if there is one before the
- * tail.  What cannot be read is jumped over: the records tell by their
- * sequence, and chunk->to by how far they tell the whole truth.  ERROR: the
- * disk failed where it may not fail again, or there is no memory.
- */
-klaviyo_spool_rc_e klaviyo_spool_read(klaviyo_spool_t *spool, uint64_t seq,
-    klaviyo_chunk_t *chunk, char *error);
-
-
-/*
- * Adds an event for klaviyo_spool_write(); 1, 0: it has no room beside the
- * others (an empty chunk grows to what it needs), -1: no memory.
- */
-int klaviyo_chunk_add(klaviyo_chunk_t *chunk, uint64_t seq,
-    const klaviyo_event_t *event);
-
-/*
- * The next record at or behind `seq`; its event points into the chunk,
- * record->missing counts from `seq`, record->next.position is 0.  OK, or
- * EMPTY: none in this chunk.
- */
-klaviyo_ring_rc_e klaviyo_chunk_next(klaviyo_chunk_t *chunk, uint64_t seq,
-    klaviyo_record_t *record);
-
-void klaviyo_chunk_reset(klaviyo_chunk_t *chunk);
-void klaviyo_chunk_free(klaviyo_chunk_t *chunk);
 
 
 #endif /* KLAVIYO_SPOOL_H */

@@ -11,6 +11,7 @@
 
 #include "klaviyo_crc32c.h"
 #include "klaviyo_spool_private.h"
+#include "klaviyo_spool_chunk.h"
 
 
 size_t

@@ -18,7 +18,8 @@
 
 #include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
-#include "klaviyo_spool_private.h"
+#include "klaviyo_spool_dir.h"
+#include "klaviyo_spool_state.h"
 
 
 static int klaviyo_spool_segments_exist(klaviyo_spool_t *spool, char *error);

@@ -19,8 +19,12 @@
 #include <unistd.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_spool_chunk.h"
+#include "klaviyo_spool_dir.h"
 #include "klaviyo_spool_look.h"
+#include "klaviyo_spool_open.h"
 #include "klaviyo_spool_private.h"
+#include "klaviyo_spool_state.h"
 
 
 #define KLAVIYO_SPOOL_LOOKS    10

@@ -18,7 +18,11 @@
 #include <unistd.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_owner.h"
+#include "klaviyo_spool_dir.h"
 #include "klaviyo_spool_private.h"
+#include "klaviyo_spool_open.h"
+#include "klaviyo_spool_state.h"
 
 
 #define KLAVIYO_SPOOL_TRIES  16

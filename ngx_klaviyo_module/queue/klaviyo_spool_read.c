@@ -19,7 +19,11 @@
 #include <unistd.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_spool_chunk.h"
+#include "klaviyo_spool_dir.h"
 #include "klaviyo_spool_private.h"
+#include "klaviyo_spool_read.h"
+#include "klaviyo_spool_segment.h"
 
 
 

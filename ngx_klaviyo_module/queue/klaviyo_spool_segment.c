@@ -15,7 +15,8 @@
 
 #include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
-#include "klaviyo_spool_private.h"
+#include "klaviyo_spool_dir.h"
+#include "klaviyo_spool_segment.h"
 
 
 static int klaviyo_spool_segment_begin(klaviyo_spool_t *spool,

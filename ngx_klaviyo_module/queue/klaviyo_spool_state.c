@@ -14,7 +14,7 @@
 
 #include "klaviyo_crash.h"
 #include "klaviyo_crc32c.h"
-#include "klaviyo_spool_private.h"
+#include "klaviyo_spool_state.h"
 
 
 static int klaviyo_spool_slot_good(const klaviyo_spool_slot_t *slot,

@@ -44,9 +44,6 @@ typedef struct {
 } klaviyo_bounds_t;
 
 
-extern const klaviyo_bounds_t  klaviyo_bounds[];
-
-
 /* one that is read; the last of all may be of all others, without a name */
 
 typedef struct {

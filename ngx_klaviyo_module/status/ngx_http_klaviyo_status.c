@@ -6,9 +6,13 @@
 
 
 #include "ngx_http_klaviyo_status.h"
+#include "ngx_http_klaviyo_status_figures.h"
+#include "ngx_http_klaviyo_status_html.h"
+#include "ngx_http_klaviyo_status_json.h"
 #include "ngx_http_klaviyo_status_private.h"
 
 #include "klaviyo_accept.h"
+#include "ngx_http_klaviyo_status_prometheus.h"
 
 
 typedef struct {

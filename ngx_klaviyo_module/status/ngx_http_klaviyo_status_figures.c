@@ -3,7 +3,13 @@
  */
 
 
-#include "ngx_http_klaviyo_status_private.h"
+#include "ngx_http_klaviyo_status_figures.h"
+#include "ngx_http_klaviyo_status_table.h"
+#include "queue/klaviyo_clock.h"
+#include "queue/klaviyo_hold_state.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_health.h"
+#include "queue/klaviyo_ring_totals.h"
 
 
 static void ngx_http_klaviyo_status_account(
@@ -15,7 +21,6 @@ static void ngx_http_klaviyo_status_reading(
 static void ngx_http_klaviyo_status_health(
     ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_status_reading_t *reading);
-static uint64_t ngx_http_klaviyo_status_left(int64_t until);
 static ngx_uint_t ngx_http_klaviyo_status_has(
     ngx_http_klaviyo_account_t *account, const char *group);
 static void ngx_http_klaviyo_status_group(
@@ -139,12 +144,12 @@ ngx_http_klaviyo_status_reading(ngx_http_klaviyo_account_t *account,
     reading->attached = reading->ring.attached;
     reading->deliverer = reading->ring.deliverer;
     reading->paused_for =
-                  ngx_http_klaviyo_status_left(reading->ring.paused_until);
+                  klaviyo_clock_left(reading->ring.paused_until);
     reading->single_waits_for =
-                  ngx_http_klaviyo_status_left(
+                  klaviyo_clock_left(
                           reading->ring.waits_until[KLAVIYO_WAIT_SINGLE]);
     reading->bulk_waits_for =
-                  ngx_http_klaviyo_status_left(
+                  klaviyo_clock_left(
                           reading->ring.waits_until[KLAVIYO_WAIT_BULK]);
     reading->spool_size = account->spool_size;
 
@@ -230,30 +235,6 @@ ngx_http_klaviyo_status_health(ngx_http_klaviyo_account_t *account,
     if (oldest > 0 && oldest < reading->now) {
         reading->oldest = (reading->now - oldest) / 1000;
     }
-}
-
-
-/* until a time of CLOCK_BOOTTIME, in whole seconds, rounded up */
-
-static uint64_t
-ngx_http_klaviyo_status_left(int64_t until)
-{
-    int64_t          now;
-    struct timespec  ts;
-
-    if (until == 0
-        || clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
-    {
-        return 0;
-    }
-
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-
-    if (until <= now) {
-        return 0;
-    }
-
-    return (until - now + 999) / 1000;
 }
 
 

@@ -7,7 +7,8 @@
  */
 
 
-#include "ngx_http_klaviyo_status_private.h"
+#include "ngx_http_klaviyo_status_figures.h"
+#include "ngx_http_klaviyo_status_html.h"
 
 #include "klaviyo_escape.h"
 

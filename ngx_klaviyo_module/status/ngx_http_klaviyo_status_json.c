@@ -24,7 +24,8 @@
  */
 
 
-#include "ngx_http_klaviyo_status_private.h"
+#include "ngx_http_klaviyo_status_figures.h"
+#include "ngx_http_klaviyo_status_json.h"
 
 
 #define NGX_HTTP_KLAVIYO_STATUS_HEAD     256

@@ -98,26 +98,6 @@ typedef struct {
 } ngx_http_klaviyo_status_t;
 
 
-/* the table ends in a row without a group */
-extern const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[];
-
-
-/* reads the figures of all accounts, each consistent; NGX_ERROR: no memory */
-ngx_int_t ngx_http_klaviyo_status_read(ngx_pool_t *pool,
-    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_status_t *status);
-
-/* NULL: the account has none of it */
-ngx_http_klaviyo_status_figure_t *ngx_http_klaviyo_status_find(
-    ngx_http_klaviyo_status_account_t *account, const char *group,
-    const char *name);
-
-/* the name of a metric, or what all others are under */
-const char *ngx_http_klaviyo_status_metric(const klaviyo_metric_t *metric);
-
-/* a text that needs no escaping */
-void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
-
-
 /*
  * What the page's style is, and the hash that its Content-Security-Policy
  * allows it by: t/seen.t knows whether it fits.
@@ -161,19 +141,6 @@ void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
 
 
 /* of each form: the most bytes that it takes, and how it is written */
-
-size_t ngx_http_klaviyo_status_json_size(ngx_http_klaviyo_status_t *status);
-void ngx_http_klaviyo_status_json(klaviyo_json_t *json,
-    ngx_http_klaviyo_status_t *status);
-
-size_t ngx_http_klaviyo_status_prometheus_size(
-    ngx_http_klaviyo_status_t *status);
-void ngx_http_klaviyo_status_prometheus(klaviyo_json_t *out,
-    ngx_http_klaviyo_status_t *status);
-
-size_t ngx_http_klaviyo_status_html_size(ngx_http_klaviyo_status_t *status);
-void ngx_http_klaviyo_status_html(klaviyo_json_t *out,
-    ngx_http_klaviyo_status_t *status);
 
 
 #endif /* NGX_HTTP_KLAVIYO_STATUS_PRIVATE_H */

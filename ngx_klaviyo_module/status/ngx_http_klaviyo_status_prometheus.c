@@ -10,9 +10,12 @@
  */
 
 
-#include "ngx_http_klaviyo_status_private.h"
+#include "ngx_http_klaviyo_status_figures.h"
+#include "ngx_http_klaviyo_status_prometheus.h"
 
 #include "klaviyo_escape.h"
+#include "ngx_http_klaviyo_status_table.h"
+#include "queue/klaviyo_ring_totals.h"
 
 
 #define NGX_HTTP_KLAVIYO_STATUS_HEAD    512  /* of the whole                 */

@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_klaviyo_status_private.h"
+#include "ngx_http_klaviyo_status_table.h"
 
 
 #define NGX_HTTP_KLAVIYO_STATUS_NONE  ((size_t) -1)

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_webhook.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_WEBHOOK_PIECE  16384        /* bytes                */

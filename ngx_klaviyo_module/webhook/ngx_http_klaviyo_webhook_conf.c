@@ -3,8 +3,9 @@
  */
 
 
+#include "account/ngx_http_klaviyo_compile.h"
 #include "account/ngx_http_klaviyo_secret.h"
-#include "ngx_http_klaviyo_webhook.h"
+#include "ngx_http_klaviyo_webhook_conf.h"
 
 
 #define NGX_HTTP_KLAVIYO_WEBHOOK_TOLERANCE      300     /* s                 */

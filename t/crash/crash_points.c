@@ -29,7 +29,13 @@
 #include "queue/klaviyo_dead.h"
 #include "queue/klaviyo_feed.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_spill.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_open.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 #define ROUNDS      100

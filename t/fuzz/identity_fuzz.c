@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "capture/klaviyo_identity.h"
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_json.h"
 #include "json/klaviyo_utf8.h"
 #include "json/klaviyo_value.h"

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_idn.h"
 #include "json/klaviyo_phone.h"
 #include "json/klaviyo_value.h"

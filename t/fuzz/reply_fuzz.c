@@ -19,6 +19,10 @@
 #include <unistd.h>
 
 #include "delivery/klaviyo_batch.h"
+#include "delivery/klaviyo_request.h"
+#include "delivery/klaviyo_settle.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define FUZZ_UNSURE     0x01     /* the first answer was lost               */

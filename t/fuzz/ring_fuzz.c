@@ -21,6 +21,13 @@
 
 #include "ring_fuzz.h"
 #include "ring_promises.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_read.h"
+#include "queue/klaviyo_ring_record.h"
 
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -469,7 +476,7 @@ spool(klaviyo_ring_t *ring, uint64_t epoch)
          && defect(ring) == was
          && klaviyo_ring_save(ring, epoch, 5, limiter, sizeof(limiter))
             == KLAVIYO_RING_OK
-         && klaviyo_ring_load(ring, 0, &paused, loaded, sizeof(loaded))
+         && klaviyo_ring_load(ring, &paused, loaded, sizeof(loaded))
             == KLAVIYO_RING_OK
          && paused == 5
          && memcmp(loaded, limiter, sizeof(limiter)) == 0);

@@ -22,6 +22,7 @@
 #include "queue/klaviyo_lease.h"
 #include "queue/klaviyo_ring_open.h"
 #include "queue/klaviyo_ring_private.h"
+#include "queue/klaviyo_ring_record.h"
 
 
 #define SIZE     KLAVIYO_RING_MIN_SIZE

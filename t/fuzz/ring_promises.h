@@ -8,6 +8,10 @@
 
 
 #include "ring_fuzz.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_read.h"
+#include "queue/klaviyo_ring_slot.h"
 
 
 typedef struct {

@@ -22,7 +22,11 @@
 #include <unistd.h>
 
 #include "queue/klaviyo_crc32c.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_dir.h"
+#include "queue/klaviyo_spool_open.h"
 #include "queue/klaviyo_spool_private.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 #define SIZE  (4 * 1024 * 1024)

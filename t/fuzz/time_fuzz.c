@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 
 

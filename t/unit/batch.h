@@ -16,7 +16,11 @@
 #include "tap.h"
 
 #include "delivery/klaviyo_batch.h"
+#include "delivery/klaviyo_request.h"
+#include "delivery/klaviyo_settle.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define TEST_SIZE  (32 * 1024 * 1024)

@@ -9,6 +9,9 @@
 #include <time.h>
 
 #include "batch.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_read.h"
+#include "queue/klaviyo_spool_chunk.h"
 
 
 static int

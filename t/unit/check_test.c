@@ -3,6 +3,7 @@
  */
 
 
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_value.h"
 #include "label.h"
 #include "tap.h"

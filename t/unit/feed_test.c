@@ -7,6 +7,10 @@
 #define _GNU_SOURCE
 #include "ring.h"
 #include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_spool_chunk.h"
 
 
 #define STREAM_STEPS  6000

@@ -10,7 +10,13 @@
 #include "queue/klaviyo_hold.h"
 #include "queue/klaviyo_hold_index.h"
 #include "queue/klaviyo_hold_record.h"
+#include "queue/klaviyo_hold_state.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_read.h"
 
 
 #define TIME     10000                   /* ms that an event waits           */

@@ -23,9 +23,15 @@
 #include "disk.h"
 #include "ring.h"
 #include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_format.h"
 #include "queue/klaviyo_spill.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_open.h"
 #include "queue/klaviyo_spool_private.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 #define STEPS       30000

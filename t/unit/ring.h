@@ -15,6 +15,10 @@
 
 #include "tap.h"
 #include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
+#include "queue/klaviyo_ring_read.h"
 
 
 #define RING_SIZE  (256 * 1024)

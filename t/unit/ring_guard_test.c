@@ -13,6 +13,7 @@
 
 #include "ring.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_private.h"
 
 
@@ -104,7 +105,7 @@ reader_detached(klaviyo_ring_t *ring, klaviyo_lease_t *lease)
               != KLAVIYO_RING_DETACHED
            || klaviyo_ring_adopt(ring, 1, 1, 1, 1) != KLAVIYO_RING_DETACHED
            || klaviyo_ring_save(ring, 1, 0, "", 0) != KLAVIYO_RING_DETACHED
-           || klaviyo_ring_load(ring, 0, &paused, buf, 8)
+           || klaviyo_ring_load(ring, &paused, buf, 8)
               != KLAVIYO_RING_DETACHED
            || klaviyo_lease_renew(lease) != KLAVIYO_RING_DETACHED
            || klaviyo_lease_valid(lease)
@@ -343,7 +344,7 @@ test_each(unsigned op)
             break;
 
         case 6:
-            rc = klaviyo_ring_load(ring, 0, &paused, buf, 4);
+            rc = klaviyo_ring_load(ring, &paused, buf, 4);
             break;
 
         case 7:

@@ -12,7 +12,9 @@
 
 #include "ring.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_lock.h"
 #include "queue/klaviyo_ring_private.h"
+#include "queue/klaviyo_ring_record.h"
 
 
 #define WRITERS   3

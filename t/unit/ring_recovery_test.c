@@ -14,6 +14,8 @@
 #include "ring.h"
 #include "queue/klaviyo_crc32c.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_lock.h"
 #include "queue/klaviyo_ring_private.h"
 
 
@@ -442,7 +444,7 @@ test_reboot(void)
 
     ring = ring_open(RING_SIZE, 0);
     is_str(ring_note, "", "a reboot with nothing lost is no news");
-    klaviyo_ring_load(ring, 0, &paused, limiter, 3);
+    klaviyo_ring_load(ring, &paused, limiter, 3);
     is_int(paused, 0, "the pause is forgotten");
     is_mem(limiter, 3, "\0\0\0", 3, "the limiter, too");
     klaviyo_ring_figures(ring, &f);

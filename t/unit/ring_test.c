@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 
 #include "ring.h"
+#include "queue/klaviyo_ring_hand.h"
+#include "queue/klaviyo_ring_open.h"
 #include "queue/klaviyo_ring_private.h"
 
 
@@ -357,7 +359,7 @@ test_memory(void)
 
     ring = ring_open(RING_SIZE, 0);
 
-    klaviyo_ring_load(ring, 0, &paused, limiter, sizeof(limiter));
+    klaviyo_ring_load(ring, &paused, limiter, sizeof(limiter));
     is_int(paused, 0, "no pause at first");
     is_int(limiter[0], 0, "no limiter at first");
 
@@ -373,10 +375,10 @@ test_memory(void)
     klaviyo_ring_detach(ring);
 
     ring = ring_open(RING_SIZE, 0);
-    klaviyo_ring_load(ring, 0, &paused, limiter, 7);
+    klaviyo_ring_load(ring, &paused, limiter, 7);
     ok(paused == INT64_MAX / 2, "the pause outlives the process");
     is_mem(limiter, 7, "windows", 7, "the limiter, too");
-    klaviyo_ring_load(ring, 0, &paused, limiter, 8);
+    klaviyo_ring_load(ring, &paused, limiter, 8);
     is_mem(limiter, 8, "\0\0\0\0\0\0\0\0", 8, "but not of another length");
     ring_equation(ring, "after save and load");
     klaviyo_ring_detach(ring);

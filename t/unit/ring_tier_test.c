@@ -10,7 +10,10 @@
 
 #include "ring.h"
 #include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_drain.h"
+#include "queue/klaviyo_ring_lock.h"
 #include "queue/klaviyo_ring_private.h"
+#include "queue/klaviyo_ring_slot.h"
 
 
 #define MODEL_STEPS  20000
@@ -534,6 +537,9 @@ test_drain(void)
     klaviyo_lease_open(&lease, ring);
     klaviyo_lease_renew(&lease);
 
+    is_int(klaviyo_ring_drain_span(ring, uuid, &span), KLAVIYO_RING_EMPTY,
+           "not before it was looked for");
+    klaviyo_ring_drain_open(ring);
     is_int(klaviyo_ring_drain_span(ring, uuid, &span), KLAVIYO_RING_BUSY,
            "its lease is not ours yet");
     is_int(klaviyo_ring_drain_span(ring, ring->fixed.uuid, &span),

@@ -9,6 +9,7 @@
 #include "batch.h"
 
 #include "delivery/klaviyo_breaker.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define TEST_MAX  1000           /* events of one test                      */

@@ -10,6 +10,9 @@
 
 #include "ring.h"
 #include "queue/klaviyo_spool.h"
+#include "queue/klaviyo_spool_chunk.h"
+#include "queue/klaviyo_spool_open.h"
+#include "queue/klaviyo_spool_read.h"
 
 
 static klaviyo_spool_state_t  spool_st;

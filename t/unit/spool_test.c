@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "spool.h"
+#include "queue/klaviyo_spool_dir.h"
 #include "queue/klaviyo_spool_look.h"
 #include "queue/klaviyo_spool_private.h"
 

@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "label.h"
 #include "tap.h"

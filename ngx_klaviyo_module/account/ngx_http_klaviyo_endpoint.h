@@ -1,0 +1,15 @@
+#ifndef NGX_HTTP_KLAVIYO_ENDPOINT_H
+#define NGX_HTTP_KLAVIYO_ENDPOINT_H
+
+
+#include "ngx_http_klaviyo_setting.h"
+
+
+char *ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+char *ngx_http_klaviyo_proxy(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+
+
+#endif /* NGX_HTTP_KLAVIYO_ENDPOINT_H */

@@ -1,0 +1,15 @@
+#ifndef KLAVIYO_CHECK_H
+#define KLAVIYO_CHECK_H
+
+
+#include "klaviyo_value.h"
+
+
+/* 1 or 0: what Klaviyo takes as an email, a phone number (E.164), a metric's
+   name (1 to 127 characters of UTF-8) */
+int klaviyo_value_is_email(const uint8_t *p, size_t len);
+int klaviyo_value_is_phone(const uint8_t *p, size_t len);
+int klaviyo_value_is_metric(const uint8_t *p, size_t len);
+
+
+#endif /* KLAVIYO_CHECK_H */

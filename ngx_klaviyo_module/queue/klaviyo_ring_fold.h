@@ -1,0 +1,15 @@
+#ifndef KLAVIYO_RING_FOLD_H
+#define KLAVIYO_RING_FOLD_H
+
+
+#include "klaviyo_ring_private.h"
+
+
+/*
+ * Adds the figures of an empty drained ring and removes it, if nobody but us
+ * and those who inherited our descriptor is attached to it.  1: done.
+ */
+int klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old);
+
+
+#endif /* KLAVIYO_RING_FOLD_H */

@@ -1,0 +1,14 @@
+#ifndef NGX_HTTP_KLAVIYO_STATUS_PROMETHEUS_H
+#define NGX_HTTP_KLAVIYO_STATUS_PROMETHEUS_H
+
+
+#include "ngx_http_klaviyo_status_private.h"
+
+
+size_t ngx_http_klaviyo_status_prometheus_size(
+    ngx_http_klaviyo_status_t *status);
+void ngx_http_klaviyo_status_prometheus(klaviyo_json_t *out,
+    ngx_http_klaviyo_status_t *status);
+
+
+#endif /* NGX_HTTP_KLAVIYO_STATUS_PROMETHEUS_H */
