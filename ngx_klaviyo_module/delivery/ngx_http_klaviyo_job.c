@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_klaviyo_job.h"
+#include "ngx_http_klaviyo_signals.h"
 
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -146,7 +147,7 @@ static ngx_int_t
 ngx_http_klaviyo_job_start(ngx_log_t *log)
 {
     int                       err;
-    sigset_t                  all, saved;
+    sigset_t                  saved;
     pthread_t                 tid;
     ngx_uint_t                level;
     pthread_attr_t            attr;
@@ -154,20 +155,12 @@ ngx_http_klaviyo_job_start(ngx_log_t *log)
 
     jobs = &ngx_http_klaviyo_jobs;
 
-    /* a signal that a thread took would not wake the event loop */
-
-    sigfillset(&all);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-
     err = pthread_attr_init(&attr);
 
     if (err == 0) {
         (void) pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         (void) pthread_attr_setstacksize(&attr, NGX_HTTP_KLAVIYO_JOB_STACK);
-        (void) pthread_sigmask(SIG_BLOCK, &all, &saved);
+        ngx_http_klaviyo_signals_block(&saved);
 
         err = pthread_create(&tid, &attr, ngx_http_klaviyo_job_cycle, jobs);
 

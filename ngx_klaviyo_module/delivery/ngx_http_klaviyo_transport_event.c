@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_transport_event.h"
+#include "ngx_http_klaviyo_signals.h"
 
 #include <openssl/err.h>
 
@@ -423,21 +424,12 @@ ngx_http_klaviyo_transport_action(ngx_http_klaviyo_transport_event_t *event,
     curl_socket_t fd, int ready)
 {
     int        running;
-    sigset_t   all, saved;
+    sigset_t   saved;
     CURLMcode  rc;
 
-    /*
-     * libcurl starts a thread to resolve a name, which inherits the mask: a
-     * signal that it took would not wake the loop from epoll_wait()
-     */
+    /* libcurl starts a thread to resolve a name, which inherits the mask */
 
-    sigfillset(&all);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-
-    (void) pthread_sigmask(SIG_BLOCK, &all, &saved);
+    ngx_http_klaviyo_signals_block(&saved);
 
     rc = curl_multi_socket_action(event->multi, fd, ready, &running);
 

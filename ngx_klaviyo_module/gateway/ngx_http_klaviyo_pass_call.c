@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_klaviyo_pass_call.h"
+#include "account/ngx_http_klaviyo_walk.h"
 
 
 /* Accept, Content-Type, revision, and whether that is strict */
@@ -248,7 +249,7 @@ static ngx_int_t
 ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
     ngx_str_t            accept, type, revision, strict;
-    ngx_uint_t           i;
+    ngx_uint_t           n;
     ngx_list_part_t     *part;
     ngx_table_elt_t     *header;
     klaviyo_header_e     kind;
@@ -272,59 +273,53 @@ ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
         ngx_str_set(&strict, "1");
     }
 
-    part = &r->headers_in.headers.part;
-    header = part->elts;
+    n = 0;
+    part = (r == r->main) ? &r->headers_in.headers.part : NULL;
 
-    for (i = 0; r == r->main; i++) {
+    for ( ;; ) {
+        header = ngx_http_klaviyo_walk(&part, &n);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
+        if (header == NULL) {
+            break;
         }
 
-        kind = klaviyo_headers_request(header[i].key.data, header[i].key.len);
+        kind = klaviyo_headers_request(header->key.data, header->key.len);
 
-        if (kind == KLAVIYO_HEADER_STOPS || header[i].value.len == 0
-            || ngx_http_klaviyo_pass_call_hop(r, &header[i].key))
+        if (kind == KLAVIYO_HEADER_STOPS || header->value.len == 0
+            || ngx_http_klaviyo_pass_call_hop(r, &header->key))
         {
             continue;
         }
 
-        if (!klaviyo_headers_value(header[i].value.data, header[i].value.len))
-        {
+        if (!klaviyo_headers_value(header->value.data, header->value.len)) {
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "klaviyo_pass: invalid header \"%V\"",
-                          &header[i].key);
+                          &header->key);
             return NGX_HTTP_BAD_REQUEST;
         }
 
         switch (kind) {
 
         case KLAVIYO_HEADER_ACCEPT:
-            accept = header[i].value;
+            accept = header->value;
             break;
 
         case KLAVIYO_HEADER_CONTENT_TYPE:
-            type = header[i].value;
+            type = header->value;
             break;
 
         case KLAVIYO_HEADER_REVISION:
-            revision = header[i].value;
+            revision = header->value;
             break;
 
         default:
-            if (header[i].key.len == sizeof(NGX_HTTP_KLAVIYO_STRICT) - 1
-                && ngx_strncasecmp(header[i].key.data,
+            if (header->key.len == sizeof(NGX_HTTP_KLAVIYO_STRICT) - 1
+                && ngx_strncasecmp(header->key.data,
                                    (u_char *) NGX_HTTP_KLAVIYO_STRICT,
                                    sizeof(NGX_HTTP_KLAVIYO_STRICT) - 1)
                    == 0)
             {
-                strict = header[i].value;
+                strict = header->value;
                 break;
             }
 
@@ -334,8 +329,8 @@ ngx_http_klaviyo_pass_call_headers(ngx_http_klaviyo_pass_ctx_t *ctx)
                 return NGX_HTTP_BAD_REQUEST;
             }
 
-            if (ngx_http_klaviyo_pass_call_header(ctx, NULL, &header[i].key,
-                                                  &header[i].value)
+            if (ngx_http_klaviyo_pass_call_header(ctx, NULL, &header->key,
+                                                  &header->value)
                 != NGX_OK)
             {
                 return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -404,38 +399,27 @@ ngx_http_klaviyo_pass_call_header(ngx_http_klaviyo_pass_ctx_t *ctx,
 static ngx_uint_t
 ngx_http_klaviyo_pass_call_hop(ngx_http_request_t *r, ngx_str_t *name)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        n;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
+    n = 0;
     part = &r->headers_in.headers.part;
-    header = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        header = ngx_http_klaviyo_walk(&part, &n);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
+        if (header == NULL) {
+            return 0;
         }
 
-        if (header[i].key.len == sizeof("connection") - 1
-            && ngx_strncasecmp(header[i].key.data, (u_char *) "connection",
-                               sizeof("connection") - 1)
-               == 0
-            && klaviyo_headers_listed(header[i].value.data,
-                                      header[i].value.len, name->data,
-                                      name->len))
+        if (ngx_http_klaviyo_is_header(header, "Connection")
+            && klaviyo_headers_listed(header->value.data, header->value.len,
+                                      name->data, name->len))
         {
             return 1;
         }
     }
-
-    return 0;
 }
 
 

@@ -12,9 +12,7 @@
 #include <sys/random.h>
 
 #include "klaviyo_hold_index.h"
-
-
-#define klaviyo_hold_rotate(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
+#include "klaviyo_sip.h"
 
 
 int
@@ -63,61 +61,11 @@ klaviyo_hold_index_free(klaviyo_hold_index_t *index)
 }
 
 
-static void
-klaviyo_hold_round(uint64_t *v)
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = klaviyo_hold_rotate(v[1], 13) ^ v[0];
-    v[3] = klaviyo_hold_rotate(v[3], 16) ^ v[2];
-    v[0] = klaviyo_hold_rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = klaviyo_hold_rotate(v[1], 17) ^ v[2];
-    v[3] = klaviyo_hold_rotate(v[3], 21) ^ v[0];
-    v[2] = klaviyo_hold_rotate(v[2], 32);
-}
-
-
-/* SipHash-1-3, of Aumasson and Bernstein; in the machine's byte order */
-
 uint64_t
 klaviyo_hold_index_hash(const klaviyo_hold_index_t *index, const uint8_t *key,
     size_t len)
 {
-    int       i;
-    size_t    left;
-    uint64_t  v[4], word;
-
-    v[0] = index->seed[0] ^ 0x736f6d6570736575;
-    v[1] = index->seed[1] ^ 0x646f72616e646f6d;
-    v[2] = index->seed[0] ^ 0x6c7967656e657261;
-    v[3] = index->seed[1] ^ 0x7465646279746573;
-
-    for (left = len; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
-        memcpy(&word, key, sizeof(uint64_t));
-        key += sizeof(uint64_t);
-
-        v[3] ^= word;
-        klaviyo_hold_round(v);
-        v[0] ^= word;
-    }
-
-    word = 0;
-    memcpy(&word, key, left);
-    word ^= (uint64_t) len << 56;
-
-    v[3] ^= word;
-    klaviyo_hold_round(v);
-    v[0] ^= word;
-
-    v[2] ^= 0xff;
-
-    for (i = 0; i < 3; i++) {
-        klaviyo_hold_round(v);
-    }
-
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return klaviyo_sip(index->seed[0], index->seed[1], key, len);
 }
 
 

@@ -12,6 +12,8 @@
 #include "ngx_http_klaviyo_status_private.h"
 
 #include "klaviyo_accept.h"
+
+#include "account/ngx_http_klaviyo_walk.h"
 #include "ngx_http_klaviyo_status_prometheus.h"
 
 
@@ -212,38 +214,31 @@ ngx_http_klaviyo_status_choose(ngx_http_request_t *r, klaviyo_accept_e *form)
 static klaviyo_accept_e
 ngx_http_klaviyo_status_accept(ngx_http_request_t *r)
 {
-    ngx_uint_t         i;
+    ngx_uint_t         n;
     ngx_list_part_t   *part;
     ngx_table_elt_t   *header;
-    klaviyo_accept_t   accept;
+    klaviyo_accept_e   form;
 
-    ngx_memzero(&accept, sizeof(klaviyo_accept_t));
-
+    n = 0;
     part = &r->headers_in.headers.part;
-    header = part->elts;
 
-    for (i = 0; /* void */; i++) {
+    for ( ;; ) {
+        header = ngx_http_klaviyo_walk(&part, &n);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
+        if (header == NULL) {
+            return KLAVIYO_ACCEPT_JSON;
         }
 
-        if (header[i].key.len == sizeof("Accept") - 1
-            && ngx_strncasecmp(header[i].key.data, (u_char *) "Accept",
-                               sizeof("Accept") - 1) == 0)
-        {
-            klaviyo_accept_read(&accept, header[i].value.data,
-                                header[i].value.len);
+        if (!ngx_http_klaviyo_is_header(header, "Accept")) {
+            continue;
+        }
+
+        form = klaviyo_accept_read(header->value.data, header->value.len);
+
+        if (form != KLAVIYO_ACCEPT_N) {
+            return form;
         }
     }
-
-    return klaviyo_accept_best(&accept);
 }
 
 

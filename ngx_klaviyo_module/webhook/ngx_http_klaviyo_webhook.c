@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_webhook.h"
+#include "account/ngx_http_klaviyo_walk.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -555,26 +556,26 @@ ngx_http_klaviyo_webhook_header(ngx_http_request_t *r, const char *name,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
+    i = 0;
     n = 0;
     len = ngx_strlen(name);
+    part = &r->headers_in.headers.part;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
+    for ( ;; ) {
+        header = ngx_http_klaviyo_walk(&part, &i);
 
-        header = part->elts;
+        if (header == NULL) {
+            return n == 1;
+        }
 
-        for (i = 0; i < part->nelts; i++) {
-
-            if (header[i].key.len == len
-                && ngx_strncmp(header[i].lowcase_key, name, len) == 0)
-            {
-                value->data = header[i].value.data;
-                value->len = header[i].value.len;
-                n++;
-            }
+        if (header->key.len == len
+            && ngx_strncmp(header->lowcase_key, name, len) == 0)
+        {
+            value->data = header->value.data;
+            value->len = header->value.len;
+            n++;
         }
     }
-
-    return n == 1;
 }
 
 
