@@ -25,7 +25,7 @@
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_health.h"
-#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_inspect.h"
 
 
 #define KLAVIYO_CLI_TMPFS   0x01021994

@@ -18,9 +18,9 @@
 #include "queue/klaviyo_feed.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
-#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_inspect.h"
 #include "queue/klaviyo_spool_chunk.h"
-#include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_spool_inspect.h"
 #include "queue/klaviyo_spool_open.h"
 #include "queue/klaviyo_spool_read.h"
 
@@ -242,7 +242,7 @@ klaviyo_cli_read_stream(klaviyo_cli_reader_t *reader)
 
         case KLAVIYO_RING_SMALL:
 
-            if (klaviyo_cli_read_grow(reader, record.missing)
+            if (klaviyo_cli_read_grow(reader, record.needed)
                 != KLAVIYO_CLI_OK)
             {
                 return KLAVIYO_CLI_CANNOT;
@@ -291,7 +291,7 @@ klaviyo_cli_read_spool(klaviyo_cli_reader_t *reader, uint64_t *seq)
     klaviyo_spool_state_t state;
 
     if (reader->spool) {
-        rc = klaviyo_spool_look(&spool, reader->spool, error);
+        rc = klaviyo_spool_inspect(&spool, reader->spool, error);
 
         if (rc != KLAVIYO_SPOOL_OK) {
             return klaviyo_cli_error("%s", error);
@@ -347,9 +347,9 @@ klaviyo_cli_read_other(klaviyo_cli_reader_t *reader)
     klaviyo_ring_span_t    span;
     klaviyo_spool_state_t  state;
 
-    looked = klaviyo_spool_look(&spool, reader->spool, error);
+    looked = klaviyo_spool_inspect(&spool, reader->spool, error);
 
-    if (looked == KLAVIYO_SPOOL_FULL) {
+    if (looked == KLAVIYO_SPOOL_NONE) {
         return klaviyo_cli_error("%s", error);
     }
 
@@ -394,7 +394,7 @@ klaviyo_cli_read_synced(klaviyo_cli_reader_t *reader)
     klaviyo_ring_span_t    span;
     klaviyo_spool_state_t  state;
 
-    if (klaviyo_spool_look(&spool, reader->spool, error)
+    if (klaviyo_spool_inspect(&spool, reader->spool, error)
         != KLAVIYO_SPOOL_OK)
     {
         return klaviyo_cli_error("%s", error);

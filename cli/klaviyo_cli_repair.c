@@ -20,8 +20,8 @@
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
 #include "queue/klaviyo_ring_file.h"
-#include "queue/klaviyo_ring_look.h"
-#include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_ring_inspect.h"
+#include "queue/klaviyo_spool_inspect.h"
 
 
 #define KLAVIYO_CLI_ASIDE  "corrupt-"   /* in the names of what is aside     */
@@ -167,7 +167,7 @@ klaviyo_cli_repair_spool(const klaviyo_cli_t *cli)
 
     (void) klaviyo_cli_error("%s", error);
 
-    return (salvaged == KLAVIYO_SPOOL_FULL) ? KLAVIYO_CLI_OK
+    return (salvaged == KLAVIYO_SPOOL_NONE) ? KLAVIYO_CLI_OK
                                             : KLAVIYO_CLI_CANNOT;
 }
 

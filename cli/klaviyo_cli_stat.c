@@ -14,8 +14,8 @@
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_health.h"
-#include "queue/klaviyo_ring_look.h"
-#include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_ring_inspect.h"
+#include "queue/klaviyo_spool_inspect.h"
 #include "queue/klaviyo_spool_open.h"
 
 
@@ -105,7 +105,7 @@ klaviyo_cli_stat_read(const klaviyo_cli_t *cli, klaviyo_ring_t *ring,
 
     if (cli->spool) {
 
-        if (klaviyo_spool_look(&spool, cli->spool, error)
+        if (klaviyo_spool_inspect(&spool, cli->spool, error)
             != KLAVIYO_SPOOL_OK)
         {
             return klaviyo_cli_error("%s", error);

@@ -18,7 +18,7 @@
 #include "queue/klaviyo_lane.h"
 #include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_health.h"
-#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_inspect.h"
 
 
 #define KLAVIYO_CLI_METRIC  128

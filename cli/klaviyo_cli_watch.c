@@ -17,7 +17,7 @@
 #include "klaviyo_cli_watch.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
-#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_inspect.h"
 
 
 #define KLAVIYO_CLI_WATCHED  100000      /* the oldest are forgotten then    */

@@ -15,6 +15,10 @@
 #include "ngx_http_klaviyo_header.h"
 
 
+/* what it is counted as if the request ends before its outcome is known */
+#define NGX_HTTP_KLAVIYO_ENRICH_RUNNING  KLAVIYO_COUNT_ENRICH_CANCELED
+
+
 struct ngx_http_klaviyo_enrichment_s {
     ngx_http_klaviyo_enrich_t
                         *directive;  /* the events it is for have this one   */
@@ -25,7 +29,7 @@ struct ngx_http_klaviyo_enrichment_s {
     u_char              *last;
     u_char              *end;
 
-    klaviyo_counter_e    outcome;    /* ENRICH_CANCELED: not known yet       */
+    klaviyo_counter_e    outcome;    /* RUNNING: not known yet               */
     klaviyo_named_t      named;      /* from the log phase on                */
 
     unsigned             ended:1;    /* the subrequest has given its

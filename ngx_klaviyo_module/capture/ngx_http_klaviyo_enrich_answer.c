@@ -20,7 +20,7 @@ ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
     ngx_http_klaviyo_enrichment_t *enrichment)
 {
     if (enrichment->ended
-        || enrichment->outcome != KLAVIYO_COUNT_ENRICH_CANCELED)
+        || enrichment->outcome != NGX_HTTP_KLAVIYO_ENRICH_RUNNING)
     {
         return NGX_ERROR;
     }
@@ -64,7 +64,7 @@ ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
         len = ngx_buf_in_memory(b) ? b->last - b->pos : 0;
 
         if (len
-            && enrichment->outcome == KLAVIYO_COUNT_ENRICH_CANCELED
+            && enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING
             && ngx_http_klaviyo_enrich_room(sr, enrichment, len) == NGX_OK)
         {
             enrichment->last = ngx_cpymem(enrichment->last, b->pos, len);
@@ -76,7 +76,7 @@ ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
 
     /* too much of it: there is no need to wait for the rest */
 
-    if (enrichment->outcome != KLAVIYO_COUNT_ENRICH_CANCELED
+    if (enrichment->outcome != NGX_HTTP_KLAVIYO_ENRICH_RUNNING
         && !enrichment->ended)
     {
         ngx_post_event(&enrichment->timer, &ngx_posted_events);

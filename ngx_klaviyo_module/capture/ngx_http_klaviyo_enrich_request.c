@@ -99,7 +99,7 @@ ngx_http_klaviyo_enrich_create(ngx_http_request_t *r)
     enrichment = cln->data;
     ngx_memzero(enrichment, sizeof(ngx_http_klaviyo_enrichment_t));
 
-    enrichment->outcome = KLAVIYO_COUNT_ENRICH_CANCELED;
+    enrichment->outcome = NGX_HTTP_KLAVIYO_ENRICH_RUNNING;
 
     enrichment->timer.handler = ngx_http_klaviyo_enrich_timeout;
     enrichment->timer.data = r->connection;
@@ -391,14 +391,14 @@ ngx_http_klaviyo_enrich_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     if (rc == NGX_OK
         && sr->buffered
-        && (enrichment->outcome == KLAVIYO_COUNT_ENRICH_CANCELED || sr->aio))
+        && (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING || sr->aio))
     {
         return NGX_OK;
     }
 
     sr->buffered = 0;
 
-    if (enrichment->outcome == KLAVIYO_COUNT_ENRICH_CANCELED) {
+    if (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
 
         if (rc == NGX_HTTP_CREATED
             || rc == NGX_HTTP_NO_CONTENT
@@ -434,7 +434,7 @@ ngx_http_klaviyo_enrich_timeout(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, sr);
 
-    if (enrichment->outcome == KLAVIYO_COUNT_ENRICH_CANCELED) {
+    if (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
         enrichment->outcome = KLAVIYO_COUNT_ENRICH_TIMED_OUT;
 
         ngx_log_error(NGX_LOG_INFO, c->log, 0,

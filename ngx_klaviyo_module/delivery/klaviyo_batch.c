@@ -422,13 +422,13 @@ klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
             return rc;
         }
 
-        if (record->missing <= batch->record_size
-            || record->missing > SIZE_MAX)
+        if (record->needed <= batch->record_size
+            || record->needed > SIZE_MAX)
         {
             return KLAVIYO_RING_ERROR;
         }
 
-        buf = klaviyo_spare_alloc(record->missing);
+        buf = klaviyo_spare_alloc(record->needed);
         if (buf == NULL) {
             return KLAVIYO_RING_ERROR;
         }
@@ -436,7 +436,7 @@ klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
         klaviyo_spare_free(batch->record);
 
         batch->record = buf;
-        batch->record_size = record->missing;
+        batch->record_size = record->needed;
     }
 }
 

@@ -39,7 +39,7 @@ static int klaviyo_reply_blames_request(klaviyo_answer_t *answer);
 static json_t *klaviyo_reply_errors(klaviyo_answer_t *answer);
 static json_t *klaviyo_reply_parse(const klaviyo_answer_t *answer);
 static int klaviyo_reply_sane(const uint8_t *p, size_t len);
-static int klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named);
+static int klaviyo_reply_pointer(const json_t *error, klaviyo_blamed_t *named);
 static const char *klaviyo_reply_prefix(const char *p, const char *end,
     const char *prefix);
 static const char *klaviyo_reply_index(const char *p, const char *end,
@@ -143,11 +143,11 @@ klaviyo_reply_blames_request(klaviyo_answer_t *answer)
 
 size_t
 klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
-    klaviyo_named_t *named, size_t max)
+    klaviyo_blamed_t *named, size_t max)
 {
     size_t            i, n, count;
     json_t           *errors;
-    klaviyo_named_t  *all;
+    klaviyo_blamed_t  *all;
 
     count = 0;
 
@@ -158,7 +158,7 @@ klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
         return 0;
     }
 
-    all = calloc(n, sizeof(klaviyo_named_t));
+    all = calloc(n, sizeof(klaviyo_blamed_t));
     if (all == NULL) {
         goto done;
     }
@@ -173,7 +173,7 @@ klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
         all[i].error = (uint32_t) i;
     }
 
-    qsort(all, n, sizeof(klaviyo_named_t), klaviyo_reply_compare);
+    qsort(all, n, sizeof(klaviyo_blamed_t), klaviyo_reply_compare);
 
     for (i = 0; i < n; i++) {
         if (i > 0 && all[i].entry == all[i - 1].entry
@@ -605,7 +605,7 @@ klaviyo_reply_sane(const uint8_t *p, size_t len)
 
 
 static int
-klaviyo_reply_pointer(const json_t *error, klaviyo_named_t *named)
+klaviyo_reply_pointer(const json_t *error, klaviyo_blamed_t *named)
 {
     json_t      *pointer;
     uint32_t     event;
@@ -704,8 +704,8 @@ klaviyo_reply_index(const char *p, const char *end, uint32_t *index)
 static int
 klaviyo_reply_compare(const void *one, const void *two)
 {
-    const klaviyo_named_t  *a = one;
-    const klaviyo_named_t  *b = two;
+    const klaviyo_blamed_t  *a = one;
+    const klaviyo_blamed_t  *b = two;
 
     if (a->entry != b->entry) {
         return a->entry < b->entry ? -1 : 1;

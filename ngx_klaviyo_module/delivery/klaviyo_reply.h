@@ -62,7 +62,7 @@ typedef struct {
     uint32_t  entry;
     int32_t   event;             /* within the entry, -1: the whole entry   */
     uint32_t  error;             /* which of the errors says so first       */
-} klaviyo_named_t;
+} klaviyo_blamed_t;
 
 
 /*
@@ -78,7 +78,7 @@ klaviyo_verdict_e klaviyo_reply_verdict(klaviyo_answer_t *answer);
  * without a usable pointer (then the list would not be the whole truth).
  */
 size_t klaviyo_reply_named(klaviyo_answer_t *answer, uint32_t entries,
-    klaviyo_named_t *named, size_t max);
+    klaviyo_blamed_t *named, size_t max);
 
 /*
  * What went wrong in words, for a log: status, title and detail of the first

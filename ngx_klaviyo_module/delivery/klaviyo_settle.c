@@ -236,7 +236,7 @@ klaviyo_fate_named(const klaviyo_batch_t *batch,
     size_t            i, n;
     uint8_t           guilty;
     uint32_t          first, count, entry, same;
-    klaviyo_named_t   named[KLAVIYO_SETTLE_NAMED];
+    klaviyo_blamed_t   named[KLAVIYO_SETTLE_NAMED];
 
     n = klaviyo_reply_named(answer, request->entries, named,
                             KLAVIYO_SETTLE_NAMED);

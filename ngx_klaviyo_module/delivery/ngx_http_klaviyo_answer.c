@@ -164,7 +164,7 @@ ngx_http_klaviyo_answer_settle(ngx_http_klaviyo_sender_t *sender,
                                  ngx_http_klaviyo_answer_dead, sender))
     {
     case -1:
-        ngx_http_klaviyo_sender_memory(sender);
+        ngx_http_klaviyo_sender_no_memory(sender);
         return;
 
     case 1:
@@ -243,7 +243,7 @@ ngx_http_klaviyo_answer_accepted(ngx_http_klaviyo_sender_t *sender)
         load = ngx_queue_data(q, ngx_http_klaviyo_load_t, queue);
 
         if (klaviyo_batch_regroup(load->batch) != 0) {
-            ngx_http_klaviyo_sender_memory(sender);
+            ngx_http_klaviyo_sender_no_memory(sender);
         }
     }
 }
@@ -318,7 +318,7 @@ ngx_http_klaviyo_answer_suspects(ngx_http_klaviyo_sender_t *sender)
                 klaviyo_batch_take(load->batch, request);
 
                 if (klaviyo_batch_split(load->batch, request) != 0) {
-                    ngx_http_klaviyo_sender_memory(sender);
+                    ngx_http_klaviyo_sender_no_memory(sender);
                     return;
                 }
 
@@ -390,7 +390,7 @@ ngx_http_klaviyo_answer_aside(ngx_http_klaviyo_sender_t *sender,
                                   ngx_http_klaviyo_answer_dead, sender)
             != 0)
         {
-            ngx_http_klaviyo_sender_memory(sender);
+            ngx_http_klaviyo_sender_no_memory(sender);
         }
 
         return;

@@ -307,7 +307,7 @@ ngx_http_klaviyo_sender_run(ngx_http_klaviyo_sender_t *sender)
         return 0;
 
     default: /* NGX_ERROR, no memory */
-        ngx_http_klaviyo_sender_memory(sender);
+        ngx_http_klaviyo_sender_no_memory(sender);
         return 1000;
     }
 }

@@ -33,7 +33,7 @@ ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
 
 
 void
-ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender)
+ngx_http_klaviyo_sender_no_memory(ngx_http_klaviyo_sender_t *sender)
 {
     ngx_http_klaviyo_report(&sender->report, NGX_LOG_CRIT,
                             NGX_HTTP_KLAVIYO_REPORT_MEMORY,

@@ -15,7 +15,7 @@ ngx_uint_t ngx_http_klaviyo_sender_single(ngx_http_klaviyo_sender_t *sender,
  */
 ngx_int_t ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender);
 
-void ngx_http_klaviyo_sender_memory(ngx_http_klaviyo_sender_t *sender);
+void ngx_http_klaviyo_sender_no_memory(ngx_http_klaviyo_sender_t *sender);
 
 
 #endif /* NGX_HTTP_KLAVIYO_SENDER_STATE_H */

@@ -2,11 +2,16 @@
  * Delivery: what the deliverer's event loop decides about the spool.  What is
  * done on the disk stands in ngx_http_klaviyo_disk.c.
  *
- * Before the first step the spool is opened and made the ring's own.  Then,
- * one at a time: events are read that the sender asks for; events are written
- * while the ring is too full, or within `sync`; what is finished is
- * forgotten.  An error leaves everything where it is, and the step is tried
- * again.
+ *     CLOSED ──opened──▶ OPEN ──made the ring's own──▶ SETTLED
+ *        ▲                 │                              │
+ *        │                 └──────removed from the disk───┤
+ *        │                                                ▼
+ *        └──────what only the spool had is lost───────── GONE
+ *
+ * SETTLED, one step at a time: events are read that the sender asks for;
+ * events are written while the ring is too full, or within `sync`; what is
+ * finished is forgotten.  An error leaves everything where it is, and the step
+ * is tried again.
  */
 
 
@@ -31,6 +36,14 @@
                                                 /* is finished                */
 
 
+typedef enum {
+    NGX_HTTP_KLAVIYO_SPOOLER_CLOSED = 0,
+    NGX_HTTP_KLAVIYO_SPOOLER_OPEN,
+    NGX_HTTP_KLAVIYO_SPOOLER_SETTLED,
+    NGX_HTTP_KLAVIYO_SPOOLER_GONE
+} ngx_http_klaviyo_spooler_stage_e;
+
+
 struct ngx_http_klaviyo_spooler_s {
     ngx_http_klaviyo_account_t  *account;
     klaviyo_lease_t             *lease;
@@ -53,12 +66,11 @@ struct ngx_http_klaviyo_spooler_s {
 
     ngx_http_klaviyo_report_t    report;
 
-    unsigned                     open:1;
-    unsigned                     settled:1;  /* the spool is this ring's     */
+    ngx_http_klaviyo_spooler_stage_e
+                                 stage;
+
     unsigned                     moved:1;    /* the queue begins elsewhere   */
     unsigned                     spilling:1;
-    unsigned                     gone:1;     /* not opened before what it    */
-                                             /* had is counted as lost       */
 };
 
 
@@ -154,7 +166,8 @@ ngx_http_klaviyo_spooler_feed(ngx_http_klaviyo_spooler_t *spooler)
 ngx_uint_t
 ngx_http_klaviyo_spooler_settled(ngx_http_klaviyo_spooler_t *spooler)
 {
-    return spooler->disk == NULL || spooler->settled;
+    return spooler->disk == NULL
+           || spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED;
 }
 
 
@@ -168,7 +181,9 @@ ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler)
         return 0;
     }
 
-    if (ngx_http_klaviyo_spooler_settled(spooler) || spooler->gone) {
+    if (ngx_http_klaviyo_spooler_settled(spooler)
+        || spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_GONE)
+    {
         return 1;
     }
 
@@ -206,7 +221,7 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
         return wait;
     }
 
-    if (spooler->gone) {
+    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_GONE) {
 
         if (klaviyo_ring_span(spooler->account->ring, &span)
             != KLAVIYO_RING_OK
@@ -215,13 +230,13 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
             return wait;
         }
 
-        spooler->gone = 0;
+        spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_CLOSED;
     }
 
-    what = !spooler->open ? NGX_HTTP_KLAVIYO_DISK_OPEN
-                          : NGX_HTTP_KLAVIYO_DISK_ADOPT;
+    what = (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_CLOSED)
+           ? NGX_HTTP_KLAVIYO_DISK_OPEN : NGX_HTTP_KLAVIYO_DISK_ADOPT;
 
-    if (spooler->settled) {
+    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED) {
 
         /* an adoption may have been cut in two before this was booked */
 
@@ -236,8 +251,9 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
 
     } else if (ngx_http_klaviyo_spooler_may(spooler, what, &wait)) {
 
-        rc = spooler->open ? ngx_http_klaviyo_spooler_settle(spooler)
-                           : ngx_http_klaviyo_disk_open(spooler->disk);
+        rc = (what == NGX_HTTP_KLAVIYO_DISK_OPEN)
+             ? ngx_http_klaviyo_disk_open(spooler->disk)
+             : ngx_http_klaviyo_spooler_settle(spooler);
 
         if (rc != NGX_OK) {
             ngx_http_klaviyo_spooler_later(spooler, what);
@@ -335,7 +351,7 @@ ngx_http_klaviyo_spooler_settle(ngx_http_klaviyo_spooler_t *spooler)
         }
 
         spooler->copied = spooler->plan.copied;
-        spooler->settled = 1;
+        spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_SETTLED;
         spooler->failed = 0;
         ngx_post_event(spooler->wake, &ngx_posted_next_events);
         return NGX_OK;
@@ -388,7 +404,7 @@ ngx_http_klaviyo_spooler_done(void *data)
         switch (what) {
 
         case NGX_HTTP_KLAVIYO_DISK_OPEN:
-            spooler->open = 1;
+            spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_OPEN;
             spooler->begun = ngx_current_msec;
             break;
 
@@ -763,11 +779,10 @@ ngx_http_klaviyo_spooler_failed(ngx_http_klaviyo_spooler_t *spooler)
         return;
     }
 
-    if (spooler->open && !ngx_http_klaviyo_disk_is_open(spooler->disk)) {
-
-        spooler->open = 0;
-        spooler->settled = 0;
-        spooler->gone = 1;
+    if (spooler->stage != NGX_HTTP_KLAVIYO_SPOOLER_CLOSED
+        && !ngx_http_klaviyo_disk_is_open(spooler->disk))
+    {
+        spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_GONE;
 
         /* as if all of it had been read: the sender counts what is missing */
 
@@ -779,7 +794,7 @@ ngx_http_klaviyo_spooler_failed(ngx_http_klaviyo_spooler_t *spooler)
         return;
     }
 
-    if (spooler->settled) {
+    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED) {
         ngx_http_klaviyo_spooler_rewind(spooler, &span);
     }
 }

@@ -115,7 +115,7 @@ klaviyo_feed_copy(uint8_t *buf, size_t size, klaviyo_record_t *record)
 
     if (len > size) {
         memset(record, 0, sizeof(klaviyo_record_t));
-        record->missing = len;
+        record->needed = len;
 
         return KLAVIYO_RING_SMALL;
     }

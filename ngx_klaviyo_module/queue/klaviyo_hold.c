@@ -244,7 +244,7 @@ klaviyo_hold_next(klaviyo_hold_t *hold)
 
         if (rc == KLAVIYO_RING_SMALL) {
 
-            if (!klaviyo_hold_grow(&hold->read, record.missing)) {
+            if (!klaviyo_hold_grow(&hold->read, record.needed)) {
                 return 0;
             }
 
@@ -425,7 +425,7 @@ klaviyo_hold_release(klaviyo_hold_t *hold, const klaviyo_hold_entry_t *entry,
             break;
         }
 
-        if (!klaviyo_hold_grow(&hold->event, record.missing)) {
+        if (!klaviyo_hold_grow(&hold->event, record.needed)) {
             return KLAVIYO_RING_BUSY;
         }
     }

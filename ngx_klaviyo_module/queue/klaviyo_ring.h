@@ -119,6 +119,7 @@ typedef struct {
     klaviyo_cursor_t  next;      /* behind this record                      */
     uint64_t          seq;
     uint64_t          missing;   /* events lost between cursor and this one */
+    size_t            needed;    /* SMALL: bytes that it takes              */
 } klaviyo_record_t;
 
 

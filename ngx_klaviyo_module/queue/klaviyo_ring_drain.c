@@ -12,7 +12,7 @@
  * is touched before.
  *
  * A drained ring may still be appended to by processes of an older
- * configuration.  It ends in klaviyo_ring_fold.c when there are none left.
+ * configuration.  It ends in klaviyo_ring_retire.c when there are none left.
  *
  * Who delivers attaches them.  What could not be unlinked has given its blocks
  * back, and is unlinked by the next who can.
@@ -36,7 +36,7 @@
 #include "klaviyo_ring_dir.h"
 #include "klaviyo_ring_figures.h"
 #include "klaviyo_ring_file.h"
-#include "klaviyo_ring_fold.h"
+#include "klaviyo_ring_retire.h"
 #include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_drain.h"
@@ -664,11 +664,11 @@ klaviyo_ring_drain_one(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
 
         if (rc == KLAVIYO_RING_SMALL) {
 
-            if (record.missing < KLAVIYO_RING_DRAIN_BUF) {
-                record.missing = KLAVIYO_RING_DRAIN_BUF;
+            if (record.needed < KLAVIYO_RING_DRAIN_BUF) {
+                record.needed = KLAVIYO_RING_DRAIN_BUF;
             }
 
-            if (!klaviyo_ring_drain_grow(drain, record.missing)) {
+            if (!klaviyo_ring_drain_grow(drain, record.needed)) {
                 break;
             }
 
@@ -677,7 +677,7 @@ klaviyo_ring_drain_one(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
 
         if (rc == KLAVIYO_RING_EMPTY) {
 
-            if (klaviyo_ring_fold(ring, old->ring)) {
+            if (klaviyo_ring_retire(ring, old->ring)) {
                 klaviyo_ring_drain_drop(old);
             }
 

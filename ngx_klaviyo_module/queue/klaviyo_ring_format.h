@@ -52,7 +52,7 @@
  * below for what is adopted.
  *
  * Whoever changes the format raises KLAVIYO_RING_VERSION and looks at: this
- * picture, klaviyo_ring_recover.c, klaviyo_ring_look.c, klaviyo_ring_drain.c
+ * picture, klaviyo_ring_recover.c, klaviyo_ring_inspect.c, klaviyo_ring_drain.c
  * (it reads files of the same version only), t/unit/ring_recovery_test.c.
  */
 
@@ -163,7 +163,7 @@ typedef struct {
     uint64_t         lost_to;        /* of the spool, and what they were    */
     uint64_t         lost_outcome;   /* booked as                           */
     int64_t          paused_until;   /* CLOCK_BOOTTIME, ms                  */
-    uint8_t          folded[KLAVIYO_RING_UUID_LEN];  /* the last ring whose */
+    uint8_t          retired[KLAVIYO_RING_UUID_LEN];  /* the last ring whose */
                                      /* figures were added to these         */
     uint64_t         outcome[KLAVIYO_RING_OUTCOME_MAX];
     uint8_t          limiter[KLAVIYO_RING_LIMITER_MAX];

@@ -76,7 +76,7 @@ klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
             whole = klaviyo_ring_payload(ring, position, &header, buf, size);
 
             if (whole == -1) {
-                record->missing = klaviyo_ring_payload_len(&header);
+                record->needed = klaviyo_ring_payload_len(&header);
                 return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
             }
 

@@ -8,7 +8,7 @@
 /*
  * Copies the record at the cursor into buf and checks the copy.  OK and the
  * record (the caller moves on by cursor = record->next); EMPTY; SMALL, with
- * the bytes needed in record->missing; GAP when nothing readable follows,
+ * the bytes needed in record->needed; GAP when nothing readable follows,
  * with record->missing and record->next set; DETACHED.  Bytes that are no
  * record are skipped up to the next valid one and show as `missing`.
  * A cursor behind the first event (dropped by drop_oldest) moves to it; the

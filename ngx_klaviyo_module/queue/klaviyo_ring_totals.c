@@ -182,7 +182,7 @@ klaviyo_ring_metrics(klaviyo_ring_t *ring, int64_t now,
 
 
 void
-klaviyo_ring_totals_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
+klaviyo_ring_totals_add(klaviyo_ring_t *ring, klaviyo_ring_t *old)
 {
     unsigned                i, k;
     uint64_t                n, hash;

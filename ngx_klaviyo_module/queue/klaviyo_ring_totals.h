@@ -24,7 +24,7 @@ unsigned klaviyo_ring_metrics(klaviyo_ring_t *ring, int64_t now,
     klaviyo_metric_t read[KLAVIYO_METRICS + 1]);
 
 /* klaviyo_ring_totals.c: adds the totals of a drained ring, and zeroes them */
-void klaviyo_ring_totals_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old);
+void klaviyo_ring_totals_add(klaviyo_ring_t *ring, klaviyo_ring_t *old);
 
 extern const klaviyo_bounds_t  klaviyo_bounds[];
 

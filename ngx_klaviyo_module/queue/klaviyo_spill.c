@@ -187,7 +187,7 @@ klaviyo_spill_copy(klaviyo_ring_t *ring, klaviyo_cursor_t *copied,
             continue;
 
         case KLAVIYO_RING_SMALL:
-            size = record.missing;
+            size = record.needed;
             free(buf);
 
             buf = malloc(size);

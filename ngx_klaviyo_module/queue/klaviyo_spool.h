@@ -42,6 +42,7 @@ typedef enum {
     KLAVIYO_SPOOL_OK = 0,
     KLAVIYO_SPOOL_BUSY,          /* another process has it open             */
     KLAVIYO_SPOOL_FULL,          /* `size` is reached: nothing was written  */
+    KLAVIYO_SPOOL_NONE,          /* there is none, or none to be repaired   */
     KLAVIYO_SPOOL_ERROR          /* see the text; nothing was committed     */
 } klaviyo_spool_rc_e;
 

@@ -36,7 +36,7 @@
  * What commits is a slot.  The bytes it tells of have been synced before.
  *
  * Whoever changes the format raises KLAVIYO_SPOOL_VERSION and looks at this
- * picture, klaviyo_spool_look.c, t/unit/spool_test.c, t/fuzz/spool_fuzz.c.
+ * picture, klaviyo_spool_inspect.c, t/unit/spool_test.c, t/fuzz/spool_fuzz.c.
  */
 
 

@@ -194,7 +194,7 @@ static void
 fuzz_named(klaviyo_answer_t *answer)
 {
     size_t           i, n;
-    klaviyo_named_t  named[8];
+    klaviyo_blamed_t  named[8];
 
     n = klaviyo_reply_named(answer, 5, named, 8);
 
@@ -217,7 +217,7 @@ static void
 fuzz_details(klaviyo_answer_t *answer)
 {
     size_t           i, n;
-    klaviyo_named_t  named[8];
+    klaviyo_blamed_t  named[8];
 
     n = klaviyo_reply_named(answer, 5, named, 8);
 

@@ -25,7 +25,7 @@
 #include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
-#include "queue/klaviyo_ring_look.h"
+#include "queue/klaviyo_ring_inspect.h"
 #include "queue/klaviyo_ring_read.h"
 #include "queue/klaviyo_ring_record.h"
 

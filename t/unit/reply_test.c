@@ -24,7 +24,7 @@
 #define ERRORS(list)  "{\"errors\":[" list "]}"
 
 
-static klaviyo_named_t  named[16];
+static klaviyo_blamed_t  named[16];
 
 static uint64_t         seed = 362436069362436069ULL;
 
@@ -350,7 +350,7 @@ test_time(void)
     struct timespec    from, to;
     klaviyo_answer_t   answer;
 
-    static klaviyo_named_t  all[2000];
+    static klaviyo_blamed_t  all[2000];
 
     body = malloc(KLAVIYO_REPLY_BODY_MAX + 256);
     p = body + sprintf(body, "{\"errors\":[");
@@ -570,7 +570,7 @@ static void
 test_details(void)
 {
     char                     buf[16];
-    klaviyo_named_t          named[4];
+    klaviyo_blamed_t          named[4];
     klaviyo_answer_t         answer;
 
     static const char  body[] =

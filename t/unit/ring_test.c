@@ -44,10 +44,10 @@ test_append_and_read(void)
 
     is_int(klaviyo_ring_read(ring, &cursor, buf, 100, &record),
            KLAVIYO_RING_SMALL, "a buffer too small");
-    is_int(record.missing, 600 + e.event.profile_len + 4,
+    is_int(record.needed, 600 + e.event.profile_len + 4,
            "says what it needs");
 
-    is_int(klaviyo_ring_read(ring, &cursor, buf, record.missing, &record),
+    is_int(klaviyo_ring_read(ring, &cursor, buf, record.needed, &record),
            KLAVIYO_RING_OK, "read");
     is_mem(record.event.unique_id, record.event.unique_id_len, "w1-7", 4,
            "the unique id");

@@ -14,7 +14,7 @@
 
 #include "spool.h"
 #include "queue/klaviyo_spool_dir.h"
-#include "queue/klaviyo_spool_look.h"
+#include "queue/klaviyo_spool_inspect.h"
 #include "queue/klaviyo_spool_private.h"
 
 
@@ -619,7 +619,7 @@ test_unreadable(void)
     ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
 
     unreadable = 1;
-    is_int(klaviyo_spool_look(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
+    is_int(klaviyo_spool_inspect(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
            "nor by a guest");
     ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
 
@@ -673,7 +673,7 @@ test_unreadable(void)
     ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
 
     unreadable = 1;
-    is_int(klaviyo_spool_look(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
+    is_int(klaviyo_spool_inspect(&spool, dir, ring_error), KLAVIYO_SPOOL_ERROR,
            "nor to a guest");
     ok(strstr(ring_error, "readdir()") != NULL, "%s", ring_error);
 

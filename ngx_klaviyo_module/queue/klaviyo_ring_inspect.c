@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "klaviyo_crc32c.h"
-#include "klaviyo_ring_look.h"
+#include "klaviyo_ring_inspect.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_record.h"
 #include "klaviyo_ring_recover.h"
@@ -19,7 +19,7 @@
 #define KLAVIYO_RING_LOOKS  1000
 
 
-static int klaviyo_ring_look_slot(klaviyo_ring_t *ring,
+static int klaviyo_ring_inspect_slot(klaviyo_ring_t *ring,
     klaviyo_ring_slot_t *slot);
 static int klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset,
     uint64_t seq, klaviyo_ring_header_t *header);
@@ -42,7 +42,7 @@ klaviyo_ring_damaged(klaviyo_ring_t *ring, char *error)
         return 1;
     }
 
-    if (!klaviyo_ring_look_slot(ring, &slot)) {
+    if (!klaviyo_ring_inspect_slot(ring, &slot)) {
         (void) klaviyo_ring_error(error, "\"%s\" is damaged: neither "
                                   "acknowledgement slot is whole, try "
                                   "\"repair\"", ring->path);
@@ -145,7 +145,7 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
 /* Beside writers only the standing one holds still. */
 
 static int
-klaviyo_ring_look_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
+klaviyo_ring_inspect_slot(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 {
     klaviyo_ring_slot_get(ring, slot);
 
@@ -195,7 +195,7 @@ klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
         whole = klaviyo_ring_payload(ring, position, &header, buf, size);
 
         if (whole == -1) {
-            record->missing = klaviyo_ring_payload_len(&header);
+            record->needed = klaviyo_ring_payload_len(&header);
             return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
         }
 
@@ -243,7 +243,7 @@ klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
     start = 0;
     seq = 0;
 
-    if (klaviyo_ring_look_slot(ring, &slot)) {
+    if (klaviyo_ring_inspect_slot(ring, &slot)) {
         start = slot.position % ring->capacity;
         seq = slot.seq;
     }

@@ -1,5 +1,5 @@
-#ifndef KLAVIYO_RING_LOOK_H
-#define KLAVIYO_RING_LOOK_H
+#ifndef KLAVIYO_RING_INSPECT_H
+#define KLAVIYO_RING_INSPECT_H
 
 
 #include "klaviyo_ring_open.h"
@@ -38,4 +38,4 @@ klaviyo_ring_rc_e klaviyo_ring_salvage(klaviyo_ring_t *ring,
 size_t klaviyo_ring_salvage_max(const klaviyo_ring_t *ring);
 
 
-#endif /* KLAVIYO_RING_LOOK_H */
+#endif /* KLAVIYO_RING_INSPECT_H */

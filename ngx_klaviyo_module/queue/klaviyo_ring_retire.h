@@ -1,5 +1,5 @@
-#ifndef KLAVIYO_RING_FOLD_H
-#define KLAVIYO_RING_FOLD_H
+#ifndef KLAVIYO_RING_RETIRE_H
+#define KLAVIYO_RING_RETIRE_H
 
 
 #include "klaviyo_ring_private.h"
@@ -9,7 +9,7 @@
  * Adds the figures of an empty drained ring and removes it, if nobody but us
  * and those who inherited our descriptor is attached to it.  1: done.
  */
-int klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old);
+int klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old);
 
 
-#endif /* KLAVIYO_RING_FOLD_H */
+#endif /* KLAVIYO_RING_RETIRE_H */

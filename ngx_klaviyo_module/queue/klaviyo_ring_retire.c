@@ -17,7 +17,7 @@
 
 #include "klaviyo_file.h"
 #include "klaviyo_ring_figures.h"
-#include "klaviyo_ring_fold.h"
+#include "klaviyo_ring_retire.h"
 #include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_record.h"
 #include "klaviyo_ring_slot.h"
@@ -25,7 +25,7 @@
 
 
 int
-klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
+klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old)
 {
     int                  i;
     uint64_t             n;
@@ -53,7 +53,7 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     if (!klaviyo_ring_slot_stands(ring, &slot)) {
         __atomic_store_n(&ring->common->detached, 1, __ATOMIC_RELAXED);
 
-    } else if (memcmp(slot.folded, old->fixed.uuid, KLAVIYO_RING_UUID_LEN)
+    } else if (memcmp(slot.retired, old->fixed.uuid, KLAVIYO_RING_UUID_LEN)
                != 0)
     {
         for (i = 0; i < KLAVIYO_RING_MOVED; i++) {
@@ -61,7 +61,7 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
             slot.base -= from.outcome[i];
         }
 
-        memcpy(slot.folded, old->fixed.uuid, KLAVIYO_RING_UUID_LEN);
+        memcpy(slot.retired, old->fixed.uuid, KLAVIYO_RING_UUID_LEN);
 
         klaviyo_ring_slot_put(ring, &slot);
     }
@@ -86,7 +86,7 @@ klaviyo_ring_fold(klaviyo_ring_t *ring, klaviyo_ring_t *old)
         klaviyo_ring_count(ring, i, n);
     }
 
-    klaviyo_ring_totals_fold(ring, old);
+    klaviyo_ring_totals_add(ring, old);
 
     (void) unlinkat(old->dir_fd, old->name, 0);
 

@@ -21,7 +21,7 @@
 #include "klaviyo_crc32c.h"
 #include "klaviyo_spool_chunk.h"
 #include "klaviyo_spool_dir.h"
-#include "klaviyo_spool_look.h"
+#include "klaviyo_spool_inspect.h"
 #include "klaviyo_spool_open.h"
 #include "klaviyo_spool_private.h"
 #include "klaviyo_spool_state.h"
@@ -31,11 +31,11 @@
 #define KLAVIYO_SPOOL_WINDOW   (2 * KLAVIYO_SPOOL_RECORD_MAX)
 
 
-static klaviyo_spool_rc_e klaviyo_spool_look_dir(klaviyo_spool_t **spool,
+static klaviyo_spool_rc_e klaviyo_spool_inspect_dir(klaviyo_spool_t **spool,
     const char *dir, char *error);
-static klaviyo_spool_state_e klaviyo_spool_look_state(klaviyo_spool_t *spool,
+static klaviyo_spool_state_e klaviyo_spool_inspect_state(klaviyo_spool_t *spool,
     char *error);
-static klaviyo_spool_rc_e klaviyo_spool_look_segments(klaviyo_spool_t *spool,
+static klaviyo_spool_rc_e klaviyo_spool_inspect_segments(klaviyo_spool_t *spool,
     char *error);
 static klaviyo_spool_rc_e klaviyo_spool_salvage_state(klaviyo_spool_t *spool,
     char *error);
@@ -48,21 +48,21 @@ static size_t klaviyo_spool_salvage_record(const uint8_t *p, size_t len,
 
 
 klaviyo_spool_rc_e
-klaviyo_spool_look(klaviyo_spool_t **spool, const char *dir, char *error)
+klaviyo_spool_inspect(klaviyo_spool_t **spool, const char *dir, char *error)
 {
     klaviyo_spool_t     *s;
     klaviyo_spool_rc_e   rc;
 
-    rc = klaviyo_spool_look_dir(&s, dir, error);
+    rc = klaviyo_spool_inspect_dir(&s, dir, error);
 
     if (rc != KLAVIYO_SPOOL_OK) {
         return rc;
     }
 
-    switch (klaviyo_spool_look_state(s, error)) {
+    switch (klaviyo_spool_inspect_state(s, error)) {
 
     case KLAVIYO_SPOOL_STATE_GOOD:
-        rc = klaviyo_spool_look_segments(s, error);
+        rc = klaviyo_spool_inspect_segments(s, error);
         break;
 
     case KLAVIYO_SPOOL_STATE_NEW:
@@ -104,7 +104,7 @@ klaviyo_spool_look(klaviyo_spool_t **spool, const char *dir, char *error)
  */
 
 static klaviyo_spool_rc_e
-klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
+klaviyo_spool_inspect_dir(klaviyo_spool_t **spool, const char *dir, char *error)
 {
     struct stat       st;
     klaviyo_spool_t  *s;
@@ -114,7 +114,7 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
     if (stat(dir, &st) == -1) {
         (void) klaviyo_file_error(error, "stat() \"%s\" failed (%d: %m)",
                                   dir, errno);
-        return (errno == ENOENT) ? KLAVIYO_SPOOL_FULL : KLAVIYO_SPOOL_ERROR;
+        return (errno == ENOENT) ? KLAVIYO_SPOOL_NONE : KLAVIYO_SPOOL_ERROR;
     }
 
     s = calloc(1, sizeof(klaviyo_spool_t));
@@ -153,7 +153,7 @@ klaviyo_spool_look_dir(klaviyo_spool_t **spool, const char *dir, char *error)
  */
 
 static klaviyo_spool_state_e
-klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
+klaviyo_spool_inspect_state(klaviyo_spool_t *spool, char *error)
 {
     int                    i;
     klaviyo_spool_state_e  state;
@@ -176,7 +176,7 @@ klaviyo_spool_look_state(klaviyo_spool_t *spool, char *error)
 
 
 static klaviyo_spool_rc_e
-klaviyo_spool_look_segments(klaviyo_spool_t *spool, char *error)
+klaviyo_spool_inspect_segments(klaviyo_spool_t *spool, char *error)
 {
     int  i;
 
@@ -211,7 +211,7 @@ klaviyo_spool_salvage(const char *dir, unsigned aside,
 
     to[0] = '\0';
 
-    rc = klaviyo_spool_look_dir(&spool, dir, error);
+    rc = klaviyo_spool_inspect_dir(&spool, dir, error);
 
     if (rc != KLAVIYO_SPOOL_OK) {
         return rc;
@@ -255,7 +255,7 @@ klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
     if (spool->state_fd == -1) {
         (void) klaviyo_file_error(error, "there is no spool in \"%s\"",
                                   spool->dir.path);
-        return KLAVIYO_SPOOL_FULL;
+        return KLAVIYO_SPOOL_NONE;
     }
 
     /* an exclusive lock wants a descriptor for writing */
@@ -293,7 +293,7 @@ klaviyo_spool_salvage_state(klaviyo_spool_t *spool, char *error)
     case KLAVIYO_SPOOL_STATE_NEW:
         (void) klaviyo_file_error(error, "the spool in \"%s\" can be used as "
                                   "it is", spool->dir.path);
-        return KLAVIYO_SPOOL_FULL;
+        return KLAVIYO_SPOOL_NONE;
 
     case KLAVIYO_SPOOL_STATE_ERROR:
         return KLAVIYO_SPOOL_ERROR;
@@ -318,7 +318,7 @@ klaviyo_spool_salvage_dir(const char *dir,
     klaviyo_spool_t     *spool;
     klaviyo_spool_rc_e   looked;
 
-    looked = klaviyo_spool_look_dir(&spool, dir, error);
+    looked = klaviyo_spool_inspect_dir(&spool, dir, error);
 
     if (looked != KLAVIYO_SPOOL_OK) {
         return looked;
