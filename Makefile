@@ -122,7 +122,7 @@ TESTS_ALONE   = $(wildcard $(patsubst %,t/%.t,rate transport_traps loop))
 
 # Nothing of the module runs in these, or under sanitizers of its own.
 
-TESTS_PLAIN   = $(patsubst %,t/%.t,build compile formats fuzz harness \
+TESTS_PLAIN   = $(patsubst %,t/%.t,build circles compile formats fuzz harness \
                 instructions rooms sandbox)
 
 # $(call prove,environment,tests): T=t/x.t is taken as it is.  What fails beside

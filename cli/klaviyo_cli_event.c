@@ -9,7 +9,9 @@
 #include <strings.h>
 #include <time.h>
 
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_json.h"
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_event.h"

@@ -20,7 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
+#include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_file.h"
 #include "klaviyo_cli_conf.h"
 #include "klaviyo_cli_event.h"
 #include "klaviyo_cli_input.h"

@@ -10,6 +10,7 @@
 
 #include "json/klaviyo_hex.h"
 #include "json/klaviyo_pointer.h"
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "klaviyo_cli_log.h"
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "capture/klaviyo_decode.h"
+#include "json/klaviyo_check.h"
 #include "json/klaviyo_value.h"
 #include "klaviyo_cli_profile.h"
 

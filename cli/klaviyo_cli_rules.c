@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/klaviyo_time.h"
 #include "json/klaviyo_value.h"
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_rules.h"

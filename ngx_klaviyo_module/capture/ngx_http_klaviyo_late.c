@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_klaviyo_late.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_LATE_SIZE   (256 * 1024)
