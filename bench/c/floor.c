@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "queue/klaviyo_ring.h"
+#include "queue/klaviyo_ring_file.h"
 
 
 #define FLOOR_PROFILE  150            /* bytes, as an exchange id makes it   */

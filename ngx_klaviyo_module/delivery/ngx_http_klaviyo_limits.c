@@ -10,6 +10,7 @@
 
 #include "klaviyo_slot.h"
 #include "ngx_http_klaviyo_limits.h"
+#include "queue/klaviyo_ring_figures.h"
 
 
 #define NGX_HTTP_KLAVIYO_LIMITS_NAME  "klaviyo_limits:"
