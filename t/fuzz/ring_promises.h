@@ -206,8 +206,8 @@ read_one(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
             break;
         }
 
-        must(record->missing > size && record->missing < ring->capacity);
-        size = record->missing;
+        must(record->needed > size && record->needed < ring->capacity);
+        size = record->needed;
 
         free(buf);
         buf = malloc(size);

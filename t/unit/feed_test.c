@@ -123,8 +123,8 @@ test_chunk(void)
 
     is_int(klaviyo_feed_read(&feed, &cursor, buf, 100, &record),
            KLAVIYO_RING_SMALL, "a buffer too small");
-    is_int(record.missing, 300 + 21 + 4, "says what it needs");
-    is_int(klaviyo_feed_read(&feed, &cursor, buf, record.missing - 1,
+    is_int(record.needed, 300 + 21 + 4, "says what it needs");
+    is_int(klaviyo_feed_read(&feed, &cursor, buf, record.needed - 1,
                              &record),
            KLAVIYO_RING_SMALL, "a byte less is too small");
 
