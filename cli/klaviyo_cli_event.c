@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "capture/klaviyo_bots_list.h"
 #include "json/klaviyo_check.h"
 #include "json/klaviyo_json.h"
 #include "json/klaviyo_time.h"

@@ -16,12 +16,34 @@
 #include "account/ngx_http_klaviyo_account.h"
 #include "account/ngx_http_klaviyo_attach.h"
 #include "account/ngx_http_klaviyo_secret.h"
+#include "capture/ngx_http_klaviyo_attribution.h"
+#include "capture/ngx_http_klaviyo_bots.h"
 #include "capture/ngx_http_klaviyo_capture.h"
+#include "capture/ngx_http_klaviyo_check.h"
+#include "capture/ngx_http_klaviyo_consent_string.h"
+#include "capture/ngx_http_klaviyo_debug.h"
+#include "capture/ngx_http_klaviyo_enrich.h"
+#include "capture/ngx_http_klaviyo_field.h"
+#include "capture/ngx_http_klaviyo_hash.h"
+#include "capture/ngx_http_klaviyo_header.h"
+#include "capture/ngx_http_klaviyo_id.h"
+#include "capture/ngx_http_klaviyo_identity.h"
+#include "capture/ngx_http_klaviyo_kx_cookie.h"
+#include "capture/ngx_http_klaviyo_lane.h"
 #include "capture/ngx_http_klaviyo_late.h"
+#include "capture/ngx_http_klaviyo_location.h"
+#include "capture/ngx_http_klaviyo_preview.h"
+#include "capture/ngx_http_klaviyo_repeated.h"
+#include "capture/ngx_http_klaviyo_skip.h"
+#include "capture/ngx_http_klaviyo_source.h"
+#include "capture/ngx_http_klaviyo_track.h"
+#include "capture/ngx_http_klaviyo_track_page.h"
+#include "capture/ngx_http_klaviyo_variables.h"
+#include "capture/ngx_http_klaviyo_wait.h"
 #include "delivery/ngx_http_klaviyo_deliverer.h"
-#include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_flush.h"
 #include "delivery/ngx_http_klaviyo_job.h"
+#include "delivery/ngx_http_klaviyo_limits.h"
 #include "delivery/ngx_http_klaviyo_transport.h"
 #include "delivery/ngx_http_klaviyo_transport_process.h"
 #include "gateway/ngx_http_klaviyo_pass.h"
@@ -347,7 +369,7 @@ ngx_http_klaviyo_postconfiguration(ngx_conf_t *cf)
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_klaviyo_module);
 
-    ngx_http_klaviyo_debug_init(kmcf);
+    ngx_http_klaviyo_preview_init(kmcf);
     ngx_http_klaviyo_header_init();
 
     ngx_http_klaviyo_repeated_init(cf, kmcf);
@@ -502,7 +524,7 @@ ngx_http_klaviyo_init_process(ngx_cycle_t *cycle)
 
     ngx_http_klaviyo_attach_paths(cycle, kmcf);
 
-    if (ngx_http_klaviyo_capture_init_process(cycle) != NGX_OK
+    if (ngx_http_klaviyo_id_init_process(cycle) != NGX_OK
         || ngx_http_klaviyo_late_init_process(cycle) != NGX_OK)
     {
         return NGX_ERROR;

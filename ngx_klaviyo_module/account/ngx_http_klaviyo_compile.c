@@ -22,6 +22,27 @@ ngx_http_klaviyo_compile(ngx_conf_t *cf, ngx_str_t *text,
 }
 
 
+char *
+ngx_http_klaviyo_compile_slot(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_http_complex_value_t **slot)
+{
+    if (*slot) {
+        return "is duplicate";
+    }
+
+    *slot = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_klaviyo_compile(cf, text, *slot) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 ngx_http_variable_t *
 ngx_http_klaviyo_variable(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t flags)
 {

@@ -9,6 +9,10 @@
 ngx_int_t ngx_http_klaviyo_compile(ngx_conf_t *cf, ngx_str_t *text,
     ngx_http_complex_value_t *value);
 
+/* the same into a new value, once: "is duplicate" */
+char *ngx_http_klaviyo_compile_slot(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_http_complex_value_t **slot);
+
 /*
  * A new variable of the configuration's, which `word` names with its "$": the
  * caller gives it a handler.  NULL is already logged.

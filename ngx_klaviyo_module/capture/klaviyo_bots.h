@@ -30,10 +30,6 @@ typedef struct {
 } klaviyo_bots_pattern_t;
 
 
-/* as the lines of a user's file, ends in NULL */
-extern const char *const  klaviyo_bots_list[];
-
-
 /*
  * Reads a line: a pattern, or `!` and an excepted one.  NULL, or what is
  * wrong with it.  The pattern points into the line.

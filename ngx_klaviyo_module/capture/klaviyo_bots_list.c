@@ -13,7 +13,7 @@
  */
 
 
-#include "klaviyo_bots.h"
+#include "klaviyo_bots_list.h"
 
 
 const char *const  klaviyo_bots_list[] = {

@@ -5,9 +5,10 @@
 
 #include <string.h>
 
-#include "json/klaviyo_pointer.h"
 #include "klaviyo_consent.h"
+#include "klaviyo_consent_iab.h"
 #include "klaviyo_decode.h"
+#include "json/klaviyo_pointer.h"
 
 
 #define KLAVIYO_CONSENT_DEPTH  8         /* levels of Usercentrics' JSON    */

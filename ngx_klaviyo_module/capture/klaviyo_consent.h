@@ -72,11 +72,5 @@ typedef struct {
 klaviyo_consent_e klaviyo_consent_read(const klaviyo_consent_want_t *want,
     const uint8_t *p, size_t len, uint8_t *buf);
 
-/* the strings of IAB, see klaviyo_consent_iab.c */
-klaviyo_consent_e klaviyo_consent_tcf(const klaviyo_consent_want_t *want,
-    const uint8_t *p, size_t len);
-klaviyo_consent_e klaviyo_consent_gpp(const klaviyo_consent_want_t *want,
-    const uint8_t *p, size_t len);
-
 
 #endif /* KLAVIYO_CONSENT_H */

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-#include "klaviyo_consent.h"
+#include "klaviyo_consent_iab.h"
 
 
 #define KLAVIYO_CONSENT_TCF_PURPOSES  152

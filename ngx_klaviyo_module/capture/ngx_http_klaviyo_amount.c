@@ -6,7 +6,9 @@
 
 
 #include "ngx_http_klaviyo_amount.h"
+#include "ngx_http_klaviyo_op.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_time.h"
 #include "queue/klaviyo_ring_figures.h"
 
@@ -36,7 +38,7 @@ ngx_http_klaviyo_amount_set(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
         return rv;
     }
 
-    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->value);
+    rv = ngx_http_klaviyo_compile_slot(cf, &value[1], &track->value);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -61,7 +63,7 @@ ngx_http_klaviyo_amount_set(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
             return NGX_CONF_ERROR;
         }
 
-        rv = ngx_http_klaviyo_track_slot(cf, &value[2], &track->currency);
+        rv = ngx_http_klaviyo_compile_slot(cf, &value[2], &track->currency);
         if (rv != NGX_CONF_OK) {
             return rv;
         }
@@ -382,7 +384,7 @@ ngx_http_klaviyo_time_set(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
 
     value = cf->args->elts;
 
-    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->time);
+    rv = ngx_http_klaviyo_compile_slot(cf, &value[1], &track->time);
     if (rv != NGX_CONF_OK) {
         return rv;
     }

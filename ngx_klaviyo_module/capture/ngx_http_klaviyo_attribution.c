@@ -13,12 +13,13 @@
 
 
 #include "ngx_http_klaviyo_attribution.h"
+#include "klaviyo_decode.h"
 #include "ngx_http_klaviyo_cookie.h"
+#include "ngx_http_klaviyo_field.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_own_cookie.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_url.h"
-#include "klaviyo_decode.h"
 #include "queue/klaviyo_ring_figures.h"
 
 

@@ -20,5 +20,10 @@ ngx_int_t ngx_http_klaviyo_attribution_add(ngx_http_request_t *r,
     klaviyo_ring_t *ring, ngx_http_klaviyo_template_t *template,
     ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n);
 
+/* directive: klaviyo_attribution; and its filter, in postconfiguration */
+char *ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_klaviyo_attribution_init(ngx_http_klaviyo_main_conf_t *kmcf);
+
 
 #endif /* NGX_HTTP_KLAVIYO_ATTRIBUTION_H */

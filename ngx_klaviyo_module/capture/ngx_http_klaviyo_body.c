@@ -7,6 +7,7 @@
  */
 
 
+#include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_warn.h"
 #include "queue/klaviyo_ring_figures.h"

@@ -5,9 +5,9 @@
  */
 
 
-#include "ngx_http_klaviyo_capture.h"
-
+#include "ngx_http_klaviyo_bots.h"
 #include "klaviyo_bots.h"
+#include "klaviyo_bots_list.h"
 
 
 #define NGX_HTTP_KLAVIYO_BOTS_FILE  65536     /* bytes                       */

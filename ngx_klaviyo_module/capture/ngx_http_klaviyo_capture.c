@@ -4,18 +4,26 @@
  */
 
 
+#include "ngx_http_klaviyo_capture.h"
+#include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_debug.h"
 #include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_enrich_answer.h"
+#include "ngx_http_klaviyo_enrich_request.h"
+#include "ngx_http_klaviyo_field.h"
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_late.h"
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_named.h"
+#include "ngx_http_klaviyo_rule.h"
 #include "ngx_http_klaviyo_skip.h"
+#include "ngx_http_klaviyo_track_page.h"
 #include "ngx_http_klaviyo_view.h"
 #include "ngx_http_klaviyo_wait.h"
 #include "ngx_http_klaviyo_warn.h"
-#include "ngx_http_klaviyo_capture.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -44,12 +52,8 @@ static void ngx_http_klaviyo_capture_unnamed(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf);
 static ngx_uint_t ngx_http_klaviyo_capture_names(ngx_array_t *profile);
 static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
-static ngx_uint_t ngx_http_klaviyo_capture_among(ngx_array_t *statuses,
-    ngx_uint_t status);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx);
-static void ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
-    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason);
 static void ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set);
 static ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_capture_enrichment(
@@ -59,8 +63,6 @@ static const char *ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
 static void ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     ngx_http_klaviyo_capture_pt capture);
-static klaviyo_counter_e ngx_http_klaviyo_capture_cause(
-    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx);
 
 
 void *
@@ -345,7 +347,7 @@ ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
     if (ngx_http_script_variables_count(&value[1])) {
         ngx_str_set(&klcf->account, "");
 
-        if (ngx_http_klaviyo_track_slot(cf, &value[1], &klcf->choice)
+        if (ngx_http_klaviyo_compile_slot(cf, &value[1], &klcf->choice)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -574,7 +576,7 @@ ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
 
         if (track[i].statuses) {
 
-            if (!ngx_http_klaviyo_capture_among(track[i].statuses, status)) {
+            if (!ngx_http_klaviyo_rule_among(track[i].statuses, status)) {
                 ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                               "%V \"%V\" in %s:%ui can never fire: its "
                               "location answers each request with status %ui, "
@@ -829,8 +831,8 @@ ngx_http_klaviyo_capture_handler(ngx_http_request_t *r)
         rule = ngx_http_klaviyo_passed_rule(r);
 
         if (rule) {
-            ngx_http_klaviyo_capture_skip(ctx, rule,
-                                          KLAVIYO_COUNT_SKIPPED_LOCATION);
+            ngx_http_klaviyo_rule_skip(ctx, rule,
+                                       KLAVIYO_COUNT_SKIPPED_LOCATION);
         }
     }
 
@@ -850,36 +852,6 @@ ngx_http_klaviyo_capture_silent(ngx_http_klaviyo_ctx_t *ctx)
 
 
 static void
-ngx_http_klaviyo_capture_skip(ngx_http_klaviyo_ctx_t *ctx,
-    ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason)
-{
-    klaviyo_ring_count(rule->account->ring, reason, 1);
-
-    if (ctx->reason == NULL) {
-        ctx->reason = klaviyo_counter_names[reason].name;
-    }
-}
-
-
-/* in a location with klaviyo_webhook, only what was verified there */
-
-ngx_uint_t
-ngx_http_klaviyo_capture_signed(ngx_http_request_t *r,
-    ngx_http_klaviyo_loc_conf_t *conf)
-{
-    ngx_http_klaviyo_main_conf_t  *kmcf;
-
-    if (conf->location.webhook == NULL) {
-        return 1;
-    }
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
-
-    return kmcf->signed_by(r, conf->location.webhook);
-}
-
-
-static void
 ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_set_t *set)
 {
@@ -890,9 +862,9 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
 
     rule = ngx_http_klaviyo_rule_set_first(set);
 
-    if (!ngx_http_klaviyo_capture_signed(r, set->conf)) {
-        ngx_http_klaviyo_capture_skip(ctx, rule,
-                                      KLAVIYO_COUNT_SKIPPED_UNSIGNED);
+    if (!ngx_http_klaviyo_rule_signed(r, set->conf)) {
+        ngx_http_klaviyo_rule_skip(ctx, rule,
+                                   KLAVIYO_COUNT_SKIPPED_UNSIGNED);
         return;
     }
 
@@ -906,13 +878,13 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
         && set->conf == ctx->first
         && ngx_http_klaviyo_captures_first(r, ctx, &saved) != NGX_OK)
     {
-        ngx_http_klaviyo_capture_skip(ctx, rule, KLAVIYO_COUNT_SKIPPED_MEMORY);
+        ngx_http_klaviyo_rule_skip(ctx, rule, KLAVIYO_COUNT_SKIPPED_MEMORY);
         goto done;
     }
 
     for (i = 0; i < n; i++) {
 
-        chosen = ngx_http_klaviyo_capture_choose(r, ctx, &rule[i], &own);
+        chosen = ngx_http_klaviyo_rule_choose(r, ctx, &rule[i], &own);
 
         if (chosen == NULL) {
             continue;
@@ -926,7 +898,7 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     }
 
     if (set->named && ctx->named) {
-        chosen = ngx_http_klaviyo_capture_choose(r, ctx, set->named, &own);
+        chosen = ngx_http_klaviyo_rule_choose(r, ctx, set->named, &own);
 
         if (chosen) {
             ngx_http_klaviyo_capture_named(r, ctx, chosen,
@@ -934,14 +906,14 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
         }
 
     } else if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
-        ngx_http_klaviyo_capture_skip(ctx, set->named,
-                                      KLAVIYO_COUNT_SKIPPED_NO_HEADER);
+        ngx_http_klaviyo_rule_skip(ctx, set->named,
+                                   KLAVIYO_COUNT_SKIPPED_NO_HEADER);
     }
 
     json = set->json ? set->json->elts : NULL;
 
     for (i = 0; json && i < set->json->nelts; i++) {
-        chosen = ngx_http_klaviyo_capture_choose(r, ctx, &json[i], &own);
+        chosen = ngx_http_klaviyo_rule_choose(r, ctx, &json[i], &own);
 
         if (chosen) {
             ngx_http_klaviyo_capture_named(r, ctx, chosen,
@@ -953,7 +925,7 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
         json = set->lanes[lane] ? set->lanes[lane]->elts : NULL;
 
         for (i = 0; json && i < set->lanes[lane]->nelts; i++) {
-            chosen = ngx_http_klaviyo_capture_choose(r, ctx, &json[i], &own);
+            chosen = ngx_http_klaviyo_rule_choose(r, ctx, &json[i], &own);
 
             if (chosen) {
                 ngx_http_klaviyo_lane_rule(r, ctx, chosen);
@@ -968,62 +940,6 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
 done:
 
     ctx->conf = NULL;
-}
-
-
-/* the rule with the account that its variable names; NULL: with none */
-
-ngx_http_klaviyo_rule_t *
-ngx_http_klaviyo_capture_choose(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    ngx_http_klaviyo_rule_t *own)
-{
-    ngx_http_klaviyo_account_t  *account;
-
-    account = ngx_http_klaviyo_debug_account(r, ctx->conf);
-
-    if (account) {
-        *own = *rule;
-        own->account = account;
-
-        return own;
-    }
-
-    if (rule->choice == NULL) {
-        return rule;
-    }
-
-    *own = *rule;
-    own->account = ngx_http_klaviyo_rule_account(r, rule);
-
-    if (own->account == NULL) {
-        ngx_http_klaviyo_capture_skip(ctx, rule,
-                                      KLAVIYO_COUNT_SKIPPED_ACCOUNT);
-        return NULL;
-    }
-
-    return own;
-}
-
-
-ngx_http_klaviyo_account_t *
-ngx_http_klaviyo_rule_account(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule)
-{
-    ngx_str_t                      name;
-    ngx_http_klaviyo_main_conf_t  *kmcf;
-
-    if (rule->choice == NULL) {
-        return rule->account;
-    }
-
-    if (ngx_http_complex_value(r, rule->choice, &name) != NGX_OK) {
-        return NULL;
-    }
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
-
-    return ngx_http_klaviyo_account_find(kmcf, &name);
 }
 
 
@@ -1053,7 +969,7 @@ ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
     enrichment = ngx_http_klaviyo_capture_enrichment(ctx);
 
     if (enrichment == NULL) {
-        return ngx_http_klaviyo_capture_rule(r, ctx, rule);
+        return ngx_http_klaviyo_rule_capture(r, ctx, rule);
     }
 
     if (ngx_http_klaviyo_named_merge(r, rule, &enrichment->named, &own)
@@ -1064,7 +980,7 @@ ngx_http_klaviyo_capture_enriched(ngx_http_request_t *r,
         return klaviyo_counter_names[KLAVIYO_COUNT_SKIPPED_MEMORY].name;
     }
 
-    return ngx_http_klaviyo_capture_rule(r, ctx, &own);
+    return ngx_http_klaviyo_rule_capture(r, ctx, &own);
 }
 
 
@@ -1092,250 +1008,4 @@ ngx_http_klaviyo_capture_named(ngx_http_request_t *r,
     }
 
     capture(r, ctx, &own);
-}
-
-
-const char *
-ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
-{
-    const char        *held;
-    klaviyo_event_t    event;
-    klaviyo_ring_rc_e  rc;
-    klaviyo_counter_e  reason;
-
-    ctx->wait.len = 0;
-
-    if (ngx_http_klaviyo_capture_event(r, ctx, rule, &event, &reason)
-        == NGX_DECLINED)
-    {
-        klaviyo_ring_count(rule->account->ring, reason, 1);
-
-        if (reason == KLAVIYO_COUNT_SKIPPED_ANONYMOUS) {
-            reason = ngx_http_klaviyo_capture_cause(r, ctx);
-        }
-
-        return klaviyo_counter_names[reason].name;
-    }
-
-    if (rule->template->merged) {
-        ctx->enrichment->merged = 1;
-    }
-
-    if (ctx->wait.len) {
-        held = ngx_http_klaviyo_wait_event(r, ctx, rule->account, &event);
-
-        if (ctx->captured == 0 && ctx->held++ == 0) {
-            ctx->id.len = event.unique_id_len;
-            ctx->id.data = (u_char *) event.unique_id;
-        }
-
-        return held;
-    }
-
-    rc = ngx_http_klaviyo_append(rule->account, &event);
-
-    if (rc != KLAVIYO_RING_OK) {
-        return ngx_http_klaviyo_capture_refused(rule->account, rc);
-    }
-
-    if (ctx->captured++ == 0 && ctx->held == 0) {
-        ctx->id.len = event.unique_id_len;
-        ctx->id.data = (u_char *) event.unique_id;
-    }
-
-    return NULL;
-}
-
-
-/* why nobody knows who it was: what might have said it could not be read */
-
-static klaviyo_counter_e
-ngx_http_klaviyo_capture_cause(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx)
-{
-    ngx_str_t  name;
-
-    if (ngx_http_klaviyo_body_missing(r, ctx)) {
-        return KLAVIYO_COUNT_VALUE_BODY;
-    }
-
-    if (ctx->unread) {
-        return ngx_http_klaviyo_body_source(ctx);
-    }
-
-    if (ctx->enrichment
-        && !ctx->enrichment->merge
-        && ctx->enrichment->outcome != KLAVIYO_COUNT_ENRICH_EMPTY)
-    {
-        return ctx->enrichment->outcome;
-    }
-
-    if (ctx->claim == 0) {
-        return KLAVIYO_COUNT_SKIPPED_ANONYMOUS;
-    }
-
-    name.data = (u_char *) klaviyo_counter_names[ctx->claim].name;
-    name.len = ngx_strlen(name.data);
-
-    ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_CLAIM, &name,
-                          "of a visitor could not be read, and nothing else "
-                          "says who it is: see what writes it, or name the "
-                          "visitor by klaviyo_profile");
-
-    return ctx->claim;
-}
-
-
-const char *
-ngx_http_klaviyo_capture_refused(ngx_http_klaviyo_account_t *account,
-    klaviyo_ring_rc_e rc)
-{
-    klaviyo_counter_e  reason;
-
-    switch (rc) {
-
-    case KLAVIYO_RING_FULL:
-        reason = KLAVIYO_COUNT_LOST_QUEUE_FULL;
-        break;
-
-    case KLAVIYO_RING_BUSY:
-        reason = KLAVIYO_COUNT_LOST_QUEUE_BUSY;
-        break;
-
-    case KLAVIYO_RING_TOO_LARGE:
-        reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
-        klaviyo_ring_count(account->ring, reason, 1);
-        break;
-
-    default:
-        return "detached";
-    }
-
-    return klaviyo_counter_names[reason].name;
-}
-
-
-ngx_int_t
-ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_event_t *event, klaviyo_counter_e *reason)
-{
-    if (ngx_http_klaviyo_capture_wanted(r, ctx, rule, reason) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_klaviyo_render(r, ctx, rule, event, reason);
-}
-
-
-ngx_int_t
-ngx_http_klaviyo_capture_wanted(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_counter_e *reason)
-{
-    ngx_str_t   value;
-    ngx_uint_t  except, fetched;
-
-    if (ctx->refused) {
-        *reason = KLAVIYO_COUNT_SKIPPED_PREFETCH;
-        return NGX_DECLINED;
-    }
-
-    if (!ngx_http_klaviyo_capture_status(r, rule->track->statuses)) {
-        *reason = KLAVIYO_COUNT_SKIPPED_STATUS;
-        return NGX_DECLINED;
-    }
-
-    /* an application that names an event knows what it answers to */
-
-    fetched = ngx_http_klaviyo_view_fetched(r, ctx, rule->track);
-
-    except = (fetched || rule->template->named)
-             ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0;
-
-    if (ngx_http_klaviyo_skipped(r, ctx, except, reason) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    if (rule->track->view && !fetched && !ngx_http_klaviyo_view(r)) {
-        *reason = KLAVIYO_COUNT_SKIPPED_CONDITION;
-        return NGX_DECLINED;
-    }
-
-    if (!ngx_http_klaviyo_track_page_is(r, rule->track)) {
-        *reason = ctx->answer ? KLAVIYO_COUNT_SKIPPED_PAGE
-                              : KLAVIYO_COUNT_SKIPPED_NO_PAGE;
-        return NGX_DECLINED;
-    }
-
-    if (rule->track->filter) {
-
-        if (ngx_http_complex_value(r, rule->track->filter, &value) != NGX_OK) {
-            *reason = KLAVIYO_COUNT_SKIPPED_MEMORY;
-            return NGX_DECLINED;
-        }
-
-        if (klaviyo_value_is_no(value.data, value.len)) {
-            *reason = KLAVIYO_COUNT_SKIPPED_CONDITION;
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_http_klaviyo_capture_status(ngx_http_request_t *r, ngx_array_t *statuses)
-{
-    ngx_uint_t  status;
-
-    status = r->err_status ? r->err_status : r->headers_out.status;
-
-    if (statuses == NULL) {
-        return (status >= 200 && status < 300)
-               || status == NGX_HTTP_NOT_MODIFIED
-               || (status >= 300 && status < 400
-                   && !ngx_http_klaviyo_capture_reads(r));
-    }
-
-    return ngx_http_klaviyo_capture_among(statuses, status);
-}
-
-
-static ngx_uint_t
-ngx_http_klaviyo_capture_among(ngx_array_t *statuses, ngx_uint_t status)
-{
-    ngx_uint_t  i, *wanted;
-
-    wanted = statuses->elts;
-
-    for (i = 0; i < statuses->nelts; i++) {
-
-        if (wanted[i] == status || wanted[i] == status / 100) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* an error_page and X-Accel-Redirect make a GET of any other method */
-
-ngx_uint_t
-ngx_http_klaviyo_capture_reads(ngx_http_request_t *r)
-{
-    u_char  *p;
-    size_t   len;
-
-    p = r->request_line.data;
-    len = r->request_line.len;
-
-    if (r != r->main || len < sizeof("HEAD ") - 1) {
-        return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
-    }
-
-    return ngx_strncmp(p, "GET ", 4) == 0 || ngx_strncmp(p, "HEAD ", 5) == 0;
 }

@@ -186,104 +186,12 @@ char *ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *prev,
     ngx_http_klaviyo_loc_conf_t *conf);
 
-/* directives: klaviyo_account_default, klaviyo_track, klaviyo_profile,
-   klaviyo_property */
+/* directive: klaviyo_account_default */
 char *ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_klaviyo_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_klaviyo_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* directive: klaviyo_phone_country */
-char *ngx_http_klaviyo_phone_country(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* directives: klaviyo_identity, klaviyo_kx_cookie */
-char *ngx_http_klaviyo_identity(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_klaviyo_kx_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* the filter that sets the cookie, if there is one; in postconfiguration */
-void ngx_http_klaviyo_kx_cookie_init(ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* directive: klaviyo_attribution; and its filter, in postconfiguration */
-char *ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-void ngx_http_klaviyo_attribution_init(ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* directive: klaviyo_consent_string */
-char *ngx_http_klaviyo_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* directives: klaviyo_consent, klaviyo_skip, klaviyo_prefetch, klaviyo_bots */
-char *ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_klaviyo_skip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_klaviyo_prefetch(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_klaviyo_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* makes kmcf->bots of the built-in list and the file; in postconfiguration */
-ngx_int_t ngx_http_klaviyo_bots_init(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* directive: klaviyo_track_json */
-char *ngx_http_klaviyo_track_json(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* directives: klaviyo_identify, klaviyo_subscribe */
-char *ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* directive: klaviyo_response_header */
-char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* directive: klaviyo_debug; and its filter, first in postconfiguration */
-char *ngx_http_klaviyo_debug(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-void ngx_http_klaviyo_debug_init(ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* directive: klaviyo_enrich */
-char *ngx_http_klaviyo_enrich(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* its filters, if there is one; in postconfiguration */
-void ngx_http_klaviyo_enrich_init(ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* directives: klaviyo_json, klaviyo_form, klaviyo_cookie */
-char *ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* directive: klaviyo_hash */
-char *ngx_http_klaviyo_hash(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* derives their keys from those of accounts; in postconfiguration */
-ngx_int_t ngx_http_klaviyo_hash_init(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* reads repeated headers whole, with an old nginx; in postconfiguration */
-void ngx_http_klaviyo_repeated_init(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
-
-/* the header filter; in postconfiguration */
-void ngx_http_klaviyo_header_init(void);
-
-/* the handler that notes locations; in postconfiguration */
-ngx_int_t ngx_http_klaviyo_location_init(ngx_conf_t *cf);
-
-/* the variables $klaviyo_*; in preconfiguration */
-ngx_int_t ngx_http_klaviyo_capture_variables(ngx_conf_t *cf);
-
-/* the zones of accounts that hold events; in postconfiguration */
-ngx_int_t ngx_http_klaviyo_wait_init(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
 
 /* the log-phase handler, first of its phase; in postconfiguration */
 ngx_int_t ngx_http_klaviyo_capture_init(ngx_conf_t *cf);
-
-/* in each worker: seeds the generator of event ids */
-ngx_int_t ngx_http_klaviyo_capture_init_process(ngx_cycle_t *cycle);
-
-/* in postconfiguration: of rules with page= where no page is read */
-void ngx_http_klaviyo_track_page_warn(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf);
 
 
 #endif /* NGX_HTTP_KLAVIYO_CAPTURE_H */

@@ -29,5 +29,9 @@ ngx_uint_t ngx_http_klaviyo_check_dropped(u_char *email, size_t len);
 void ngx_http_klaviyo_check_warn(ngx_http_request_t *r, u_char *email,
     size_t len);
 
+/* directive: klaviyo_phone_country */
+char *ngx_http_klaviyo_phone_country(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 
 #endif /* NGX_HTTP_KLAVIYO_CHECK_H */

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_capture.h"
+#include "ngx_http_klaviyo_consent_string.h"
 #include "klaviyo_consent.h"
 #include "account/ngx_http_klaviyo_compile.h"
 

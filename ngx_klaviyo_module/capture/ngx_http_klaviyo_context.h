@@ -14,6 +14,11 @@
 #define NGX_HTTP_KLAVIYO_ID_LEN  36
 
 
+/* each redirect inside nginx, of a request or a subrequest, takes one */
+#define ngx_http_klaviyo_redirected(r)                                       \
+    ((r)->uri_changes != NGX_HTTP_MAX_URI_CHANGES + 1)
+
+
 typedef struct ngx_http_klaviyo_claims_s  ngx_http_klaviyo_claims_t;
 
 
@@ -97,76 +102,14 @@ typedef struct {
 ngx_http_klaviyo_ctx_t *ngx_http_klaviyo_context(ngx_http_request_t *r,
     ngx_uint_t create);
 
-/*
- * The unique_id of a rule's event: what was told of it, else the rule's own
- * one, else a new one.  *bad is set when the rule's own one is none.
- */
-ngx_int_t ngx_http_klaviyo_unique_id(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_template_t *template,
-    ngx_str_t *id, ngx_uint_t *bad);
-
-/* the account of a rule's events; NULL: its variable names none */
-ngx_http_klaviyo_account_t *ngx_http_klaviyo_rule_account(
-    ngx_http_request_t *r, ngx_http_klaviyo_rule_t *rule);
-
-/* the same rule with the account chosen; NULL, counted: there is none */
-ngx_http_klaviyo_rule_t *ngx_http_klaviyo_capture_choose(
-    ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
-    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_rule_t *own);
-
-/* 0: this location's events are of verified webhooks, and it is none */
-ngx_uint_t ngx_http_klaviyo_capture_signed(ngx_http_request_t *r,
-    ngx_http_klaviyo_loc_conf_t *conf);
-
-/* NGX_OK and the event of a rule, good until the next call; or NGX_DECLINED */
-ngx_int_t ngx_http_klaviyo_capture_event(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_event_t *event, klaviyo_counter_e *reason);
-
-/* captures the event of a rule: NULL, or why there is none, and counts it */
-const char *ngx_http_klaviyo_capture_rule(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
-
-/* NGX_OK, or NGX_DECLINED and the reason: the rule fires nothing now */
-ngx_int_t ngx_http_klaviyo_capture_wanted(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_counter_e *reason);
-
-/* an identifier like no other, NGX_HTTP_KLAVIYO_ID_LEN bytes */
-ngx_int_t ngx_http_klaviyo_mint(u_char *id);
-
-/* why a ring did not take an event, which it or this function counts */
-const char *ngx_http_klaviyo_capture_refused(
-    ngx_http_klaviyo_account_t *account, klaviyo_ring_rc_e rc);
-
-/*
- * 1: the status of the answer is one of these.  NULL: 2xx and 304 for GET and
- * HEAD, a redirect is no view; 2xx and 3xx for what acts.
- */
-ngx_uint_t ngx_http_klaviyo_capture_status(ngx_http_request_t *r,
-    ngx_array_t *statuses);
-
 /* 1: the client's method is GET or HEAD */
-ngx_uint_t ngx_http_klaviyo_capture_reads(ngx_http_request_t *r);
-
-/* 1: klaviyo_request_body is on here, and the body is not in memory */
-ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx);
-
-/* the counter of the source that could not be read, ctx->unread */
-klaviyo_counter_e ngx_http_klaviyo_body_source(ngx_http_klaviyo_ctx_t *ctx);
-
-/* counts, and says once a minute, what of the request could not be read */
-void ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, klaviyo_ring_t *ring);
+ngx_uint_t ngx_http_klaviyo_reads(ngx_http_request_t *r);
 
 /*
- * Writes the event of a rule: NGX_OK, or NGX_DECLINED with the reason.  What
- * is left out on the way is counted.  The event is good until the next call.
+ * The configuration of the events of a request: in the log phase that of the
+ * rule in question, before it that of the first location that has rules.
  */
-ngx_int_t ngx_http_klaviyo_render(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    klaviyo_event_t *event, klaviyo_counter_e *reason);
+ngx_http_klaviyo_loc_conf_t *ngx_http_klaviyo_conf(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_KLAVIYO_CONTEXT_H */

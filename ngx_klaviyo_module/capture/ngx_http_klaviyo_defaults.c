@@ -7,9 +7,10 @@
  */
 
 
+#include "ngx_http_klaviyo_defaults.h"
+#include "ngx_http_klaviyo_field.h"
 #include "ngx_http_klaviyo_host.h"
 #include "ngx_http_klaviyo_location.h"
-#include "ngx_http_klaviyo_template.h"
 #include "ngx_http_klaviyo_url.h"
 
 

@@ -9,7 +9,10 @@
 
 
 #include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_enrich_answer.h"
+#include "ngx_http_klaviyo_enrich_request.h"
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_rule.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "ngx_http_klaviyo_view.h"
 #include "account/ngx_http_klaviyo_compile.h"
@@ -279,7 +282,7 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
 
     for (i = 0; i < n; i++) {
 
-        if (ngx_http_klaviyo_capture_status(r, rule[i].track->statuses)
+        if (ngx_http_klaviyo_rule_status(r, rule[i].track->statuses)
             && !ngx_http_klaviyo_skipping(r, ctx,
                    ngx_http_klaviyo_view_fetched(r, ctx, rule[i].track)
                    ? NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE : 0))
@@ -290,7 +293,7 @@ ngx_http_klaviyo_enrich_wanted(ngx_http_request_t *r,
 
     if (set->named
         && ctx->named
-        && ngx_http_klaviyo_capture_status(r, set->named->track->statuses)
+        && ngx_http_klaviyo_rule_status(r, set->named->track->statuses)
         && !ngx_http_klaviyo_skipping(r, ctx,
                                       NGX_HTTP_KLAVIYO_SKIP_SUBRESOURCE))
     {

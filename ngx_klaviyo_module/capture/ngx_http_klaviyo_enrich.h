@@ -39,29 +39,11 @@ struct ngx_http_klaviyo_enrichment_s {
     unsigned             repair:1;   /* of it, see klaviyo_scan_seen_t       */
 };
 
+/* directive: klaviyo_enrich */
+char *ngx_http_klaviyo_enrich(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* makes the subrequest */
-void ngx_http_klaviyo_enrich_fire(ngx_http_request_t *r,
-    ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_enrich_t *enrich);
-
-/* of a subrequest that klaviyo_enrich made; NULL: of any other request */
-ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_enrich_own(
-    ngx_http_request_t *r);
-
-/* the header of its answer: NGX_OK, or NGX_ERROR when it ends with that */
-ngx_int_t ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
-    ngx_http_klaviyo_enrichment_t *enrichment);
-
-/* takes all bytes of the chain */
-void ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
-    ngx_http_klaviyo_enrichment_t *enrichment, ngx_chain_t *in);
-
-/* once in the log phase, before the rules: reads the answer */
-void ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment);
-
-/* once behind the rules: counts what became of it */
-void ngx_http_klaviyo_enrich_count(ngx_http_klaviyo_enrichment_t *enrichment,
-    klaviyo_ring_t *ring);
+/* its filters, if there is one; in postconfiguration */
+void ngx_http_klaviyo_enrich_init(ngx_http_klaviyo_main_conf_t *kmcf);
 
 
 #endif /* NGX_HTTP_KLAVIYO_ENRICH_H */

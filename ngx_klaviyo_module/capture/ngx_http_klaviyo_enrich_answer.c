@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_enrich_answer.h"
 #include "queue/klaviyo_ring_figures.h"
 
 

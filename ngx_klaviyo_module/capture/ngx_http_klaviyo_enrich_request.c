@@ -9,7 +9,7 @@
  */
 
 
-#include "ngx_http_klaviyo_enrich.h"
+#include "ngx_http_klaviyo_enrich_request.h"
 
 
 static ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_enrich_create(

@@ -4,9 +4,13 @@
  */
 
 
+#include "ngx_http_klaviyo_evaluate.h"
 #include "ngx_http_klaviyo_amount.h"
 #include "ngx_http_klaviyo_attribution.h"
 #include "ngx_http_klaviyo_check.h"
+#include "ngx_http_klaviyo_defaults.h"
+#include "ngx_http_klaviyo_id.h"
+#include "ngx_http_klaviyo_op.h"
 #include "ngx_http_klaviyo_wait.h"
 #include "json/klaviyo_check.h"
 #include "queue/klaviyo_ring_figures.h"

@@ -4,6 +4,7 @@
  */
 
 
+#include "ngx_http_klaviyo_field.h"
 #include "ngx_http_klaviyo_check.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_check.h"

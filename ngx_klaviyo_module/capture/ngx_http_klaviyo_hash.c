@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_http_klaviyo_capture.h"
+#include "ngx_http_klaviyo_hash.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "account/ngx_http_klaviyo_secret.h"
 

@@ -11,6 +11,8 @@
 #include "ngx_http_klaviyo_inflate.h"
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_named.h"
+#include "ngx_http_klaviyo_rule.h"
 #include "ngx_http_klaviyo_warn.h"
 #include "queue/klaviyo_ring_figures.h"
 
@@ -395,7 +397,7 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        reason = ngx_http_klaviyo_capture_rule(r, ctx, &own);
+        reason = ngx_http_klaviyo_rule_capture(r, ctx, &own);
 
         /* who it is may have been among what was left out */
 

@@ -23,21 +23,12 @@ void ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
 void ngx_http_klaviyo_header_variable(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule);
 
-/*
- * The rule of one named event: that of the location, where what the
- * application names takes the place of what has its name.  In r->pool.
- */
-ngx_int_t ngx_http_klaviyo_named_rule(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
-    ngx_http_klaviyo_rule_t *result);
+/* directive: klaviyo_response_header */
+char *ngx_http_klaviyo_response_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
-/*
- * The rule with what klaviyo_enrich brought, which takes the place of all but
- * what the track's own block says.  In r->pool.
- */
-ngx_int_t ngx_http_klaviyo_named_merge(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule, klaviyo_named_t *named,
-    ngx_http_klaviyo_rule_t *result);
+/* the header filter; in postconfiguration */
+void ngx_http_klaviyo_header_init(void);
 
 
 #endif /* NGX_HTTP_KLAVIYO_HEADER_H */

@@ -38,6 +38,18 @@ static void ngx_http_klaviyo_identity_variable(ngx_http_variable_value_t *v,
     klaviyo_identity_text_t *text);
 
 
+ngx_str_t  ngx_http_klaviyo_identity_names[] = {
+    ngx_string("\"id\":"),
+    ngx_string("\"_kx\":"),
+    ngx_string("\"email\":"),
+    ngx_string("\"phone_number\":"),
+    ngx_string("\"external_id\":"),
+    ngx_string("\"anonymous_id\":"),
+    ngx_string("\"first_name\":"),
+    ngx_string("\"last_name\":")
+};
+
+
 static ngx_str_t  ngx_http_klaviyo_kla_id = ngx_string("__kla_id");
 
 

@@ -15,8 +15,8 @@
 #define NGX_HTTP_KLAVIYO_IDENTITY_H
 
 
-#include "ngx_http_klaviyo_context.h"
 #include "klaviyo_identity.h"
+#include "ngx_http_klaviyo_context.h"
 
 
 /* the words of klaviyo_identity; NGX_CONF_BITMASK_SET alone is `off` */
@@ -60,6 +60,13 @@ ngx_int_t ngx_http_klaviyo_exchange_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 ngx_int_t ngx_http_klaviyo_visitor_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+
+/* directive: klaviyo_identity */
+char *ngx_http_klaviyo_identity(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* `"name":`, as klaviyo_identity_e; all but the id are attributes */
+extern ngx_str_t  ngx_http_klaviyo_identity_names[];
 
 
 #endif /* NGX_HTTP_KLAVIYO_IDENTITY_H */

@@ -7,6 +7,7 @@
  */
 
 
+#include "ngx_http_klaviyo_kx_cookie.h"
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_own_cookie.h"

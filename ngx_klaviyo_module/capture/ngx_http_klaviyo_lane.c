@@ -6,6 +6,10 @@
 
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_late.h"
+#include "ngx_http_klaviyo_render.h"
+#include "ngx_http_klaviyo_rule.h"
+#include "ngx_http_klaviyo_track.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -171,7 +175,7 @@ ngx_http_klaviyo_lane_parameter(ngx_conf_t *cf,
         goto duplicate;
     }
 
-    return ngx_http_klaviyo_track_slot(cf, &s, slot);
+    return ngx_http_klaviyo_compile_slot(cf, &s, slot);
 
 duplicate:
 
@@ -468,7 +472,7 @@ ngx_http_klaviyo_lane_capture(ngx_http_request_t *r,
     klaviyo_ring_rc_e  rc;
     klaviyo_counter_e  reason;
 
-    if (ngx_http_klaviyo_capture_wanted(r, ctx, rule, &reason) != NGX_OK) {
+    if (ngx_http_klaviyo_rule_wanted(r, ctx, rule, &reason) != NGX_OK) {
         goto skipped;
     }
 
@@ -491,7 +495,7 @@ ngx_http_klaviyo_lane_capture(ngx_http_request_t *r,
     rc = ngx_http_klaviyo_append(rule->account, &event);
 
     return (rc == KLAVIYO_RING_OK)
-           ? NULL : ngx_http_klaviyo_capture_refused(rule->account, rc);
+           ? NULL : ngx_http_klaviyo_append_refused(rule->account, rc);
 
 skipped:
 

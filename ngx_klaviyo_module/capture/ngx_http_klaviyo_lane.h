@@ -52,13 +52,8 @@ void ngx_http_klaviyo_lane_named(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
     klaviyo_named_t *named, klaviyo_counter_e left_out);
 
-/*
- * Writes the record: NGX_OK, or NGX_DECLINED with the reason.  It is good
- * until the next one, or the next event, is written.
- */
-ngx_int_t ngx_http_klaviyo_render_person(ngx_http_request_t *r,
-    ngx_http_klaviyo_rule_t *rule, ngx_http_klaviyo_ask_t *ask,
-    klaviyo_event_t *event, klaviyo_counter_e *reason);
+/* directives: klaviyo_identify, klaviyo_subscribe */
+char *ngx_http_klaviyo_lane(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* NGX_HTTP_KLAVIYO_LANE_H */

@@ -237,3 +237,32 @@ ngx_http_klaviyo_late_exit_process(void)
 
     ngx_http_klaviyo_late.last = ngx_http_klaviyo_late.start;
 }
+
+
+const char *
+ngx_http_klaviyo_append_refused(ngx_http_klaviyo_account_t *account,
+    klaviyo_ring_rc_e rc)
+{
+    klaviyo_counter_e  reason;
+
+    switch (rc) {
+
+    case KLAVIYO_RING_FULL:
+        reason = KLAVIYO_COUNT_LOST_QUEUE_FULL;
+        break;
+
+    case KLAVIYO_RING_BUSY:
+        reason = KLAVIYO_COUNT_LOST_QUEUE_BUSY;
+        break;
+
+    case KLAVIYO_RING_TOO_LARGE:
+        reason = KLAVIYO_COUNT_SKIPPED_TOO_LARGE;
+        klaviyo_ring_count(account->ring, reason, 1);
+        break;
+
+    default:
+        return "detached";
+    }
+
+    return klaviyo_counter_names[reason].name;
+}

@@ -29,5 +29,9 @@ klaviyo_ring_rc_e ngx_http_klaviyo_append(ngx_http_klaviyo_account_t *account,
    and counted. */
 void ngx_http_klaviyo_late_exit_process(void);
 
+/* why a ring did not take an event, which it or this function counts */
+const char *ngx_http_klaviyo_append_refused(
+    ngx_http_klaviyo_account_t *account, klaviyo_ring_rc_e rc);
+
 
 #endif /* NGX_HTTP_KLAVIYO_LATE_H */

@@ -14,6 +14,7 @@
 
 
 #include "ngx_http_klaviyo_location.h"
+#include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_skip.h"
 
@@ -281,27 +282,6 @@ ngx_http_klaviyo_rule_set_first(ngx_http_klaviyo_rule_set_t *set)
 }
 
 
-ngx_http_klaviyo_loc_conf_t *
-ngx_http_klaviyo_conf(ngx_http_request_t *r)
-{
-    ngx_http_klaviyo_ctx_t  *ctx;
-
-    if (ngx_http_klaviyo_redirected(r)) {
-        ctx = ngx_http_klaviyo_context(r, 0);
-
-        if (ctx && ctx->conf) {
-            return ctx->conf;
-        }
-
-        if (ctx && ctx->first) {
-            return ctx->first;
-        }
-    }
-
-    return ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
-}
-
-
 ngx_http_klaviyo_rule_t *
 ngx_http_klaviyo_passed_rule(ngx_http_request_t *r)
 {
@@ -415,4 +395,25 @@ ngx_http_klaviyo_captures_restore(ngx_http_request_t *r,
     (void) saved;
 
 #endif
+}
+
+
+ngx_http_klaviyo_account_t *
+ngx_http_klaviyo_rule_account(ngx_http_request_t *r,
+    ngx_http_klaviyo_rule_t *rule)
+{
+    ngx_str_t                      name;
+    ngx_http_klaviyo_main_conf_t  *kmcf;
+
+    if (rule->choice == NULL) {
+        return rule->account;
+    }
+
+    if (ngx_http_complex_value(r, rule->choice, &name) != NGX_OK) {
+        return NULL;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_klaviyo_module);
+
+    return ngx_http_klaviyo_account_find(kmcf, &name);
 }

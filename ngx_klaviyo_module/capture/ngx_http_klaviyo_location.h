@@ -18,11 +18,6 @@
 
 #define NGX_HTTP_KLAVIYO_RULE_SETS  2
 
-/* each redirect inside nginx, of a request or a subrequest, takes one */
-#define ngx_http_klaviyo_redirected(r)                                       \
-    ((r)->uri_changes != NGX_HTTP_MAX_URI_CHANGES + 1)
-
-
 /* the rules that a request has of one location */
 
 typedef struct {
@@ -56,12 +51,6 @@ ngx_uint_t ngx_http_klaviyo_rule_sets(ngx_http_request_t *r,
 ngx_http_klaviyo_rule_t *ngx_http_klaviyo_rule_set_first(
     ngx_http_klaviyo_rule_set_t *set);
 
-/*
- * The configuration of the events of a request: in the log phase that of the
- * rule in question, before it that of the first location that has rules.
- */
-ngx_http_klaviyo_loc_conf_t *ngx_http_klaviyo_conf(ngx_http_request_t *r);
-
 /* the rule of a location that was passed, and has no say; or NULL */
 ngx_http_klaviyo_rule_t *ngx_http_klaviyo_passed_rule(ngx_http_request_t *r);
 
@@ -74,12 +63,12 @@ ngx_int_t ngx_http_klaviyo_captures_first(ngx_http_request_t *r,
 void ngx_http_klaviyo_captures_restore(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_captures_t *saved);
 
+/* the handler that notes locations; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_location_init(ngx_conf_t *cf);
 
-/*
- * Has the body read where klaviyo_request_body is on, from within the rewrite
- * phase: NGX_DECLINED goes on, all else ends this pass.
- */
-ngx_int_t ngx_http_klaviyo_body_read(ngx_http_request_t *r);
+/* the account of a rule's events; NULL: its variable names none */
+ngx_http_klaviyo_account_t *ngx_http_klaviyo_rule_account(
+    ngx_http_request_t *r, ngx_http_klaviyo_rule_t *rule);
 
 
 #endif /* NGX_HTTP_KLAVIYO_LOCATION_H */

@@ -7,7 +7,9 @@
  */
 
 
-#include "ngx_http_klaviyo_lane.h"
+#include "ngx_http_klaviyo_render.h"
+#include "ngx_http_klaviyo_evaluate.h"
+#include "ngx_http_klaviyo_id.h"
 #include "ngx_http_klaviyo_values.h"
 #include "json/klaviyo_time.h"
 #include "queue/klaviyo_ring_figures.h"
@@ -49,18 +51,6 @@ static ngx_uint_t ngx_http_klaviyo_write_member(
 static void ngx_http_klaviyo_write_text(klaviyo_json_t *json,
     ngx_str_t *text);
 static void ngx_http_klaviyo_write_time(klaviyo_json_t *json, int64_t t);
-
-
-ngx_str_t  ngx_http_klaviyo_identity_names[] = {
-    ngx_string("\"id\":"),
-    ngx_string("\"_kx\":"),
-    ngx_string("\"email\":"),
-    ngx_string("\"phone_number\":"),
-    ngx_string("\"external_id\":"),
-    ngx_string("\"anonymous_id\":"),
-    ngx_string("\"first_name\":"),
-    ngx_string("\"last_name\":")
-};
 
 
 static u_char  ngx_http_klaviyo_scratch[NGX_HTTP_KLAVIYO_SCRATCH];

@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_klaviyo_capture.h"
+#include "ngx_http_klaviyo_repeated.h"
 
 
 #if (nginx_version < 1023000)

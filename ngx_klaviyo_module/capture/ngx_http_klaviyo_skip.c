@@ -8,10 +8,9 @@
 
 
 #include "ngx_http_klaviyo_skip.h"
+#include "klaviyo_bots.h"
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_location.h"
-
-#include "klaviyo_bots.h"
 #include "account/ngx_http_klaviyo_compile.h"
 
 
@@ -539,7 +538,7 @@ ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
                 && known->match(&h[i].value)
                 && (known->match != ngx_http_klaviyo_skip_is_part
                     || !ngx_http_klaviyo_skip_is_empty(&h[i].value)
-                    || ngx_http_klaviyo_capture_reads(r)))
+                    || ngx_http_klaviyo_reads(r)))
             {
                 found |= known->mask;
             }

@@ -65,5 +65,12 @@ ngx_uint_t ngx_http_klaviyo_skip_script(ngx_http_request_t *r);
 /* 1: the browser asks for a part of a page, not for one */
 ngx_uint_t ngx_http_klaviyo_skip_part(ngx_http_request_t *r);
 
+/* directives: klaviyo_consent, klaviyo_skip, klaviyo_prefetch */
+char *ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_klaviyo_skip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_klaviyo_prefetch(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 
 #endif /* NGX_HTTP_KLAVIYO_SKIP_H */

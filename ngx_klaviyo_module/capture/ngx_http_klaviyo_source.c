@@ -8,10 +8,11 @@
  */
 
 
+#include "ngx_http_klaviyo_source.h"
+#include "klaviyo_decode.h"
 #include "ngx_http_klaviyo_context.h"
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_inflate.h"
-#include "klaviyo_decode.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_form.h"
 #include "json/klaviyo_pointer.h"

@@ -1,6 +1,5 @@
 /*
- * Private to capture/: fields as the configuration gives them, and the
- * template that a track becomes in one location.
+ * Private to capture/: the template that a track becomes in one location.
  *
  * A template is a row of operations in the order in which an event is
  * written.  An operation is finished JSON, or a name and where its value
@@ -135,90 +134,9 @@ typedef struct {
 } ngx_http_klaviyo_utm_t;
 
 
-/* fields */
-
-/* adds the directive in cf->args, which has 3 to 5 words, to *fields */
-char *ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
-    ngx_uint_t profile);
-
-/*
- * Both levels by name and by what is done to it, the inner one wins.  An empty
- * value stays in the list as the mark of what is removed.  Either may be NULL;
- * gives NGX_CONF_ERROR without memory.
- */
-ngx_array_t *ngx_http_klaviyo_field_merge(ngx_conf_t *cf, ngx_array_t *outer,
-    ngx_array_t *inner);
-
-ngx_http_klaviyo_field_t *ngx_http_klaviyo_field_find(ngx_array_t *fields,
-    ngx_str_t *name);
-
-/* NULL: a custom property of the profile */
-ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_known(ngx_str_t *name);
-
-/* the field by its name in Klaviyo's API of old, as in `$email`; or NULL */
-ngx_http_klaviyo_known_t *ngx_http_klaviyo_field_legacy(ngx_str_t *name);
-
-
-/* tracks */
-
-/*
- * A new rule of the directive, zeroed but for where it stands, in an array
- * that may be unset yet.  NULL: no memory.
- */
-ngx_http_klaviyo_track_t *ngx_http_klaviyo_track_add(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_array_t **tracks);
-
-/* compiles the value, once: "is duplicate" */
-char *ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t **slot);
-
-/* account=, fetch=, if=, page=, status= or view */
-char *ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
-
-/* page=, the word in cf->args that begins so */
-char *ngx_http_klaviyo_track_page(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track, ngx_str_t *word);
-
-/* what the track leaves to the page, when it is complete */
-ngx_int_t ngx_http_klaviyo_track_page_rest(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track);
-
-/* properties that any others replace; NULL: none; or NGX_CONF_ERROR */
-ngx_array_t *ngx_http_klaviyo_track_page_fields(ngx_conf_t *cf,
-    ngx_http_klaviyo_track_t *track);
-
-/* 1: the page is what the track asks for, or it does not ask */
-ngx_uint_t ngx_http_klaviyo_track_page_is(ngx_http_request_t *r,
-    ngx_http_klaviyo_track_t *track);
-
-/* where a location reads pages for its tracks */
-ngx_int_t ngx_http_klaviyo_track_page_merge(ngx_conf_t *cf,
-    ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_loc_conf_t *conf);
-
-
-/* templates */
-
 /* NULL: no memory */
 ngx_http_klaviyo_template_t *ngx_http_klaviyo_template(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
-
-/* evaluates the value of an operation that has one; trims nothing */
-ngx_int_t ngx_http_klaviyo_op_value(ngx_http_request_t *r,
-    ngx_http_klaviyo_op_t *op, ngx_str_t *value);
-
-
-/* defaults */
-
-/* ends in an empty name */
-extern ngx_http_klaviyo_default_t  ngx_http_klaviyo_defaults[];
-
-/*
- * The utm_* arguments of the client's request that no property replaces, at
- * most NGX_HTTP_KLAVIYO_UTM_MAX; *n is set.  They live in r->pool.
- */
-ngx_int_t ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
-    ngx_http_klaviyo_utm_t **utm, ngx_uint_t *n);
 
 
 #endif /* NGX_HTTP_KLAVIYO_TEMPLATE_H */

@@ -4,7 +4,10 @@
  */
 
 
+#include "ngx_http_klaviyo_track.h"
 #include "ngx_http_klaviyo_amount.h"
+#include "ngx_http_klaviyo_field.h"
+#include "ngx_http_klaviyo_track_page.h"
 #include "ngx_http_klaviyo_view.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_check.h"
@@ -264,8 +267,8 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         track->account.data = word->data + 8;
 
         if (ngx_http_script_variables_count(&track->account)
-            && ngx_http_klaviyo_track_slot(cf, &track->account,
-                                           &track->choice)
+            && ngx_http_klaviyo_compile_slot(cf, &track->account,
+                                             &track->choice)
                != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -305,7 +308,7 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
         s.len = word->len - 3;
         s.data = word->data + 3;
 
-        rv = ngx_http_klaviyo_track_slot(cf, &s, &track->filter);
+        rv = ngx_http_klaviyo_compile_slot(cf, &s, &track->filter);
         if (rv != NGX_CONF_OK && rv != NGX_CONF_ERROR) {
             goto duplicate;
         }
@@ -513,7 +516,7 @@ ngx_http_klaviyo_track_unique_id(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_klaviyo_track_slot(cf, &value[1], &track->unique_id);
+    return ngx_http_klaviyo_compile_slot(cf, &value[1], &track->unique_id);
 }
 
 
@@ -526,7 +529,7 @@ ngx_http_klaviyo_track_backfill(ngx_conf_t *cf,
 
     value = cf->args->elts;
 
-    rv = ngx_http_klaviyo_track_slot(cf, &value[1], &track->backfill);
+    rv = ngx_http_klaviyo_compile_slot(cf, &value[1], &track->backfill);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -551,25 +554,4 @@ ngx_http_klaviyo_track_include(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
     (void) track;
 
     return ngx_conf_include(cf, NULL, NULL);
-}
-
-
-char *
-ngx_http_klaviyo_track_slot(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t **slot)
-{
-    if (*slot) {
-        return "is duplicate";
-    }
-
-    *slot = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (*slot == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_klaviyo_compile(cf, value, *slot) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }

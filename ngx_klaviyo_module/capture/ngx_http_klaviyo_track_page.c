@@ -7,7 +7,7 @@
  */
 
 
-#include "ngx_http_klaviyo_template.h"
+#include "ngx_http_klaviyo_track_page.h"
 #include "account/ngx_http_klaviyo_compile.h"
 
 
@@ -179,11 +179,11 @@ ngx_http_klaviyo_track_page_rest(ngx_conf_t *cf,
 
         track->form.decimals = -1;
 
-        if (ngx_http_klaviyo_track_slot(cf, &kind->value, &track->value)
+        if (ngx_http_klaviyo_compile_slot(cf, &kind->value, &track->value)
             != NGX_CONF_OK
-            || ngx_http_klaviyo_track_slot(cf,
-                                           &ngx_http_klaviyo_page_currency,
-                                           &track->currency)
+            || ngx_http_klaviyo_compile_slot(cf,
+                                             &ngx_http_klaviyo_page_currency,
+                                             &track->currency)
                != NGX_CONF_OK)
         {
             return NGX_ERROR;
@@ -191,8 +191,8 @@ ngx_http_klaviyo_track_page_rest(ngx_conf_t *cf,
     }
 
     if (track->unique_id == NULL && kind->unique_id.len
-        && ngx_http_klaviyo_track_slot(cf, &kind->unique_id,
-                                       &track->unique_id)
+        && ngx_http_klaviyo_compile_slot(cf, &kind->unique_id,
+                                         &track->unique_id)
            != NGX_CONF_OK)
     {
         return NGX_ERROR;

@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_view.h"
 #include "ngx_http_klaviyo_enrich.h"
 #include "ngx_http_klaviyo_skip.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 static ngx_uint_t ngx_http_klaviyo_view_gets(ngx_http_request_t *r);
@@ -25,7 +26,7 @@ ngx_http_klaviyo_view_fetch(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track,
     s.len = word->len - (sizeof("fetch=") - 1);
     s.data = word->data + sizeof("fetch=") - 1;
 
-    if (ngx_http_klaviyo_track_slot(cf, &s, &track->fetch) != NGX_CONF_OK) {
+    if (ngx_http_klaviyo_compile_slot(cf, &s, &track->fetch) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -97,7 +98,7 @@ ngx_http_klaviyo_view_fetched(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_klaviyo_view_gets(ngx_http_request_t *r)
 {
-    return ngx_http_klaviyo_capture_reads(r)
+    return ngx_http_klaviyo_reads(r)
            && r->main->method != NGX_HTTP_HEAD;
 }
 

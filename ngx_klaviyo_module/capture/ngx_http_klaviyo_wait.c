@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_klaviyo_wait.h"
+#include "ngx_http_klaviyo_late.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_skip.h"
 #include "queue/klaviyo_hold.h"
@@ -516,7 +517,7 @@ ngx_http_klaviyo_wait_event(ngx_http_request_t *r,
                             ctx->wait.len, buf);
 
     if (rc != KLAVIYO_RING_OK) {
-        return ngx_http_klaviyo_capture_refused(account, rc);
+        return ngx_http_klaviyo_append_refused(account, rc);
     }
 
     return "held";

@@ -34,5 +34,9 @@ const char *ngx_http_klaviyo_wait_event(ngx_http_request_t *r,
 ngx_int_t ngx_http_klaviyo_wait_check(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf);
 
+/* the zones of accounts that hold events; in postconfiguration */
+ngx_int_t ngx_http_klaviyo_wait_init(ngx_conf_t *cf,
+    ngx_http_klaviyo_main_conf_t *kmcf);
+
 
 #endif /* NGX_HTTP_KLAVIYO_WAIT_H */

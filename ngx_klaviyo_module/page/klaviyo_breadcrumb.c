@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "klaviyo_page_private.h"
+#include "klaviyo_breadcrumb.h"
+#include "klaviyo_page_facts.h"
 
 
 typedef struct {

@@ -14,7 +14,10 @@
 
 #include <string.h>
 
-#include "klaviyo_page_private.h"
+#include "klaviyo_datalayer.h"
+#include "klaviyo_breadcrumb.h"
+#include "klaviyo_order.h"
+#include "klaviyo_page_facts.h"
 
 
 static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "klaviyo_html.h"
+#include "klaviyo_entity.h"
 #include "json/klaviyo_utf8.h"
 
 

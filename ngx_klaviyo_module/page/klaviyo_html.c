@@ -6,7 +6,11 @@
 
 #include <string.h>
 
+#include "klaviyo_html.h"
+#include "klaviyo_html_element.h"
+#include "klaviyo_html_item.h"
 #include "klaviyo_html_private.h"
+#include "klaviyo_html_text.h"
 
 
 /* the lengths of the names of the elements that are looked at, by letter */
@@ -180,88 +184,6 @@ klaviyo_html_read(klaviyo_html_t *html, const uint8_t *p,
             p = klaviyo_html_in_raw(html, p, last);
             break;
         }
-    }
-}
-
-
-/* what is cut ends with a whole character of UTF-8, in any pieces it comes */
-
-static void
-klaviyo_html_cut(klaviyo_html_buf_t *buf)
-{
-    while (buf->len && (buf->data[buf->len - 1] & 0xc0) == 0x80) {
-        buf->len--;
-    }
-
-    if (buf->len && buf->data[buf->len - 1] >= 0xc0) {
-        buf->len--;
-    }
-}
-
-
-void
-klaviyo_html_append(klaviyo_html_t *html, klaviyo_html_buf_t *buf,
-    const uint8_t *p, size_t len)
-{
-    size_t    n, size;
-    uint8_t  *data;
-
-    n = buf->max - buf->len;
-    n = len < n ? len : n;
-
-    if (len == 0 || buf->cut) {
-        return;
-    }
-
-    if (n > buf->size - buf->len) {
-        size = buf->size ? buf->size : 512;
-
-        while (size < buf->len + n) {
-            size *= 2;
-        }
-
-        data = html->alloc(html->data, size);
-        if (data == NULL) {
-            html->failed = 1;
-            return;
-        }
-
-        if (buf->len) {
-            memcpy(data, buf->data, buf->len);
-        }
-
-        buf->data = data;
-        buf->size = size;
-    }
-
-    if (n) {
-        memcpy(buf->data + buf->len, p, n);
-        buf->len += n;
-    }
-
-    if (n < len) {
-        if ((p[n] & 0xc0) == 0x80) {
-            klaviyo_html_cut(buf);
-        }
-
-        buf->cut = 1;
-    }
-}
-
-
-void
-klaviyo_html_reset(klaviyo_html_buf_t *buf)
-{
-    buf->len = 0;
-    buf->cut = 0;
-}
-
-
-void
-klaviyo_html_text(klaviyo_html_t *html, const uint8_t *p, size_t len)
-{
-    if (html->reading && html->templates == 0) {
-        klaviyo_html_append(html, &html->text, p, len);
     }
 }
 
@@ -520,19 +442,6 @@ klaviyo_html_in_comment(klaviyo_html_t *html, const uint8_t *p,
             return p;
         }
     }
-}
-
-
-void
-klaviyo_html_raw(klaviyo_html_t *html, uint64_t name, int keep)
-{
-    html->state = KLAVIYO_HTML_IN_RAW;
-    html->in_raw = KLAVIYO_HTML_RAW_PLAIN;
-    html->raw = name;
-    html->keep = keep;
-    html->dashes = 0;
-    html->nheld = 0;
-    klaviyo_html_reset(&html->value);
 }
 
 

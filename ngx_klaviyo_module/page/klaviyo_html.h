@@ -80,11 +80,5 @@ void klaviyo_html_end(klaviyo_html_t *html);
 /* values that were left out, as they are in a charset that is not read */
 size_t klaviyo_html_unreadable(const klaviyo_html_t *html);
 
-/*
- * Character references such as "&amp;", "&#8217;" and "&#x2019;" become their
- * characters, in place; returns the new length.  An unknown one stays.
- */
-size_t klaviyo_html_decode(uint8_t *p, size_t len);
-
 
 #endif /* KLAVIYO_HTML_H */

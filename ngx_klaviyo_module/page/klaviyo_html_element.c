@@ -7,130 +7,9 @@
 
 #include <string.h>
 
-#include "klaviyo_html_private.h"
-
-
-/* blanks in a row become one, those at the ends none; in place */
-
-static size_t
-klaviyo_html_collapse(uint8_t *p, size_t len)
-{
-    uint8_t  *out, *last, *start;
-
-    start = p;
-    out = p;
-    last = p + len;
-
-    for ( /* void */ ; p < last; p++) {
-        if (!klaviyo_html_space(*p)) {
-            *out++ = *p;
-
-        } else if (out > start && out[-1] != ' ') {
-            *out++ = ' ';
-        }
-    }
-
-    if (out > start && out[-1] == ' ') {
-        out--;
-    }
-
-    return out - start;
-}
-
-
-/*
- * As UTF-8 in `buf` or, where it is that already, as it is.  What has
- * characters that cannot be read has a length of 0, and is counted.
- */
-
-static klaviyo_html_slice_t
-klaviyo_html_utf8(klaviyo_html_t *html, uint8_t *p, size_t len)
-{
-    klaviyo_html_slice_t  text;
-
-    text.data = p;
-    text.len = len;
-
-    if (klaviyo_charset_is_ascii(p, len)) {
-        return text;
-    }
-
-    switch (klaviyo_charset_of(html->charset, p, len)) {
-
-    case KLAVIYO_CHARSET_NONE:
-    case KLAVIYO_CHARSET_UTF_8:
-        return text;
-
-    case KLAVIYO_CHARSET_WINDOWS_1252:
-        break;
-
-    case KLAVIYO_CHARSET_OTHER:
-        html->unreadable++;
-        text.len = 0;
-        return text;
-    }
-
-    /* room for the longest, which the bytes stand in for */
-
-    klaviyo_html_reset(&html->utf8);
-    klaviyo_html_append(html, &html->utf8, p, len);
-    klaviyo_html_append(html, &html->utf8, p, len);
-    klaviyo_html_append(html, &html->utf8, p, len);
-
-    text.data = html->utf8.data;
-    text.len = html->failed ? 0 : klaviyo_charset_utf8(html->utf8.data, p,
-                                                       len);
-
-    return text;
-}
-
-
-/* text of the page in `value`, as what it means */
-
-static klaviyo_html_slice_t
-klaviyo_html_value(klaviyo_html_t *html)
-{
-    size_t                len;
-    klaviyo_html_slice_t  text;
-
-    len = klaviyo_html_collapse(html->value.data, html->value.len);
-    text = klaviyo_html_utf8(html, html->value.data, len);
-    text.len = klaviyo_html_decode((uint8_t *) text.data, text.len);
-
-    return text;
-}
-
-
-void
-klaviyo_html_tell(klaviyo_html_t *html, klaviyo_html_found_e what,
-    const uint8_t *name, size_t name_len, const uint8_t *p, size_t len)
-{
-    klaviyo_html_slice_t  text;
-
-    if (len > KLAVIYO_HTML_TEXT) {
-        len = KLAVIYO_HTML_TEXT;
-
-        while (len && (p[len] & 0xc0) == 0x80) {
-            len--;
-        }
-    }
-
-    text.data = NULL;
-    text.len = 0;
-
-    if (len) {
-        klaviyo_html_reset(&html->value);
-        klaviyo_html_append(html, &html->value, p, len);
-
-        if (html->failed) {
-            return;
-        }
-
-        text = klaviyo_html_value(html);
-    }
-
-    html->found(html->data, what, name, name_len, text.data, text.len);
-}
+#include "klaviyo_html_element.h"
+#include "klaviyo_html_item.h"
+#include "klaviyo_html_text.h"
 
 
 void
@@ -246,6 +125,19 @@ klaviyo_html_script(klaviyo_html_t *html, const uint8_t *p,
     }
 
     return -1;
+}
+
+
+static void
+klaviyo_html_raw(klaviyo_html_t *html, uint64_t name, int keep)
+{
+    html->state = KLAVIYO_HTML_IN_RAW;
+    html->in_raw = KLAVIYO_HTML_RAW_PLAIN;
+    html->raw = name;
+    html->keep = keep;
+    html->dashes = 0;
+    html->nheld = 0;
+    klaviyo_html_reset(&html->value);
 }
 
 

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#include "klaviyo_html_private.h"
+#include "klaviyo_html_item.h"
+#include "klaviyo_html_text.h"
 
 
 /* where an element has the value of its property; NULL: in its text */

@@ -4,6 +4,7 @@
  *     klaviyo_html.c           bytes: where tags, comments and scripts end
  *     klaviyo_html_element.c   what a tag means, and a script's text
  *     klaviyo_html_item.c      microdata: elements that wait for their end tag
+ *     klaviyo_html_text.c      text is collected, decoded and told
  */
 
 
@@ -112,50 +113,6 @@ struct klaviyo_html_s {
     klaviyo_html_alloc_pt  alloc;
     void                  *data;
 };
-
-
-/* klaviyo_html.c */
-
-void klaviyo_html_append(klaviyo_html_t *html, klaviyo_html_buf_t *buf,
-    const uint8_t *p, size_t len);
-void klaviyo_html_reset(klaviyo_html_buf_t *buf);
-
-/* text between tags */
-void klaviyo_html_text(klaviyo_html_t *html, const uint8_t *p, size_t len);
-
-/* the element's text is raw; `keep` is what it is, or -1 */
-void klaviyo_html_raw(klaviyo_html_t *html, uint64_t name, int keep);
-
-
-/* klaviyo_html_element.c */
-
-/*
- * p < last is a tag between "<" and ">", and its name ends at name_end;
- * `item`: it may have an attribute of microdata.
- */
-void klaviyo_html_element(klaviyo_html_t *html, const uint8_t *p,
-    const uint8_t *name_end, const uint8_t *last, unsigned item);
-
-/* the raw text of an element is in `value` */
-void klaviyo_html_raw_text(klaviyo_html_t *html);
-
-/* a value of the page's text or of an attribute is decoded in a copy */
-void klaviyo_html_tell(klaviyo_html_t *html, klaviyo_html_found_e what,
-    const uint8_t *name, size_t name_len, const uint8_t *p, size_t len);
-
-
-/* klaviyo_html_item.c */
-
-/* 1: the element waits for its end tag */
-int klaviyo_html_item(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
-    const uint8_t *last);
-
-/* an element of this name begins, or ends */
-void klaviyo_html_item_start(klaviyo_html_t *html, uint64_t name);
-void klaviyo_html_item_end(klaviyo_html_t *html, uint64_t name);
-
-/* all that were opened beyond this depth end, the last one first */
-void klaviyo_html_item_close(klaviyo_html_t *html, size_t depth);
 
 
 #endif /* KLAVIYO_HTML_PRIVATE_H */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "klaviyo_jsonld.h"
+#include "klaviyo_entity.h"
 #include "klaviyo_html.h"
 
 

@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#include "klaviyo_page_private.h"
+#include "klaviyo_order.h"
+#include "klaviyo_page_facts.h"
 
 
 static void klaviyo_order_items(klaviyo_page_t *page,

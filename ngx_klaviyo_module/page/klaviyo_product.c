@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#include "klaviyo_page_private.h"
+#include "klaviyo_product.h"
+#include "klaviyo_breadcrumb.h"
+#include "klaviyo_page_facts.h"
 
 
 #define KLAVIYO_PRODUCT_OFFERS  200      /* that are looked at               */

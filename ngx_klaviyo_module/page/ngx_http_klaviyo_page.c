@@ -3,8 +3,9 @@
  */
 
 
-#include "ngx_http_klaviyo_page_private.h"
 #include "ngx_http_klaviyo_page.h"
+#include "ngx_http_klaviyo_page_filter.h"
+#include "ngx_http_klaviyo_page_private.h"
 #include "queue/klaviyo_ring_figures.h"
 
 

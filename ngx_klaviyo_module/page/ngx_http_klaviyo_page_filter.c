@@ -9,7 +9,7 @@
  */
 
 
-#include "ngx_http_klaviyo_page_private.h"
+#include "ngx_http_klaviyo_page_filter.h"
 #include "capture/ngx_http_klaviyo_location.h"
 #include "queue/klaviyo_ring_figures.h"
 

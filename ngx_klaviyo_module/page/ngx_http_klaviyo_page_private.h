@@ -7,8 +7,8 @@
 #define NGX_HTTP_KLAVIYO_PAGE_PRIVATE_H
 
 
-#include "ngx_http_klaviyo_page.h"
 #include "klaviyo_page.h"
+#include "ngx_http_klaviyo_page.h"
 #include "capture/ngx_http_klaviyo_context.h"
 
 
@@ -38,14 +38,6 @@ struct ngx_http_klaviyo_answer_s {
     unsigned              inflated:1;  /* all that is compressed             */
     unsigned              ended:1;     /* the page's facts are there         */
 };
-
-
-/* the filters; in postconfiguration */
-void ngx_http_klaviyo_page_filter_init(void);
-
-/* lets go of the answer, and counts why */
-void ngx_http_klaviyo_page_leave(ngx_http_klaviyo_answer_t *answer,
-    klaviyo_counter_e page, klaviyo_counter_e body);
 
 
 #endif /* NGX_HTTP_KLAVIYO_PAGE_PRIVATE_H */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "capture/klaviyo_bots.h"
+#include "capture/klaviyo_bots_list.h"
 #include "tap.h"
 
 

@@ -1,0 +1,318 @@
+/*
+ * What is kept of a page, and the facts that are read in it.
+ */
+
+
+#include <string.h>
+
+#include "klaviyo_page_facts.h"
+#include "json/klaviyo_amount.h"
+
+
+typedef struct {
+    const klaviyo_slice_t    *id;
+    klaviyo_jsonld_node_t    *found;
+} klaviyo_page_resolve_t;
+
+
+static int klaviyo_page_resolve_met(void *data,
+    const klaviyo_jsonld_node_t *node, const klaviyo_slice_t *value);
+
+
+klaviyo_slice_t
+klaviyo_page_keep(klaviyo_page_t *page, const uint8_t *p, size_t len)
+{
+    uint8_t          *data;
+    klaviyo_slice_t   text;
+
+    text.data = NULL;
+    text.len = 0;
+
+    if (len == 0 || len > page->size - page->kept) {
+        return text;
+    }
+
+    data = page->pool.alloc(page->pool.data, len);
+
+    if (data == NULL) {
+        page->pool.failed = 1;
+        return text;
+    }
+
+    memcpy(data, p, len);
+
+    page->kept += len;
+
+    text.data = data;
+    text.len = len;
+
+    return text;
+}
+
+
+void
+klaviyo_page_set(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text)
+{
+    if (page->fact[fact].len == 0) {
+        page->fact[fact] = *text;
+    }
+}
+
+
+void
+klaviyo_page_set_url(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text)
+{
+    size_t               len, folder;
+    uint8_t             *p;
+    klaviyo_slice_t      whole;
+    klaviyo_page_url_t   url, *base;
+
+    if (page->fact[fact].len || text->len == 0) {
+        return;
+    }
+
+    klaviyo_page_url_parse(&url, text->data, text->len);
+
+    if (url.scheme.len) {
+        page->fact[fact] = *text;
+        return;
+    }
+
+    /* "data:", "mailto:" */
+
+    if (url.host.len == 0 && url.path.len
+        && memchr(url.path.data, ':', url.path.len) != NULL
+        && url.path.data[0] != '/')
+    {
+        return;
+    }
+
+    base = page->canonical.host.len ? &page->canonical : &page->url;
+
+    folder = 0;
+
+    if (url.host.len == 0 && (url.path.len == 0 || url.path.data[0] != '/')) {
+
+        folder = page->url.path.len;
+
+        while (folder && page->url.path.data[folder - 1] != '/') {
+            folder--;
+        }
+    }
+
+    len = 8 + base->scheme.len + page->request.scheme.len + base->host.len
+          + folder + text->len;
+
+    p = page->pool.alloc(page->pool.data, len);
+
+    if (p == NULL) {
+        page->pool.failed = 1;
+        return;
+    }
+
+    whole.data = p;
+
+    if (base->scheme.len) {
+        memcpy(p, base->scheme.data, base->scheme.len);
+        p += base->scheme.len;
+
+    } else {
+        memcpy(p, page->request.scheme.data, page->request.scheme.len);
+        p += page->request.scheme.len;
+    }
+
+    *p++ = ':';
+
+    if (url.host.len == 0) {
+        *p++ = '/';
+        *p++ = '/';
+
+        memcpy(p, base->host.data, base->host.len);
+        p += base->host.len;
+
+        if (folder) {
+            memcpy(p, page->url.path.data, folder);
+            p += folder;
+        }
+    }
+
+    memcpy(p, text->data, text->len);
+    p += text->len;
+
+    whole.len = p - whole.data;
+
+    page->fact[fact] = whole;
+}
+
+
+void
+klaviyo_page_set_amount(klaviyo_page_t *page, klaviyo_page_fact_e fact,
+    const klaviyo_slice_t *text, const klaviyo_slice_t *currency)
+{
+    klaviyo_slice_t  amount;
+
+    if (page->fact[fact].len || text->len == 0) {
+        return;
+    }
+
+    page->fact[fact] = klaviyo_page_amount(page, text, currency, &amount)
+                       ? amount : *text;
+}
+
+
+int
+klaviyo_page_amount(klaviyo_page_t *page, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *currency, klaviyo_slice_t *amount)
+{
+    size_t                 len;
+    uint8_t                buf[KLAVIYO_AMOUNT_LEN];
+    uint8_t                code[KLAVIYO_CURRENCY_LEN];
+    klaviyo_amount_form_t  form;
+
+    memset(&form, 0, sizeof(klaviyo_amount_form_t));
+
+    form.decimals = klaviyo_currency(currency->data, currency->len, code);
+
+    if (form.decimals >= 0) {
+        form.currency = code;
+    }
+
+    if (klaviyo_amount_read(&form, text->data, text->len, buf, &len)
+        != KLAVIYO_VALUE_OK)
+    {
+        return 0;
+    }
+
+    if (len == text->len && memcmp(buf, text->data, len) == 0) {
+        *amount = *text;
+        return 1;
+    }
+
+    *amount = klaviyo_page_keep(page, buf, len);
+
+    return amount->len != 0;
+}
+
+
+int
+klaviyo_page_is_url(klaviyo_page_t *page, const klaviyo_slice_t *text)
+{
+    int                  one, two;
+    klaviyo_page_url_t   url;
+
+    klaviyo_page_url_parse(&url, text->data, text->len);
+
+    one = klaviyo_page_url_compare(&url, &page->url);
+
+    if (page->canonical.path.data == NULL) {
+        return one;
+    }
+
+    two = klaviyo_page_url_compare(&url, &page->canonical);
+
+    return one > two ? one : two;
+}
+
+
+/* an object that has nothing but an "@id" stands for another */
+
+int
+klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    klaviyo_jsonld_node_t *node)
+{
+    size_t                   i;
+    klaviyo_slice_t          id;
+    klaviyo_page_resolve_t   resolve;
+
+    if (!klaviyo_jsonld_open(node, value)) {
+        return 0;
+    }
+
+    if (node->n != 1
+        || node->member[0].name.len != 3
+        || memcmp(node->member[0].name.data, "@id", 3) != 0)
+    {
+        return 1;
+    }
+
+    id = node->member[0].value;
+
+    resolve.id = &id;
+    resolve.found = node;
+
+    for (i = 0;
+         i < page->nblocks && resolve.id
+             && page->referred < KLAVIYO_PAGE_REFERRED;
+         i++)
+    {
+        page->referred += page->block[i].len;
+        klaviyo_jsonld_walk(&page->block[i], klaviyo_page_resolve_met,
+                            &resolve);
+    }
+
+    return resolve.id == NULL;
+}
+
+
+static int
+klaviyo_page_resolve_met(void *data, const klaviyo_jsonld_node_t *node,
+    const klaviyo_slice_t *value)
+{
+    klaviyo_page_resolve_t *resolve = data;
+
+    size_t  i;
+
+    (void) value;
+
+    for (i = 0; i < node->n; i++) {
+
+        if (node->n > 1
+            && node->member[i].name.len == 3
+            && memcmp(node->member[i].name.data, "@id", 3) == 0
+            && node->member[i].value.len == resolve->id->len
+            && memcmp(node->member[i].value.data, resolve->id->data,
+                      resolve->id->len)
+               == 0)
+        {
+            *resolve->found = *node;
+            resolve->id = NULL;
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+int
+klaviyo_page_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
+    const char *name, const char *const *names, klaviyo_slice_t *text)
+{
+    size_t                  i;
+    klaviyo_slice_t         value;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   inner;
+
+    klaviyo_jsonld_each(&each, node, name);
+
+    while (klaviyo_jsonld_next(&each, &value)) {
+
+        if (klaviyo_jsonld_text(&page->pool, &value, text)) {
+            return 1;
+        }
+
+        if (!klaviyo_page_open(page, &value, &inner)) {
+            continue;
+        }
+
+        for (i = 0; names[i]; i++) {
+            if (klaviyo_jsonld_get(&page->pool, &inner, names[i], text)) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
