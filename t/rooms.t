@@ -11,28 +11,37 @@ use Test::More;
 
 my $root = "$FindBin::Bin/../ngx_klaviyo_module";
 
-# what each room may include besides itself and the system's headers
-
-my %may = (
-    account  => [qw(nginx queue)],
-    capture  => [qw(nginx account queue json)],
-    queue    => [],
-    json     => [qw(jansson)],
-    delivery => [qw(nginx account queue json jansson)],
-    status   => [qw(nginx account queue json)],
-    gateway  => [qw(nginx account queue transport report)],
-    webhook  => [qw(nginx account queue json)],
-    page     => [qw(nginx account queue json capture)],
-
-    # a module of its own: of the other's files it includes what they share
-    ngx_klaviyo_fleet_module => [qw(nginx account)],
-);
-
 my $fleet = "$FindBin::Bin/../ngx_klaviyo_fleet_module";
 my @files = sort(glob("$root/*/*.[ch]"), glob("$root/*.[ch]"),
                  glob("$fleet/*.[ch]"));
 
 ok(@files > 20, 'the sources are there');
+
+# What each room may include besides itself and the system's headers: one of
+# its headers says so.
+
+my %may = (
+
+    # a module of its own: of the other's files it includes what they share
+    ngx_klaviyo_fleet_module => [qw(nginx account)],
+);
+
+for my $file (glob("$root/*/*.h")) {
+    my $head = text($file) =~ m{^/\*(.*?)\*/}s ? $1 =~ s/\n \*/ /gr : '';
+    my $room = basename(dirname($file));
+
+    next unless $head =~ /\bRoom (\w+)\.\s+May include: ([^.]*)\./;
+
+    is($1, $room, basename($file) . ' speaks of its room');
+    ok(!$may{$room}, "one header speaks of $room");
+
+    $may{$room} = [$2 =~ /\b(nginx|jansson|account|capture|json|page|queue
+                             |transport|report)\b/gx];
+}
+
+for my $room (map { basename($_) } grep { -d } glob("$root/*")) {
+    ok($may{$room}, "a header says what $room may include");
+}
 
 for my $file (@files) {
     my $room = basename(dirname($file));

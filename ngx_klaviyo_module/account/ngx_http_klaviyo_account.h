@@ -2,6 +2,8 @@
  * A Klaviyo account as the configuration describes it: its key, its queue,
  * how it is delivered.  Read-only after the configuration is loaded, except
  * the ring behind its pointer, which all processes share.
+ *
+ * Room account.  May include: nginx, queue.  Requests are unknown here.
  */
 
 

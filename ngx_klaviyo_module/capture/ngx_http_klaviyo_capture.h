@@ -4,7 +4,10 @@
  *
  * Templates are compiled when the configuration is merged: names and constant
  * values are checked and serialised then; a request evaluates variables and
- * escapes them.  This room knows HTTP; it never includes delivery/.
+ * escapes them.
+ *
+ * Room capture.  May include: nginx, account, queue, json.  It knows requests,
+ * and nothing of what becomes of an event behind the ring.
  */
 
 

@@ -4,6 +4,10 @@
  *
  *     each second  lease tried or renewed, ring verified
  *     while held   read → batch → limiter → transport → answer → acknowledge
+ *
+ * Room delivery.  May include: nginx, account, queue, json, jansson.  Visitors'
+ * requests are unknown here, and libcurl is to all but
+ * ngx_http_klaviyo_transport*.
  */
 
 

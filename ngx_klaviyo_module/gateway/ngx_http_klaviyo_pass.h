@@ -4,6 +4,9 @@
  *
  * Any worker runs it, on connections of its own: what becomes of a request
  * here does not hold up the delivery of events.
+ *
+ * Room gateway.  May include: nginx, account, queue, and of delivery the
+ * transport and the report.
  */
 
 

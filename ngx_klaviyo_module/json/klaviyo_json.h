@@ -3,7 +3,7 @@
  * its end.  What does not fit sets `overflow` and writes nothing more; the
  * caller looks once, at the end.
  *
- * Plain C, no allocation.
+ * Room json.  May include: nothing.  Plain C, no allocation.
  */
 
 

@@ -2,6 +2,9 @@
  * klaviyo_page and klaviyo_response_body: what answers say of themselves,
  * read as they pass, for the variables $klaviyo_page_... and
  * $klaviyo_response_body.
+ *
+ * Room page.  May include: nginx, account, queue, json, capture.  Files named
+ * klaviyo_* read a page's bytes and know no nginx.
  */
 
 

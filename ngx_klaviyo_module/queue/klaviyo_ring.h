@@ -6,8 +6,8 @@
  * only grow; the place in the file is position % capacity.  The format's
  * picture stands in klaviyo_ring_format.h.
  *
- * Plain C: no nginx, no JSON library.  Nothing here waits for longer than
- * the 5 ms limit of the lock.
+ * Room queue.  May include: nothing.  Plain C: no nginx, no JSON library.  An
+ * append waits for no longer than the 5 ms limit of the lock.
  */
 
 

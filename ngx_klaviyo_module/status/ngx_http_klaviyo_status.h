@@ -1,6 +1,9 @@
 /*
  * klaviyo_status: the figures of every account, for programs, Prometheus and
- * people.  Reads rings, changes nothing.
+ * people.
+ *
+ * Room status.  May include: nginx, account, queue, json.  It reads rings and
+ * changes nothing.
  */
 
 

@@ -1,5 +1,7 @@
 /*
  * klaviyo_webhook: lets only those requests through that their sender signed.
+ *
+ * Room webhook.  May include: nginx, account, queue, json.
  */
 
 
