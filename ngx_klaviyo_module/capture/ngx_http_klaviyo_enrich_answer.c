@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_enrich_answer.h"
+#include "ngx_http_klaviyo_enrich_request.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -19,9 +20,7 @@ ngx_int_t
 ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
     ngx_http_klaviyo_enrichment_t *enrichment)
 {
-    if (enrichment->ended
-        || enrichment->outcome != NGX_HTTP_KLAVIYO_ENRICH_RUNNING)
-    {
+    if (enrichment->stage != NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
         return NGX_ERROR;
     }
 
@@ -30,12 +29,13 @@ ngx_http_klaviyo_enrich_header(ngx_http_request_t *sr,
         || (sr->headers_out.content_encoding
             && sr->headers_out.content_encoding->value.len))
     {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_FAILED;
+        ngx_http_klaviyo_enrich_leave(enrichment, KLAVIYO_COUNT_ENRICH_FAILED);
         return NGX_ERROR;
     }
 
     if (sr->headers_out.content_length_n > KLAVIYO_NAMED_TEXT_MAX) {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_TOO_LARGE;
+        ngx_http_klaviyo_enrich_leave(enrichment,
+                                      KLAVIYO_COUNT_ENRICH_TOO_LARGE);
         return NGX_ERROR;
     }
 
@@ -64,7 +64,7 @@ ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
         len = ngx_buf_in_memory(b) ? b->last - b->pos : 0;
 
         if (len
-            && enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING
+            && enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_RUNNING
             && ngx_http_klaviyo_enrich_room(sr, enrichment, len) == NGX_OK)
         {
             enrichment->last = ngx_cpymem(enrichment->last, b->pos, len);
@@ -76,9 +76,7 @@ ngx_http_klaviyo_enrich_body(ngx_http_request_t *sr,
 
     /* too much of it: there is no need to wait for the rest */
 
-    if (enrichment->outcome != NGX_HTTP_KLAVIYO_ENRICH_RUNNING
-        && !enrichment->ended)
-    {
+    if (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_LEFT) {
         ngx_post_event(&enrichment->timer, &ngx_posted_events);
     }
 }
@@ -98,7 +96,8 @@ ngx_http_klaviyo_enrich_room(ngx_http_request_t *sr,
     used = enrichment->last - enrichment->start;
 
     if (len > KLAVIYO_NAMED_TEXT_MAX - used) {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_TOO_LARGE;
+        ngx_http_klaviyo_enrich_leave(enrichment,
+                                      KLAVIYO_COUNT_ENRICH_TOO_LARGE);
         return NGX_DECLINED;
     }
 
@@ -107,7 +106,7 @@ ngx_http_klaviyo_enrich_room(ngx_http_request_t *sr,
 
     p = ngx_pnalloc(sr->pool, size);
     if (p == NULL) {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_FAILED;
+        ngx_http_klaviyo_enrich_leave(enrichment, KLAVIYO_COUNT_ENRICH_FAILED);
         return NGX_ERROR;
     }
 
@@ -147,7 +146,6 @@ ngx_http_klaviyo_enrich_read(ngx_http_klaviyo_enrichment_t *enrichment)
             enrichment->repair = list.repair;
         }
     }
-
 }
 
 

@@ -1,6 +1,14 @@
 /*
  * The subrequest of klaviyo_enrich: how it begins, and how it ends.
  *
+ *     RUNNING ──no answer in time, or none of use──▶ LEFT
+ *        │                                            │
+ *        └──────────answered───────▶ ENDED ◀──────────┘
+ *
+ * While it is RUNNING its outcome is not known, and it is counted as canceled
+ * if the request ends.  Of a subrequest that is LEFT all that still comes is
+ * passed over.  One that has ENDED has given its reference back.
+ *
  * It ends once: by itself, in ngx_http_klaviyo_enrich_done(), or when its
  * time is over, in ngx_http_klaviyo_enrich_end().  A handler that cannot be
  * stopped, as a script that sleeps, may finalize it again after that: then
@@ -77,7 +85,7 @@ ngx_http_klaviyo_enrich_fire(ngx_http_request_t *r,
         || ngx_http_klaviyo_enrich_start(r, enrichment, &uri, &args)
            != NGX_OK)
     {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_FAILED;
+        ngx_http_klaviyo_enrich_leave(enrichment, KLAVIYO_COUNT_ENRICH_FAILED);
         return;
     }
 
@@ -99,7 +107,7 @@ ngx_http_klaviyo_enrich_create(ngx_http_request_t *r)
     enrichment = cln->data;
     ngx_memzero(enrichment, sizeof(ngx_http_klaviyo_enrichment_t));
 
-    enrichment->outcome = NGX_HTTP_KLAVIYO_ENRICH_RUNNING;
+    enrichment->outcome = KLAVIYO_COUNT_ENRICH_CANCELED;
 
     enrichment->timer.handler = ngx_http_klaviyo_enrich_timeout;
     enrichment->timer.data = r->connection;
@@ -219,7 +227,7 @@ ngx_http_klaviyo_enrich_start(ngx_http_request_t *r,
     enrichment->request = sr;
 
     if (ngx_http_klaviyo_enrich_prepare(sr) != NGX_OK) {
-        enrichment->ended = 1;
+        enrichment->stage = NGX_HTTP_KLAVIYO_ENRICH_ENDED;
         sr->write_event_handler = ngx_http_request_empty_handler;
         r->main->count--;
 
@@ -366,6 +374,18 @@ ngx_http_klaviyo_enrich_own(ngx_http_request_t *r)
 }
 
 
+void
+ngx_http_klaviyo_enrich_leave(ngx_http_klaviyo_enrichment_t *enrichment,
+    klaviyo_counter_e outcome)
+{
+    enrichment->outcome = outcome;
+
+    if (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
+        enrichment->stage = NGX_HTTP_KLAVIYO_ENRICH_LEFT;
+    }
+}
+
+
 /*
  * NGX_ERROR and its like would end the main request.  An error for which
  * there may be an error_page goes its way, and comes here again.
@@ -376,7 +396,7 @@ ngx_http_klaviyo_enrich_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
     ngx_http_klaviyo_enrichment_t  *enrichment = data;
 
-    if (enrichment->ended) {
+    if (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_ENDED) {
         sr->main->count++;
         sr->buffered = 0;
 
@@ -391,14 +411,14 @@ ngx_http_klaviyo_enrich_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     if (rc == NGX_OK
         && sr->buffered
-        && (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING || sr->aio))
+        && (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_RUNNING || sr->aio))
     {
         return NGX_OK;
     }
 
     sr->buffered = 0;
 
-    if (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
+    if (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
 
         if (rc == NGX_HTTP_CREATED
             || rc == NGX_HTTP_NO_CONTENT
@@ -434,8 +454,9 @@ ngx_http_klaviyo_enrich_timeout(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, sr);
 
-    if (enrichment->outcome == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
-        enrichment->outcome = KLAVIYO_COUNT_ENRICH_TIMED_OUT;
+    if (enrichment->stage == NGX_HTTP_KLAVIYO_ENRICH_RUNNING) {
+        ngx_http_klaviyo_enrich_leave(enrichment,
+                                      KLAVIYO_COUNT_ENRICH_TIMED_OUT);
 
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "no answer in time for \"klaviyo_enrich\"");
@@ -497,7 +518,7 @@ ngx_http_klaviyo_enrich_cleanup(void *data)
 {
     ngx_http_klaviyo_enrichment_t  *enrichment = data;
 
-    enrichment->ended = 1;
+    enrichment->stage = NGX_HTTP_KLAVIYO_ENRICH_ENDED;
 
     if (enrichment->timer.timer_set) {
         ngx_del_timer(&enrichment->timer);

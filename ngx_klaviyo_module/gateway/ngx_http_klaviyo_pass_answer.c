@@ -330,11 +330,11 @@ ngx_http_klaviyo_pass_done(void *data, const char *error, ngx_uint_t sent)
     }
 
     ctx->exchange = NULL;
-    ctx->done = 1;
+    ctx->tried = NGX_HTTP_KLAVIYO_TRY_WHOLE;
     ctx->sent = sent;
 
     if (error) {
-        ctx->broken = 1;
+        ctx->tried = NGX_HTTP_KLAVIYO_TRY_BROKEN;
 
         ngx_http_klaviyo_pass_report(ctx, NGX_HTTP_KLAVIYO_REPORT_PASS_BROKEN,
                                      error);

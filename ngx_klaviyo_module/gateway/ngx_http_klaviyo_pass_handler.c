@@ -3,6 +3,12 @@
  * pauses, the way of the answer to the client; the slot is given back at the
  * request's end, whatever the end is.
  *
+ *     BODY ──slot──▶ ASKING ──an answer is the one──▶ PASSING ──all is sent──▶
+ *                     │  ▲ └───there is none, and no time for another try────▶
+ *                     │  │
+ *                     ▼  │
+ *                    PAUSING
+ *
  * Until an answer is the one to pass on, `timer` is the deadline or the end of
  * a pause before another try; then it is how long Klaviyo may be silent.  It
  * is not cancelable: a worker that leaves waits for its requests.
@@ -348,10 +354,10 @@ ngx_http_klaviyo_pass_try(ngx_http_klaviyo_pass_ctx_t *ctx)
     }
 
     ctx->tries++;
-    ctx->done = 0;
+    ctx->stage = NGX_HTTP_KLAVIYO_PASS_ASKING;
+    ctx->tried = NGX_HTTP_KLAVIYO_TRY_OPEN;
     ctx->sent = 0;
     ctx->paused = 0;
-    ctx->broken = 0;
 
     ngx_http_klaviyo_pass_call_rewind(ctx);
 
@@ -389,9 +395,7 @@ ngx_http_klaviyo_pass_timer(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, ctx->request);
 
-    if (ctx->waiting) {
-        ctx->waiting = 0;
-
+    if (ctx->stage == NGX_HTTP_KLAVIYO_PASS_PAUSING) {
         ngx_http_klaviyo_pass_count(ctx, KLAVIYO_COUNT_GATEWAY_RETRIED);
         ngx_http_klaviyo_pass_try(ctx);
 
@@ -404,9 +408,7 @@ ngx_http_klaviyo_pass_timer(ngx_event_t *ev)
             ctx->exchange = NULL;
         }
 
-        ctx->done = 1;
-        ctx->timedout = 1;
-        ctx->broken = 1;
+        ctx->tried = NGX_HTTP_KLAVIYO_TRY_LATE;
 
         ngx_http_klaviyo_pass_process(ctx);
     }
@@ -456,7 +458,7 @@ ngx_http_klaviyo_pass_writable(ngx_http_request_t *r)
         return;
     }
 
-    if (ctx->passing) {
+    if (ctx->stage == NGX_HTTP_KLAVIYO_PASS_PASSING) {
         ngx_http_klaviyo_pass_output(ctx);
     }
 }
@@ -470,7 +472,7 @@ ngx_http_klaviyo_pass_process(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (!ctx->passing) {
+    if (ctx->stage != NGX_HTTP_KLAVIYO_PASS_PASSING) {
 
         rc = ngx_http_klaviyo_pass_decide(ctx);
 
@@ -484,7 +486,7 @@ ngx_http_klaviyo_pass_process(ngx_http_klaviyo_pass_ctx_t *ctx)
             return;
         }
 
-        ctx->passing = 1;
+        ctx->stage = NGX_HTTP_KLAVIYO_PASS_PASSING;
         ctx->fresh = 1;
 
         ngx_http_klaviyo_pass_answer_free(ctx, &ctx->kept);
@@ -523,17 +525,19 @@ ngx_http_klaviyo_pass_decide(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     answer = ctx->answer;
 
-    if (answer == NULL || (answer->status == 0 && !ctx->done)) {
+    if (answer == NULL
+        || (answer->status == 0 && ctx->tried == NGX_HTTP_KLAVIYO_TRY_OPEN))
+    {
         return NGX_AGAIN;
     }
 
-    if (answer->status && (!ctx->broken || ctx->timedout)) {
+    if (answer->status && ctx->tried != NGX_HTTP_KLAVIYO_TRY_BROKEN) {
 
         /* it may stay behind another try as long as it is small */
 
         wait = 0;
 
-        if (!ctx->timedout && !ctx->paused
+        if (ctx->tried != NGX_HTTP_KLAVIYO_TRY_LATE && !ctx->paused
             && (answer->out == NULL || answer->out->next == NULL))
         {
             wait = ngx_http_klaviyo_pass_pause(ctx);
@@ -543,7 +547,7 @@ ngx_http_klaviyo_pass_decide(ngx_http_klaviyo_pass_ctx_t *ctx)
             return NGX_OK;
         }
 
-        if (!ctx->done) {
+        if (ctx->tried == NGX_HTTP_KLAVIYO_TRY_OPEN) {
             return NGX_AGAIN;
         }
 
@@ -570,7 +574,9 @@ ngx_http_klaviyo_pass_decline(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     /* what was not sent, was not processed */
 
-    if (!ctx->timedout && (ctx->method->idempotent || !ctx->sent)) {
+    if (ctx->tried != NGX_HTTP_KLAVIYO_TRY_LATE
+        && (ctx->method->idempotent || !ctx->sent))
+    {
         ctx->answer->status = 0;
         wait = ngx_http_klaviyo_pass_pause(ctx);
     }
@@ -584,12 +590,13 @@ ngx_http_klaviyo_pass_decline(ngx_http_klaviyo_pass_ctx_t *ctx)
     if (ctx->kept) {
         ctx->answer = ctx->kept;
         ctx->kept = NULL;
-        ctx->broken = 0;
+        ctx->tried = NGX_HTTP_KLAVIYO_TRY_WHOLE;
 
         return NGX_OK;
     }
 
-    return ctx->timedout ? NGX_HTTP_GATEWAY_TIME_OUT : NGX_HTTP_BAD_GATEWAY;
+    return ctx->tried == NGX_HTTP_KLAVIYO_TRY_LATE
+           ? NGX_HTTP_GATEWAY_TIME_OUT : NGX_HTTP_BAD_GATEWAY;
 }
 
 
@@ -647,8 +654,8 @@ ngx_http_klaviyo_pass_pause(ngx_http_klaviyo_pass_ctx_t *ctx)
 static ngx_int_t
 ngx_http_klaviyo_pass_again(ngx_http_klaviyo_pass_ctx_t *ctx, ngx_msec_t wait)
 {
-    ctx->waiting = 1;
-    ctx->done = 0;
+    ctx->stage = NGX_HTTP_KLAVIYO_PASS_PAUSING;
+    ctx->tried = NGX_HTTP_KLAVIYO_TRY_OPEN;
 
     /* ngx_add_timer() keeps a timer that is nearly right: not near enough */
 
@@ -706,7 +713,7 @@ ngx_http_klaviyo_pass_output(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     } while (answer->out);
 
-    if (ctx->done) {
+    if (ctx->tried != NGX_HTTP_KLAVIYO_TRY_OPEN) {
         ngx_http_klaviyo_pass_end(ctx);
         return;
     }
@@ -773,7 +780,7 @@ ngx_http_klaviyo_pass_end(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->broken) {
+    if (ctx->tried != NGX_HTTP_KLAVIYO_TRY_WHOLE) {
 
         ngx_http_klaviyo_pass_count(ctx, KLAVIYO_COUNT_GATEWAY_FAILED);
 

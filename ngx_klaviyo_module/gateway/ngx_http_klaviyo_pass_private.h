@@ -89,8 +89,30 @@ typedef struct {
 } ngx_http_klaviyo_pass_answer_t;
 
 
+/* see _pass_handler.c */
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_PASS_BODY = 0,  /* the request's is being read          */
+    NGX_HTTP_KLAVIYO_PASS_ASKING,    /* a try is under way, or was the last  */
+    NGX_HTTP_KLAVIYO_PASS_PAUSING,   /* before another one                   */
+    NGX_HTTP_KLAVIYO_PASS_PASSING    /* the answer goes to the client        */
+} ngx_http_klaviyo_pass_stage_e;
+
+
+/* how the last try ended */
+
+typedef enum {
+    NGX_HTTP_KLAVIYO_TRY_OPEN = 0,   /* not yet                              */
+    NGX_HTTP_KLAVIYO_TRY_WHOLE,      /* with an answer                       */
+    NGX_HTTP_KLAVIYO_TRY_BROKEN,     /* without a whole one                  */
+    NGX_HTTP_KLAVIYO_TRY_LATE        /* the time is over: there is no other  */
+} ngx_http_klaviyo_try_e;
+
+
 typedef struct {
     ngx_http_request_t              *request;
+    ngx_http_klaviyo_pass_stage_e    stage;
+    ngx_http_klaviyo_try_e           tried;
     ngx_http_klaviyo_pass_t         *pass;
     ngx_http_klaviyo_gate_t         *gate;
     ngx_http_cleanup_pt             *cleanup;
@@ -116,11 +138,6 @@ typedef struct {
     ngx_event_t                      timer;
 
     unsigned                         sent:1;     /* may have arrived         */
-    unsigned                         done:1;     /* this try ended           */
-    unsigned                         broken:1;   /* without a whole answer   */
-    unsigned                         waiting:1;  /* for the next one         */
-    unsigned                         timedout:1;
-    unsigned                         passing:1;  /* the answer is the one    */
     unsigned                         paused:1;   /* by us: no room           */
     unsigned                         fresh:1;    /* something came           */
 } ngx_http_klaviyo_pass_ctx_t;
