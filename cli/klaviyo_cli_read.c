@@ -15,7 +15,7 @@
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_line.h"
 #include "klaviyo_cli_progress.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
 #include "queue/klaviyo_ring_inspect.h"
@@ -29,7 +29,7 @@ typedef struct {
     const klaviyo_cli_t  *cli;
     const char           *spool;       /* NULL: none that can be read       */
     klaviyo_ring_t       *ring;
-    klaviyo_feed_t        feed;
+    klaviyo_stream_t      stream;
     klaviyo_chunk_t       chunk;
     klaviyo_cursor_t      cursor;
     uint8_t              *buf;
@@ -159,8 +159,8 @@ klaviyo_cli_read(const klaviyo_cli_t *cli, klaviyo_cli_reader_t *reader)
 
     reader->cli = cli;
     reader->spool = cli->spool;
-    reader->feed.ring = reader->ring;
-    reader->feed.chunk = &reader->chunk;
+    reader->stream.ring = reader->ring;
+    reader->stream.chunk = &reader->chunk;
 
     rc = KLAVIYO_CLI_OK;
 
@@ -223,8 +223,8 @@ klaviyo_cli_read_stream(klaviyo_cli_reader_t *reader)
     while (seq < end) {
         where = (seq < span.first.seq) ? "spool" : "ring";
 
-        switch (klaviyo_feed_read(&reader->feed, &reader->cursor, reader->buf,
-                                  reader->size, &record))
+        switch (klaviyo_stream_read(&reader->stream, &reader->cursor,
+                                    reader->buf, reader->size, &record))
         {
 
         case KLAVIYO_RING_OK:
@@ -251,7 +251,7 @@ klaviyo_cli_read_stream(klaviyo_cli_reader_t *reader)
             break;
 
         case KLAVIYO_RING_AGAIN:
-            reader->cursor.seq = reader->feed.wanted;
+            reader->cursor.seq = reader->stream.wanted;
 
             if (klaviyo_cli_read_spool(reader, &reader->cursor.seq)
                 != KLAVIYO_CLI_OK)

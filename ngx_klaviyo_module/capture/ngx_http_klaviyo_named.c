@@ -27,7 +27,7 @@ typedef struct {
     ngx_http_klaviyo_known_t    *known;
     ngx_http_klaviyo_section_e   section;     /* _SECTIONS: left out        */
     unsigned                     legacy:1;    /* by a name of old           */
-} ngx_http_klaviyo_named_t;
+} ngx_http_klaviyo_member_t;
 
 
 static ngx_int_t ngx_http_klaviyo_named_template(ngx_http_request_t *r,
@@ -49,7 +49,7 @@ static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
     ngx_http_klaviyo_section_e section, ngx_str_t *name);
 static ngx_uint_t ngx_http_klaviyo_named_is_nothing(klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_named_field(ngx_http_request_t *r,
-    ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_named_t *field);
+    ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_member_t *field);
 static ngx_int_t ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
     ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields);
@@ -116,7 +116,7 @@ ngx_http_klaviyo_named_template(ngx_http_request_t *r,
 
     *template = *rule->template;
 
-    if (ngx_array_init(&fields, r->pool, 8, sizeof(ngx_http_klaviyo_named_t))
+    if (ngx_array_init(&fields, r->pool, 8, sizeof(ngx_http_klaviyo_member_t))
         != NGX_OK
         || ngx_http_klaviyo_named_fields(r, named, &fields) != NGX_OK
         || (merge && ngx_http_klaviyo_named_merge_fields(r, template, &fields)
@@ -211,7 +211,7 @@ static ngx_int_t
 ngx_http_klaviyo_named_property(ngx_http_request_t *r, ngx_array_t *fields,
     klaviyo_slice_t *name, klaviyo_slice_t *value)
 {
-    ngx_http_klaviyo_named_t  *field;
+    ngx_http_klaviyo_member_t  *field;
 
     if (klaviyo_named_legacy(name) != KLAVIYO_NAMED_N) {
         return NGX_OK;
@@ -236,11 +236,11 @@ static ngx_int_t
 ngx_http_klaviyo_named_attribute(ngx_http_request_t *r, ngx_array_t *fields,
     klaviyo_slice_t *name, klaviyo_slice_t *value)
 {
-    u_char                    *p;
-    ngx_str_t                  text;
-    ngx_uint_t                 i, legacy;
-    ngx_http_klaviyo_known_t  *known;
-    ngx_http_klaviyo_named_t  *field;
+    u_char                     *p;
+    ngx_str_t                   text;
+    ngx_uint_t                  i, legacy;
+    ngx_http_klaviyo_known_t   *known;
+    ngx_http_klaviyo_member_t  *field;
 
     if (ngx_http_klaviyo_named_text(r, name, &text) != NGX_OK) {
         return NGX_ERROR;
@@ -307,10 +307,10 @@ ngx_http_klaviyo_named_ops(ngx_http_request_t *r, klaviyo_named_t *named,
     ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields, ngx_uint_t merge)
 {
-    ngx_int_t                  rc, who;
-    ngx_uint_t                 i, j, n;
-    ngx_http_klaviyo_op_t     *op, *from;
-    ngx_http_klaviyo_named_t  *field;
+    ngx_int_t                   rc, who;
+    ngx_uint_t                  i, j, n;
+    ngx_http_klaviyo_op_t      *op, *from;
+    ngx_http_klaviyo_member_t  *field;
 
     field = fields->elts;
 
@@ -394,11 +394,11 @@ static ngx_int_t
 ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
     ngx_uint_t country)
 {
-    ngx_str_t                  text;
-    ngx_uint_t                 i;
-    const uint8_t             *p;
-    klaviyo_scan_type_e        type;
-    ngx_http_klaviyo_named_t  *field;
+    ngx_str_t                   text;
+    ngx_uint_t                  i;
+    const uint8_t              *p;
+    klaviyo_scan_type_e         type;
+    ngx_http_klaviyo_member_t  *field;
 
     field = fields->elts;
 
@@ -448,8 +448,8 @@ static ngx_uint_t
 ngx_http_klaviyo_named_has(ngx_array_t *fields,
     ngx_http_klaviyo_section_e section, ngx_str_t *name)
 {
-    ngx_uint_t                 i;
-    ngx_http_klaviyo_named_t  *field;
+    ngx_uint_t                  i;
+    ngx_http_klaviyo_member_t  *field;
 
     field = fields->elts;
 
@@ -481,7 +481,7 @@ ngx_http_klaviyo_named_is_nothing(klaviyo_slice_t *value)
 
 static ngx_int_t
 ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
-    ngx_http_klaviyo_named_t *field)
+    ngx_http_klaviyo_member_t *field)
 {
     u_char                    *p;
     ngx_uint_t                 type;
@@ -534,10 +534,10 @@ ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
     ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields)
 {
-    ngx_uint_t                 i, n;
-    ngx_array_t               *properties;
-    ngx_http_klaviyo_field_t  *property;
-    ngx_http_klaviyo_named_t  *field;
+    ngx_uint_t                  i, n;
+    ngx_array_t                *properties;
+    ngx_http_klaviyo_field_t   *property;
+    ngx_http_klaviyo_member_t  *field;
 
     n = base->properties ? base->properties->nelts : 0;
 
@@ -702,10 +702,10 @@ static ngx_int_t
 ngx_http_klaviyo_named_merge_fields(ngx_http_request_t *r,
     ngx_http_klaviyo_template_t *base, ngx_array_t *fields)
 {
-    ngx_int_t                  rc;
-    ngx_uint_t                 i, n, section;
-    ngx_http_klaviyo_op_t     *op;
-    ngx_http_klaviyo_named_t  *field;
+    ngx_int_t                   rc;
+    ngx_uint_t                  i, n, section;
+    ngx_http_klaviyo_op_t      *op;
+    ngx_http_klaviyo_member_t  *field;
 
     field = fields->elts;
     section = 0;

@@ -1,6 +1,6 @@
 /*
  * Batches: filling and the end.  Room: delivery, plain C; of the queue it
- * uses klaviyo_feed_read() only.
+ * uses klaviyo_stream_read() only.
  */
 
 
@@ -27,7 +27,7 @@
 static void klaviyo_batch_unread(klaviyo_batch_t *batch);
 static void klaviyo_batch_touch(klaviyo_batch_t *batch, size_t bytes);
 static klaviyo_ring_rc_e klaviyo_batch_read(klaviyo_batch_t *batch,
-    klaviyo_feed_t *feed, klaviyo_record_t *record);
+    klaviyo_stream_t *stream, klaviyo_record_t *record);
 static void klaviyo_batch_missing(klaviyo_batch_t *batch,
     const klaviyo_record_t *record);
 static int klaviyo_batch_given_up(const klaviyo_batch_t *batch,
@@ -156,7 +156,7 @@ klaviyo_batch_oldest(const klaviyo_batch_t *batch)
 
 
 klaviyo_ring_rc_e
-klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
+klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_stream_t *stream,
     size_t events, size_t bytes, int64_t oldest, klaviyo_asides_t *asides,
     klaviyo_dead_pt dead, void *data)
 {
@@ -186,7 +186,7 @@ klaviyo_batch_fill(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
            && batch->reads < KLAVIYO_BATCH_READS
            && batch->given_up < KLAVIYO_BATCH_GIVEN_UP)
     {
-        rc = klaviyo_batch_read(batch, feed, &record);
+        rc = klaviyo_batch_read(batch, stream, &record);
 
         if (rc != KLAVIYO_RING_OK && rc != KLAVIYO_RING_GAP) {
             return rc;
@@ -408,15 +408,15 @@ klaviyo_batch_touch(klaviyo_batch_t *batch, size_t bytes)
 /* the next record, in a buffer that grows as the queue asks */
 
 static klaviyo_ring_rc_e
-klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_feed_t *feed,
+klaviyo_batch_read(klaviyo_batch_t *batch, klaviyo_stream_t *stream,
     klaviyo_record_t *record)
 {
     uint8_t            *buf;
     klaviyo_ring_rc_e   rc;
 
     for ( ;; ) {
-        rc = klaviyo_feed_read(feed, &batch->end, batch->record,
-                               batch->record_size, record);
+        rc = klaviyo_stream_read(stream, &batch->end, batch->record,
+                                 batch->record_size, record);
 
         if (rc != KLAVIYO_RING_SMALL) {
             return rc;

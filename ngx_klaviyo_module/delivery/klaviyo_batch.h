@@ -17,7 +17,7 @@
 #define KLAVIYO_BATCH_H
 
 
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_lane.h"
 #include "klaviyo_aside.h"
 #include "klaviyo_reply.h"
@@ -100,10 +100,10 @@ typedef int (*klaviyo_dead_pt)(void *data, const klaviyo_event_t *event,
  * is a batch of its own.  May be called again on a batch that was not yet
  * closed.  OK: a limit was reached, of work done too: then there may be
  * nothing to send, or the batch is not full and there may be more; EMPTY;
- * ERROR: no memory, nothing is lost; else as klaviyo_feed_read().
+ * ERROR: no memory, nothing is lost; else as klaviyo_stream_read().
  */
 klaviyo_ring_rc_e klaviyo_batch_fill(klaviyo_batch_t *batch,
-    klaviyo_feed_t *feed, size_t events, size_t bytes, int64_t oldest,
+    klaviyo_stream_t *stream, size_t events, size_t bytes, int64_t oldest,
     klaviyo_asides_t *asides, klaviyo_dead_pt dead, void *data);
 
 /* when its oldest event was captured, ms of CLOCK_REALTIME */

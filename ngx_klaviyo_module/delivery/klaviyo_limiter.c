@@ -39,7 +39,7 @@ static const uint64_t  klaviyo_limiter_limits[KLAVIYO_LIMITER_N] = {
 
 
 static uint64_t klaviyo_limiter_of(unsigned of, unsigned *share);
-static void klaviyo_limiter_settle(klaviyo_limiter_lane_t *lane,
+static void klaviyo_limiter_repair(klaviyo_limiter_lane_t *lane,
     uint64_t limit, int64_t now);
 static void klaviyo_limiter_go(klaviyo_limiter_lane_t *lane, uint64_t limit,
     unsigned share, int64_t now);
@@ -81,7 +81,7 @@ klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
     limit = klaviyo_limiter_of(of, &share);
     now = now < 0 ? 0 : now;
 
-    klaviyo_limiter_settle(l, limit, now);
+    klaviyo_limiter_repair(l, limit, now);
 
     wait = klaviyo_limiter_window(l, limit, now);
 
@@ -132,7 +132,7 @@ klaviyo_limiter_went(klaviyo_limiter_t *limiter,
     limit = klaviyo_limiter_of(of, &share);
     now = now < 0 ? 0 : now;
 
-    klaviyo_limiter_settle(l, limit, now);
+    klaviyo_limiter_repair(l, limit, now);
     klaviyo_limiter_go(l, limit, share, now);
 }
 
@@ -224,7 +224,7 @@ klaviyo_limiter_go(klaviyo_limiter_lane_t *l, uint64_t limit, unsigned share,
 /* bytes of any kind: entries of the size that the limit asks for, all past */
 
 static void
-klaviyo_limiter_settle(klaviyo_limiter_lane_t *lane, uint64_t limit,
+klaviyo_limiter_repair(klaviyo_limiter_lane_t *lane, uint64_t limit,
     int64_t now)
 {
     int       i;

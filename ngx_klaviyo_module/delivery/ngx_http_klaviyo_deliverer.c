@@ -8,7 +8,7 @@
 
 #include "ngx_http_klaviyo_deliverer.h"
 
-#include "ngx_http_klaviyo_holder.h"
+#include "ngx_http_klaviyo_held.h"
 #include "ngx_http_klaviyo_job.h"
 #include "ngx_http_klaviyo_mover.h"
 #include "ngx_http_klaviyo_puller.h"
@@ -37,7 +37,7 @@ typedef struct {
     ngx_http_klaviyo_mover_t    *mover;
     ngx_http_klaviyo_puller_t   *puller;
     klaviyo_lease_t              lease;
-    ngx_http_klaviyo_holder_t    holder;
+    ngx_http_klaviyo_held_t      held;
     klaviyo_ring_pages_t         pages;
     ngx_http_klaviyo_job_t       job;        /* has these made               */
     ngx_msec_t                   next_tick;  /* ngx_current_msec             */
@@ -124,8 +124,8 @@ ngx_http_klaviyo_deliverer_init_process(ngx_cycle_t *cycle,
             klaviyo_ring_own(account[i]->hold_ring, (int64_t) master);
         }
 
-        ngx_http_klaviyo_holder_init(&deliverer->holder, account[i],
-                                     cycle->log);
+        ngx_http_klaviyo_held_init(&deliverer->held, account[i],
+                                   cycle->log);
 
         err = klaviyo_lease_open(&deliverer->lease, account[i]->ring);
 
@@ -232,7 +232,7 @@ ngx_http_klaviyo_deliverer_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_klaviyo_holder_verify(&deliverer->holder);
+    ngx_http_klaviyo_held_verify(&deliverer->held);
 
     if (deliverer->stopped) {
 
@@ -296,7 +296,7 @@ ngx_http_klaviyo_deliverer_verify(ngx_http_klaviyo_deliverer_t *deliverer)
 static void
 ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
 {
-    ngx_uint_t                   settled;
+    ngx_uint_t                   owns;
     ngx_http_klaviyo_account_t  *account;
 
     account = deliverer->account;
@@ -311,13 +311,13 @@ ngx_http_klaviyo_deliverer_tick(ngx_http_klaviyo_deliverer_t *deliverer)
      * taken over; until then it is only attached.
      */
 
-    settled = deliverer->spooler
-              && ngx_http_klaviyo_spooler_settled(deliverer->spooler);
+    owns = deliverer->spooler
+           && ngx_http_klaviyo_spooler_owns(deliverer->spooler);
 
     (void) klaviyo_ring_drain(account->ring, deliverer->lease.epoch,
-                              settled ? NGX_HTTP_KLAVIYO_DRAIN : 0);
+                              owns ? NGX_HTTP_KLAVIYO_DRAIN : 0);
 
-    if (ngx_http_klaviyo_holder_run(&deliverer->holder)) {
+    if (ngx_http_klaviyo_held_run(&deliverer->held)) {
         deliverer->next_tick = ngx_current_msec + NGX_HTTP_KLAVIYO_SOON;
     }
 
@@ -371,7 +371,7 @@ ngx_http_klaviyo_deliverer_run(ngx_http_klaviyo_deliverer_t *deliverer,
 static void
 ngx_http_klaviyo_deliverer_send(ngx_http_klaviyo_deliverer_t *deliverer)
 {
-    klaviyo_feed_t              *feed;
+    klaviyo_stream_t            *stream;
     ngx_http_klaviyo_account_t  *account;
 
     if (!ngx_http_klaviyo_spooler_ready(deliverer->spooler)) {
@@ -385,23 +385,23 @@ ngx_http_klaviyo_deliverer_send(ngx_http_klaviyo_deliverer_t *deliverer)
     }
 
     account = deliverer->account;
-    feed = ngx_http_klaviyo_spooler_feed(deliverer->spooler);
+    stream = ngx_http_klaviyo_spooler_stream(deliverer->spooler);
 
     if (account->fleet_host) {
         deliverer->puller = ngx_http_klaviyo_puller_create(account,
-                                                    &deliverer->lease, feed,
+                                                    &deliverer->lease, stream,
                                                     &deliverer->event,
                                                     deliverer->event.log);
 
     } else if (account->fleet_queue) {
         deliverer->mover = ngx_http_klaviyo_mover_create(account,
-                                                    &deliverer->lease, feed,
+                                                    &deliverer->lease, stream,
                                                     &deliverer->event,
                                                     deliverer->event.log);
 
     } else {
         deliverer->sender = ngx_http_klaviyo_sender_create(account,
-                                                    &deliverer->lease, feed,
+                                                    &deliverer->lease, stream,
                                                     &deliverer->event,
                                                     deliverer->event.log);
     }
@@ -455,7 +455,7 @@ ngx_http_klaviyo_deliverer_close(ngx_http_klaviyo_deliverer_t *deliverer)
         deliverer->spooler = NULL;
     }
 
-    ngx_http_klaviyo_holder_close(&deliverer->holder);
+    ngx_http_klaviyo_held_close(&deliverer->held);
     klaviyo_ring_drain_leave(deliverer->account->ring);
 }
 

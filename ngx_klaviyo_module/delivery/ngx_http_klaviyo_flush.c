@@ -31,7 +31,7 @@ static void ngx_http_klaviyo_flush_account(ngx_cycle_t *cycle,
 static void ngx_http_klaviyo_flush_ring(ngx_cycle_t *cycle,
     ngx_http_klaviyo_account_t *account, klaviyo_spool_t *spool,
     klaviyo_lease_t *lease);
-static ngx_int_t ngx_http_klaviyo_flush_settle(
+static ngx_int_t ngx_http_klaviyo_flush_adopt(
     ngx_http_klaviyo_account_t *account, klaviyo_spool_t *spool,
     klaviyo_lease_t *lease, klaviyo_cursor_t *copied, char *error);
 static ngx_int_t ngx_http_klaviyo_flush_write(
@@ -174,7 +174,7 @@ ngx_http_klaviyo_flush_ring(ngx_cycle_t *cycle,
 
     n = 0;
 
-    rc = ngx_http_klaviyo_flush_settle(account, spool, lease, &copied, error);
+    rc = ngx_http_klaviyo_flush_adopt(account, spool, lease, &copied, error);
 
     while (rc == NGX_OK) {
         rc = ngx_http_klaviyo_flush_write(account, spool, &copied, &n, error);
@@ -212,7 +212,7 @@ ngx_http_klaviyo_flush_ring(ngx_cycle_t *cycle,
 
 
 static ngx_int_t
-ngx_http_klaviyo_flush_settle(ngx_http_klaviyo_account_t *account,
+ngx_http_klaviyo_flush_adopt(ngx_http_klaviyo_account_t *account,
     klaviyo_spool_t *spool, klaviyo_lease_t *lease, klaviyo_cursor_t *copied,
     char *error)
 {

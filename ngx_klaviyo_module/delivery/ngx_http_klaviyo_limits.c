@@ -215,7 +215,7 @@ ngx_http_klaviyo_limits_figures(ngx_http_klaviyo_account_t *account)
 ngx_int_t
 ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t *account,
-    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until,
+    ngx_http_klaviyo_limits_saved_t *saved, int64_t paused_until,
     ngx_event_t *wake, ngx_log_t *log)
 {
     ngx_uint_t                       i;
@@ -227,7 +227,7 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t      *host;
 
     limits->account = account;
-    limits->memory = memory;
+    limits->saved = saved;
     limits->paused_until = paused_until;
     limits->shared = NULL;
 
@@ -262,15 +262,15 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
 
     /* bytes of any kind, as those of the limiter */
 
-    memory->place.id[sizeof(memory->place.id) - 1] = '\0';
+    saved->place.id[sizeof(saved->place.id) - 1] = '\0';
 
     lane->name = account->fleet_key;
     lane->lane.data = (u_char *) account->lane->name;
     lane->lane.len = ngx_strlen(account->lane->name);
     lane->account = &account->name;
     lane->share = account->rate_share;
-    lane->limiter = &memory->limiter;
-    lane->place = &memory->place;
+    lane->limiter = &saved->limiter;
+    lane->place = &saved->place;
     lane->figures = ngx_http_klaviyo_limits_figures(account);
     lane->wake = wake;
     lane->log = log;
@@ -317,7 +317,7 @@ ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits)
 
     pool = (ngx_slab_pool_t *) limits->account->limits_zone->shm.addr;
     zone = limits->account->limits_zone->data;
-    limiter = &limits->memory->limiter;
+    limiter = &limits->saved->limiter;
 
     if (!ngx_shmtx_trylock(&pool->mutex)) {
         return;
@@ -347,7 +347,7 @@ ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
         ms = limits->ops->turn(limits->shared, class, how, now);
 
         if (ms == 0 && take) {
-            klaviyo_limiter_went(&limits->memory->limiter, class,
+            klaviyo_limiter_went(&limits->saved->limiter, class,
                                  ngx_http_klaviyo_limits_of(limits, class),
                                  limits->account->rate_share, now);
         }
@@ -356,9 +356,9 @@ ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
                ? ngx_http_klaviyo_limits_alone(limits, class, take, now) : ms;
     }
 
-    copy = limits->memory->limiter;
+    copy = limits->saved->limiter;
 
-    return klaviyo_limiter_take_of(take ? &limits->memory->limiter : &copy,
+    return klaviyo_limiter_take_of(take ? &limits->saved->limiter : &copy,
                                    class,
                                    ngx_http_klaviyo_limits_of(limits, class),
                                    limits->account->rate_share, now);
@@ -376,7 +376,7 @@ ngx_http_klaviyo_limits_alone(ngx_http_klaviyo_limits_t *limits,
     klaviyo_limiter_t                copy;
     ngx_http_klaviyo_fleet_place_t  *place;
 
-    place = &limits->memory->place;
+    place = &limits->saved->place;
     share = (unsigned) limits->account->rate_share;
     of = ngx_http_klaviyo_limits_of(limits, class);
 
@@ -390,7 +390,7 @@ ngx_http_klaviyo_limits_alone(ngx_http_klaviyo_limits_t *limits,
         clock = limits->clock;
     }
 
-    copy = limits->memory->limiter;
+    copy = limits->saved->limiter;
 
     ms = klaviyo_limiter_take_of(&copy, class, of, share, now);
 
@@ -400,7 +400,7 @@ ngx_http_klaviyo_limits_alone(ngx_http_klaviyo_limits_t *limits,
     }
 
     if (ms == 0 && take) {
-        limits->memory->limiter = copy;
+        limits->saved->limiter = copy;
         limits->lane.figures->by_itself++;
 
         if (place->alone == 0) {
@@ -428,7 +428,7 @@ ngx_http_klaviyo_limits_correct(ngx_http_klaviyo_limits_t *limits,
     klaviyo_limiter_class_e class, int64_t remaining, int64_t reset,
     int64_t now)
 {
-    klaviyo_limiter_correct(&limits->memory->limiter, class, remaining, reset,
+    klaviyo_limiter_correct(&limits->saved->limiter, class, remaining, reset,
                             now);
 
     if (limits->shared) {

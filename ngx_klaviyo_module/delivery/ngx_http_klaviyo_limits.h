@@ -30,14 +30,14 @@
 typedef struct {
     klaviyo_limiter_t               limiter;
     ngx_http_klaviyo_fleet_place_t  place;
-} ngx_http_klaviyo_limits_memory_t;
+} ngx_http_klaviyo_limits_saved_t;
 
 
 /* times are milliseconds of CLOCK_BOOTTIME */
 
 typedef struct {
     ngx_http_klaviyo_account_t        *account;
-    ngx_http_klaviyo_limits_memory_t  *memory;
+    ngx_http_klaviyo_limits_saved_t   *saved;
     int64_t                            paused_until;
 
     const ngx_http_klaviyo_fleet_ops_t
@@ -58,17 +58,17 @@ ngx_int_t ngx_http_klaviyo_limits_init(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf);
 
 /*
- * `memory` and `paused_until` are the ring's, as the last deliverer left them.
+ * `saved` and `paused_until` are the ring's, as the last deliverer left them.
  * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
     ngx_http_klaviyo_account_t *account,
-    ngx_http_klaviyo_limits_memory_t *memory, int64_t paused_until,
+    ngx_http_klaviyo_limits_saved_t *saved, int64_t paused_until,
     ngx_event_t *wake, ngx_log_t *log);
 void ngx_http_klaviyo_limits_close(ngx_http_klaviyo_limits_t *limits);
 
 /*
- * Brings this memory, the key's and the fleet's together: afterwards all hold
+ * Brings what is saved, the key's and the fleet's together: afterwards all hold
  * the latest of each.
  */
 void ngx_http_klaviyo_limits_sync(ngx_http_klaviyo_limits_t *limits);

@@ -20,9 +20,12 @@
 
 #include "queue/klaviyo_crash.h"
 #include "queue/klaviyo_pack.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
 #include "ngx_http_klaviyo_fleet_end.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_sender_private.h"
+#include "ngx_http_klaviyo_sender_state.h"
 
 
 #define NGX_HTTP_KLAVIYO_MOVER_STRETCHES  4096
@@ -55,7 +58,7 @@ typedef struct {
 struct ngx_http_klaviyo_mover_s {
     ngx_http_klaviyo_account_t      *account;
     klaviyo_lease_t                 *lease;
-    klaviyo_feed_t                  *feed;
+    klaviyo_stream_t                *stream;
     ngx_event_t                     *wake;
     ngx_http_klaviyo_report_t        report;
     ngx_http_klaviyo_health_t        health;
@@ -129,7 +132,7 @@ static void ngx_http_klaviyo_mover_lost(void *data);
 
 ngx_http_klaviyo_mover_t *
 ngx_http_klaviyo_mover_create(ngx_http_klaviyo_account_t *account,
-    klaviyo_lease_t *lease, klaviyo_feed_t *feed, ngx_event_t *wake,
+    klaviyo_lease_t *lease, klaviyo_stream_t *stream, ngx_event_t *wake,
     ngx_log_t *log)
 {
     klaviyo_ring_span_t        span;
@@ -142,7 +145,7 @@ ngx_http_klaviyo_mover_create(ngx_http_klaviyo_account_t *account,
 
     mover->account = account;
     mover->lease = lease;
-    mover->feed = feed;
+    mover->stream = stream;
     mover->wake = wake;
     mover->report.account = &account->name;
     mover->report.log = log;
@@ -166,7 +169,7 @@ ngx_http_klaviyo_mover_create(ngx_http_klaviyo_account_t *account,
     ngx_http_klaviyo_health_init(&mover->health, account, log);
 
     if (account->fleet_deliver) {
-        mover->sender = ngx_http_klaviyo_sender_create(account, lease, feed,
+        mover->sender = ngx_http_klaviyo_sender_create(account, lease, stream,
                                                        wake, log);
         if (mover->sender == NULL) {
             ngx_http_klaviyo_mover_destroy(mover);
@@ -366,7 +369,7 @@ ngx_http_klaviyo_mover_alone(ngx_http_klaviyo_mover_t *mover, int64_t now)
     mover->again = 1;
     ngx_http_klaviyo_health_init(&mover->health, account, mover->report.log);
     mover->sender = ngx_http_klaviyo_sender_create(account, mover->lease,
-                                                   mover->feed, mover->wake,
+                                                   mover->stream, mover->wake,
                                                    mover->report.log);
 
     /* without memory the deliverer begins anew */
@@ -844,14 +847,14 @@ ngx_http_klaviyo_mover_read(ngx_http_klaviyo_mover_t *mover,
     klaviyo_ring_rc_e   rc;
 
     for ( ;; ) {
-        rc = klaviyo_feed_read(mover->feed, &mover->cursor, mover->record,
-                               mover->record_size, record);
+        rc = klaviyo_stream_read(mover->stream, &mover->cursor, mover->record,
+                                 mover->record_size, record);
 
         if (rc != KLAVIYO_RING_SMALL) {
             return rc;
         }
 
-        p = ngx_alloc((size_t) record->missing, mover->report.log);
+        p = ngx_alloc((size_t) record->needed, mover->report.log);
         if (p == NULL) {
             return KLAVIYO_RING_ERROR;
         }
@@ -859,7 +862,7 @@ ngx_http_klaviyo_mover_read(ngx_http_klaviyo_mover_t *mover,
         ngx_free(mover->record);
 
         mover->record = p;
-        mover->record_size = (size_t) record->missing;
+        mover->record_size = (size_t) record->needed;
     }
 }
 

@@ -19,6 +19,8 @@
 
 #include "queue/klaviyo_crash.h"
 #include "queue/klaviyo_pack.h"
+#include "queue/klaviyo_ring_ack.h"
+#include "queue/klaviyo_ring_figures.h"
 #include "ngx_http_klaviyo_fleet_end.h"
 #include "ngx_http_klaviyo_report.h"
 #include "ngx_http_klaviyo_sender_private.h"
@@ -75,7 +77,7 @@ typedef struct {
 struct ngx_http_klaviyo_puller_s {
     ngx_http_klaviyo_account_t      *account;
     klaviyo_lease_t                 *lease;
-    klaviyo_feed_t                  *feed;
+    klaviyo_stream_t                *stream;
     ngx_event_t                     *wake;
     ngx_http_klaviyo_report_t        report;
 
@@ -163,7 +165,7 @@ static void ngx_http_klaviyo_puller_outcomes(
 
 ngx_http_klaviyo_puller_t *
 ngx_http_klaviyo_puller_create(ngx_http_klaviyo_account_t *account,
-    klaviyo_lease_t *lease, klaviyo_feed_t *feed, ngx_event_t *wake,
+    klaviyo_lease_t *lease, klaviyo_stream_t *stream, ngx_event_t *wake,
     ngx_log_t *log)
 {
     klaviyo_ring_span_t         span;
@@ -176,7 +178,7 @@ ngx_http_klaviyo_puller_create(ngx_http_klaviyo_account_t *account,
 
     puller->account = account;
     puller->lease = lease;
-    puller->feed = feed;
+    puller->stream = stream;
     puller->wake = wake;
     puller->report.account = &account->name;
     puller->report.log = log;
@@ -336,7 +338,7 @@ ngx_http_klaviyo_puller_lead(ngx_http_klaviyo_puller_t *puller)
 
     puller->sender = ngx_http_klaviyo_sender_create(puller->account,
                                                     puller->lease,
-                                                    puller->feed,
+                                                    puller->stream,
                                                     puller->wake,
                                                     puller->report.log);
     if (puller->sender == NULL) {

@@ -17,7 +17,7 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_lease.h"
 
 
@@ -27,7 +27,7 @@ typedef struct ngx_http_klaviyo_puller_s  ngx_http_klaviyo_puller_t;
 /* as ngx_http_klaviyo_sender_create() and the rest of it */
 ngx_http_klaviyo_puller_t *ngx_http_klaviyo_puller_create(
     ngx_http_klaviyo_account_t *account, klaviyo_lease_t *lease,
-    klaviyo_feed_t *feed, ngx_event_t *wake, ngx_log_t *log);
+    klaviyo_stream_t *stream, ngx_event_t *wake, ngx_log_t *log);
 void ngx_http_klaviyo_puller_destroy(ngx_http_klaviyo_puller_t *puller);
 ngx_msec_t ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller);
 

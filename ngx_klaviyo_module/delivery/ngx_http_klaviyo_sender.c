@@ -81,7 +81,7 @@ static ngx_int_t ngx_http_klaviyo_sender_ack(
 
 ngx_http_klaviyo_sender_t *
 ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
-    klaviyo_lease_t *lease, klaviyo_feed_t *feed, ngx_event_t *wake,
+    klaviyo_lease_t *lease, klaviyo_stream_t *stream, ngx_event_t *wake,
     ngx_log_t *log)
 {
     int64_t                     paused_until;
@@ -94,7 +94,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
 
     sender->account = account;
     sender->lease = lease;
-    sender->feed = feed;
+    sender->stream = stream;
     sender->wake = wake;
     sender->report.account = &account->name;
     sender->report.log = log;
@@ -105,8 +105,8 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
     ngx_queue_init(&sender->loads);
     ngx_queue_init(&sender->transfers);
 
-    if (klaviyo_ring_drain_load(account->ring, &paused_until, &sender->memory,
-                                sizeof(ngx_http_klaviyo_memory_t))
+    if (klaviyo_ring_drain_load(account->ring, &paused_until, &sender->saved,
+                                sizeof(ngx_http_klaviyo_saved_t))
         == KLAVIYO_RING_DETACHED
         || klaviyo_ring_first(account->ring, &sender->cursor)
            != KLAVIYO_RING_OK)
@@ -122,7 +122,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
         return NULL;
     }
 
-    sender->unsure = sender->memory.sent;
+    sender->unsure = sender->saved.sent;
 
     ngx_http_klaviyo_health_init(&sender->health, account, log);
 
@@ -130,7 +130,7 @@ ngx_http_klaviyo_sender_create(ngx_http_klaviyo_account_t *account,
                                          + KLAVIYO_REPLY_PAUSE_MAX * 1000);
 
     if (ngx_http_klaviyo_limits_open(&sender->limits, account,
-                                     &sender->memory.limits, paused_until,
+                                     &sender->saved.limits, paused_until,
                                      wake, log)
         != NGX_OK)
     {
@@ -398,7 +398,7 @@ ngx_http_klaviyo_sender_expire(ngx_http_klaviyo_sender_t *sender)
     ngx_http_klaviyo_sender_forget(sender);
 
     sender->cursor = first;
-    sender->unsure = sender->memory.sent;
+    sender->unsure = sender->saved.sent;
 
     return NGX_OK;
 }
@@ -480,7 +480,7 @@ ngx_http_klaviyo_sender_fill(ngx_http_klaviyo_sender_t *sender, int64_t now,
                              now - sender->open_since < KLAVIYO_ASIDE_TIME
                              ? npending : 0);
 
-        rc = klaviyo_batch_fill(sender->open, sender->feed,
+        rc = klaviyo_batch_fill(sender->open, sender->stream,
                                 account->batch_events, sender->bytes, oldest,
                                 &sender->asides, ngx_http_klaviyo_answer_dead,
                                 sender);
@@ -924,11 +924,11 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
     int64_t                     ms;
     ngx_int_t                   rc;
     ngx_uint_t                  single;
-    ngx_http_klaviyo_memory_t   before;
+    ngx_http_klaviyo_saved_t    before;
 
     single = ngx_http_klaviyo_sender_single(sender, request);
 
-    before = sender->memory;
+    before = sender->saved;
 
     ms = ngx_http_klaviyo_sender_ask(sender, single,
                                      NGX_HTTP_KLAVIYO_FLEET_TAKE, now);
@@ -945,7 +945,7 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
 
     /* in the ring before it goes: windows outlive us */
 
-    sender->memory.sent = ngx_max(sender->memory.sent,
+    sender->saved.sent = ngx_max(sender->saved.sent,
                                   klaviyo_batch_end(load->batch)->seq);
 
     rc = ngx_http_klaviyo_sender_save(sender);
@@ -955,7 +955,7 @@ ngx_http_klaviyo_sender_try(ngx_http_klaviyo_sender_t *sender,
     }
 
     if (rc != NGX_OK) {
-        sender->memory = before;
+        sender->saved = before;
         klaviyo_batch_requeue(load->batch, request, 0);
         return rc;
     }

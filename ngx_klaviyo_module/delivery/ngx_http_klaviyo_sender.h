@@ -1,7 +1,7 @@
 /*
  * The loop of the deliverer that holds an account's lease:
  *
- *     feed → batches → limiter → transport → answers → acknowledgement
+ *     stream → batches → limiter → transport → answers → acknowledgement
  *
  * Batches keep the order of the ring and are acknowledged in it; their
  * requests may overtake each other; dead letters are on the disk first.  All
@@ -15,7 +15,7 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_lease.h"
 
 
@@ -23,13 +23,13 @@ typedef struct ngx_http_klaviyo_sender_s  ngx_http_klaviyo_sender_t;
 
 
 /*
- * `feed` is what batches are filled from; `wake` is an event of the caller's
+ * `stream` is what batches are filled from; `wake` is an event of the caller's
  * that is posted when an answer gives reason to run again.  NULL: already
  * logged.
  */
 ngx_http_klaviyo_sender_t *ngx_http_klaviyo_sender_create(
     ngx_http_klaviyo_account_t *account, klaviyo_lease_t *lease,
-    klaviyo_feed_t *feed, ngx_event_t *wake, ngx_log_t *log);
+    klaviyo_stream_t *stream, ngx_event_t *wake, ngx_log_t *log);
 
 void ngx_http_klaviyo_sender_destroy(ngx_http_klaviyo_sender_t *sender);
 

@@ -47,11 +47,11 @@ typedef struct {
 /* what the ring keeps for the next deliverer, beside the pause */
 
 typedef struct {
-    ngx_http_klaviyo_limits_memory_t
+    ngx_http_klaviyo_limits_saved_t
                                    limits;
     uint64_t                       sent;    /* events before this sequence
                                                may have been sent            */
-} ngx_http_klaviyo_memory_t;
+} ngx_http_klaviyo_saved_t;
 
 
 /* an answer while it is settled, in words if an event ends by it */
@@ -66,7 +66,7 @@ typedef struct {
 struct ngx_http_klaviyo_sender_s {
     ngx_http_klaviyo_account_t    *account;
     klaviyo_lease_t               *lease;
-    klaviyo_feed_t                *feed;
+    klaviyo_stream_t              *stream;
     ngx_event_t                   *wake;
     ngx_http_klaviyo_transport_t  *transport;
     ngx_http_klaviyo_dead_t       *dead;
@@ -79,7 +79,7 @@ struct ngx_http_klaviyo_sender_s {
     ngx_queue_t                    transfers;
     ngx_uint_t                     active;
 
-    ngx_http_klaviyo_memory_t      memory;
+    ngx_http_klaviyo_saved_t       saved;
     uint64_t                       unsure;  /* `sent` of the one before us   */
     ngx_http_klaviyo_limits_t      limits;        /* with the pause of a 429 */
     int64_t                        retry_at;

@@ -21,8 +21,8 @@ ngx_http_klaviyo_sender_save(ngx_http_klaviyo_sender_t *sender)
     klaviyo_ring_rc_e  rc;
 
     rc = klaviyo_ring_save(sender->account->ring, sender->lease->epoch,
-                           sender->limits.paused_until, &sender->memory,
-                           sizeof(ngx_http_klaviyo_memory_t));
+                           sender->limits.paused_until, &sender->saved,
+                           sizeof(ngx_http_klaviyo_saved_t));
 
     if (rc == KLAVIYO_RING_OK) {
         return NGX_OK;

@@ -2,13 +2,13 @@
  * Delivery: what the deliverer's event loop decides about the spool.  What is
  * done on the disk stands in ngx_http_klaviyo_disk.c.
  *
- *     CLOSED ──opened──▶ OPEN ──made the ring's own──▶ SETTLED
+ *     CLOSED ──opened──▶ OPEN ──made the ring's own──▶ ADOPTED
  *        ▲                 │                              │
  *        │                 └──────removed from the disk───┤
  *        │                                                ▼
  *        └──────what only the spool had is lost───────── GONE
  *
- * SETTLED, one step at a time: events are read that the sender asks for;
+ * ADOPTED, one step at a time: events are read that the sender asks for;
  * events are written while the ring is too full, or within `sync`; what is
  * finished is forgotten.  An error leaves everything where it is, and the step
  * is tried again.
@@ -39,7 +39,7 @@
 typedef enum {
     NGX_HTTP_KLAVIYO_SPOOLER_CLOSED = 0,
     NGX_HTTP_KLAVIYO_SPOOLER_OPEN,
-    NGX_HTTP_KLAVIYO_SPOOLER_SETTLED,
+    NGX_HTTP_KLAVIYO_SPOOLER_ADOPTED,
     NGX_HTTP_KLAVIYO_SPOOLER_GONE
 } ngx_http_klaviyo_spooler_stage_e;
 
@@ -51,8 +51,8 @@ struct ngx_http_klaviyo_spooler_s {
     ngx_log_t                   *log;
 
     ngx_http_klaviyo_disk_t     *disk;       /* NULL: `spool off`            */
-    klaviyo_feed_t               feed;
-    klaviyo_chunk_t              ahead;      /* what the feed reads from     */
+    klaviyo_stream_t             stream;
+    klaviyo_chunk_t              ahead;      /* what the stream reads from   */
 
     klaviyo_spool_state_t        state;      /* after the last job           */
     klaviyo_spill_plan_t         plan;
@@ -77,7 +77,7 @@ struct ngx_http_klaviyo_spooler_s {
 static void ngx_http_klaviyo_spooler_done(void *data);
 static void ngx_http_klaviyo_spooler_off(ngx_http_klaviyo_spooler_t *spooler);
 static void ngx_http_klaviyo_spooler_old(ngx_http_klaviyo_spooler_t *spooler);
-static ngx_int_t ngx_http_klaviyo_spooler_settle(
+static ngx_int_t ngx_http_klaviyo_spooler_adopt(
     ngx_http_klaviyo_spooler_t *spooler);
 static void ngx_http_klaviyo_spooler_adopted(
     ngx_http_klaviyo_spooler_t *spooler);
@@ -122,8 +122,8 @@ ngx_http_klaviyo_spooler_create(ngx_http_klaviyo_account_t *account,
     spooler->report.account = &account->name;
     spooler->report.log = log;
 
-    spooler->feed.ring = account->ring;
-    spooler->feed.chunk = &spooler->ahead;
+    spooler->stream.ring = account->ring;
+    spooler->stream.chunk = &spooler->ahead;
 
     spooler->begun = ngx_current_msec;
 
@@ -156,18 +156,18 @@ ngx_http_klaviyo_spooler_destroy(ngx_http_klaviyo_spooler_t *spooler)
 }
 
 
-klaviyo_feed_t *
-ngx_http_klaviyo_spooler_feed(ngx_http_klaviyo_spooler_t *spooler)
+klaviyo_stream_t *
+ngx_http_klaviyo_spooler_stream(ngx_http_klaviyo_spooler_t *spooler)
 {
-    return &spooler->feed;
+    return &spooler->stream;
 }
 
 
 ngx_uint_t
-ngx_http_klaviyo_spooler_settled(ngx_http_klaviyo_spooler_t *spooler)
+ngx_http_klaviyo_spooler_owns(ngx_http_klaviyo_spooler_t *spooler)
 {
     return spooler->disk == NULL
-           || spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED;
+           || spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_ADOPTED;
 }
 
 
@@ -181,7 +181,7 @@ ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler)
         return 0;
     }
 
-    if (ngx_http_klaviyo_spooler_settled(spooler)
+    if (ngx_http_klaviyo_spooler_owns(spooler)
         || spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_GONE)
     {
         return 1;
@@ -236,7 +236,7 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
     what = (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_CLOSED)
            ? NGX_HTTP_KLAVIYO_DISK_OPEN : NGX_HTTP_KLAVIYO_DISK_ADOPT;
 
-    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED) {
+    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_ADOPTED) {
 
         /* an adoption may have been cut in two before this was booked */
 
@@ -253,7 +253,7 @@ ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler)
 
         rc = (what == NGX_HTTP_KLAVIYO_DISK_OPEN)
              ? ngx_http_klaviyo_disk_open(spooler->disk)
-             : ngx_http_klaviyo_spooler_settle(spooler);
+             : ngx_http_klaviyo_spooler_adopt(spooler);
 
         if (rc != NGX_OK) {
             ngx_http_klaviyo_spooler_later(spooler, what);
@@ -331,10 +331,10 @@ ngx_http_klaviyo_spooler_later(ngx_http_klaviyo_spooler_t *spooler,
 }
 
 
-/* NGX_OK: it is settled, or a job is under way; NGX_AGAIN: later */
+/* NGX_OK: it is adopted, or a job is under way; NGX_AGAIN: later */
 
 static ngx_int_t
-ngx_http_klaviyo_spooler_settle(ngx_http_klaviyo_spooler_t *spooler)
+ngx_http_klaviyo_spooler_adopt(ngx_http_klaviyo_spooler_t *spooler)
 {
     switch (klaviyo_spill_plan(spooler->account->ring, &spooler->state,
                                &spooler->plan))
@@ -351,7 +351,7 @@ ngx_http_klaviyo_spooler_settle(ngx_http_klaviyo_spooler_t *spooler)
         }
 
         spooler->copied = spooler->plan.copied;
-        spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_SETTLED;
+        spooler->stage = NGX_HTTP_KLAVIYO_SPOOLER_ADOPTED;
         spooler->failed = 0;
         ngx_post_event(spooler->wake, &ngx_posted_next_events);
         return NGX_OK;
@@ -551,15 +551,15 @@ ngx_http_klaviyo_spooler_step(ngx_http_klaviyo_spooler_t *spooler,
         }
     }
 
-    if (spooler->feed.wanted >= span.first.seq) {
-        spooler->feed.wanted = 0;
+    if (spooler->stream.wanted >= span.first.seq) {
+        spooler->stream.wanted = 0;
     }
 
-    if (spooler->feed.wanted
+    if (spooler->stream.wanted
         && ngx_http_klaviyo_spooler_may(spooler, NGX_HTTP_KLAVIYO_DISK_READ,
                                         wait))
     {
-        if (ngx_http_klaviyo_disk_read(spooler->disk, spooler->feed.wanted)
+        if (ngx_http_klaviyo_disk_read(spooler->disk, spooler->stream.wanted)
             != NGX_OK)
         {
             ngx_http_klaviyo_spooler_later(spooler,
@@ -746,11 +746,11 @@ ngx_http_klaviyo_spooler_read(ngx_http_klaviyo_spooler_t *spooler)
                                 "that the queue has no more are lost");
     }
 
-    if (spooler->ahead.to > spooler->feed.wanted
+    if (spooler->ahead.to > spooler->stream.wanted
         || klaviyo_ring_span(spooler->account->ring, &span)
            != KLAVIYO_RING_OK)
     {
-        spooler->feed.wanted = 0;
+        spooler->stream.wanted = 0;
         return;
     }
 
@@ -758,7 +758,7 @@ ngx_http_klaviyo_spooler_read(ngx_http_klaviyo_spooler_t *spooler)
 
     ngx_http_klaviyo_spooler_lose(spooler, span.first.seq,
                                   "events in the spool are missing and lost");
-    spooler->feed.wanted = 0;
+    spooler->stream.wanted = 0;
 }
 
 
@@ -789,12 +789,12 @@ ngx_http_klaviyo_spooler_failed(ngx_http_klaviyo_spooler_t *spooler)
         klaviyo_chunk_reset(&spooler->ahead);
         spooler->ahead.from = span.done;
         spooler->ahead.to = span.first.seq;
-        spooler->feed.wanted = 0;
+        spooler->stream.wanted = 0;
 
         return;
     }
 
-    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_SETTLED) {
+    if (spooler->stage == NGX_HTTP_KLAVIYO_SPOOLER_ADOPTED) {
         ngx_http_klaviyo_spooler_rewind(spooler, &span);
     }
 }

@@ -10,7 +10,7 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_lease.h"
 
 
@@ -30,21 +30,21 @@ ngx_http_klaviyo_spooler_t *ngx_http_klaviyo_spooler_create(
 void ngx_http_klaviyo_spooler_destroy(ngx_http_klaviyo_spooler_t *spooler);
 
 /*
- * 1: what the sender reads is settled, it may be created; 0: wait, the spool
+ * 1: what the sender reads is known, it may be created; 0: wait, the spool
  * is being opened.  When adoption changed where the queue begins under a
  * living sender, 0 is returned once: destroy it and ask again.
  */
 ngx_uint_t ngx_http_klaviyo_spooler_ready(ngx_http_klaviyo_spooler_t *spooler);
 
 /* 1: nothing else has a claim on what the spool holds, or there is no spool */
-ngx_uint_t ngx_http_klaviyo_spooler_settled(
+ngx_uint_t ngx_http_klaviyo_spooler_owns(
     ngx_http_klaviyo_spooler_t *spooler);
 
 /* what there is to do now; returns the milliseconds until there may be more */
 ngx_msec_t ngx_http_klaviyo_spooler_run(ngx_http_klaviyo_spooler_t *spooler);
 
 /* what the sender fills its batches from; AGAIN has been taken care of */
-klaviyo_feed_t *ngx_http_klaviyo_spooler_feed(
+klaviyo_stream_t *ngx_http_klaviyo_spooler_stream(
     ngx_http_klaviyo_spooler_t *spooler);
 
 

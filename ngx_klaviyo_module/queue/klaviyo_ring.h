@@ -34,7 +34,7 @@
 typedef enum {
     KLAVIYO_RING_OK = 0,
     KLAVIYO_RING_EMPTY,          /* nothing more to read                    */
-    KLAVIYO_RING_AGAIN,          /* the spool has it, see klaviyo_feed.h    */
+    KLAVIYO_RING_AGAIN,          /* the spool has it, see klaviyo_stream.h  */
     KLAVIYO_RING_GAP,            /* only missing events up to the end       */
     KLAVIYO_RING_SMALL,          /* the caller's buffer is too small        */
     KLAVIYO_RING_FULL,           /* no room, the event was dropped          */

@@ -1,6 +1,7 @@
 /*
- * From the ring to the spool: whose events the spool holds, and copying more
- * of them.  For the deliverer, and for a master that exits.
+ * To spill is to copy events from the ring, in memory, to the spool, on a
+ * disk.  Here is whose events the spool holds, and how more of them are
+ * copied: for the deliverer, and for the process that writes at nginx's end.
  *
  * Plain C.  Nothing here waits for a disk.
  */

@@ -27,7 +27,7 @@
 
 #include "ring.h"
 #include "queue/klaviyo_dead.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_lease.h"
 #include "queue/klaviyo_ring_ack.h"
 #include "queue/klaviyo_ring_figures.h"
@@ -286,22 +286,22 @@ next(klaviyo_cursor_t *cursor, unsigned *n)
 {
     uint8_t            buf[16384];
     unsigned           writer, tries;
-    klaviyo_feed_t     feed;
+    klaviyo_stream_t   stream;
     klaviyo_record_t   record;
     klaviyo_ring_rc_e  rc;
 
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
-    feed.chunk = &ahead;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
+    stream.chunk = &ahead;
 
     for (tries = 0; tries < 3; tries++) {
-        rc = klaviyo_feed_read(&feed, cursor, buf, sizeof(buf), &record);
+        rc = klaviyo_stream_read(&stream, cursor, buf, sizeof(buf), &record);
 
         if (rc != KLAVIYO_RING_AGAIN) {
             break;
         }
 
-        check(klaviyo_spool_read(spool, feed.wanted, &ahead, ring_error)
+        check(klaviyo_spool_read(spool, stream.wanted, &ahead, ring_error)
               == KLAVIYO_SPOOL_OK, "read: %s", ring_error);
     }
 

@@ -358,19 +358,19 @@ fuzz_batch(klaviyo_ring_t *ring, klaviyo_answer_t *answer,
 static klaviyo_batch_t *
 fuzz_fill(klaviyo_ring_t *ring, unsigned flags, fuzz_t *fuzz)
 {
-    klaviyo_feed_t     feed;
+    klaviyo_stream_t   stream;
     klaviyo_batch_t   *batch;
     klaviyo_cursor_t   from;
 
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
 
     klaviyo_ring_first(ring, &from);
 
     batch = klaviyo_batch_create(&from, &klaviyo_lanes[0]);
     fuzz_assert(batch != NULL);
 
-    klaviyo_batch_fill(batch, &feed, (flags & FUZZ_ONE) ? 1 : 1000, 4000000,
+    klaviyo_batch_fill(batch, &stream, (flags & FUZZ_ONE) ? 1 : 1000, 4000000,
                        0, NULL, fuzz_dead, fuzz);
 
     fuzz_assert(klaviyo_batch_close(batch) == 0);

@@ -26,13 +26,13 @@
 #define TEST_SIZE  (32 * 1024 * 1024)
 
 
-static char             dir[] = "/tmp/klaviyo-batch-XXXXXX";
-static char             path[64];
+static char              dir[] = "/tmp/klaviyo-batch-XXXXXX";
+static char              path[64];
 
-static klaviyo_ring_t  *ring;
-static klaviyo_feed_t   feed;
+static klaviyo_ring_t   *ring;
+static klaviyo_stream_t  stream;
 
-static uint64_t         seed = 2463534242ULL;
+static uint64_t          seed = 2463534242ULL;
 
 
 static inline uint64_t
@@ -64,8 +64,8 @@ test_ring_open_sized(size_t size, unsigned drop_oldest)
         exit(1);
     }
 
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
 }
 
 
@@ -200,7 +200,7 @@ test_fill(klaviyo_batch_t *batch, size_t events, size_t bytes,
     klaviyo_ring_rc_e  rc;
 
     do {
-        rc = klaviyo_batch_fill(batch, &feed, events, bytes, oldest, NULL,
+        rc = klaviyo_batch_fill(batch, &stream, events, bytes, oldest, NULL,
                                 test_give_up, &given_up);
     } while (rc == KLAVIYO_RING_OK && !klaviyo_batch_full(batch));
 

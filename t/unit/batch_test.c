@@ -550,7 +550,7 @@ test_dropped(void)
 
     memset(&chunk, 0, sizeof(chunk));
     test_release(&lease, &chunk, 5, 5);
-    feed.chunk = &chunk;
+    stream.chunk = &chunk;
 
     is_int(test_fill(batch, 1000, 4000000, 0),
            KLAVIYO_RING_EMPTY, "read to the end");
@@ -592,7 +592,7 @@ test_spool_lost(klaviyo_outcome_e outcome)
     }
 
     test_release(&lease, &chunk, 2, 6);
-    feed.chunk = &chunk;
+    stream.chunk = &chunk;
 
     batch = test_batch();
     is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_AGAIN,
@@ -667,9 +667,9 @@ test_spool(void)
     is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_AGAIN,
            "not read yet: again");
     ok(test_events(batch) == 0 && test_adds_up(batch)
-       && feed.wanted == cursor.seq - 5, "from the first one on");
+       && stream.wanted == cursor.seq - 5, "from the first one on");
 
-    feed.chunk = &chunk;
+    stream.chunk = &chunk;
     is_int(test_fill(batch, 1000, 4000000, 0), KLAVIYO_RING_EMPTY,
            "read to the end of the ring");
     is_int(test_outcome(batch, KLAVIYO_OUTCOME_LOST_SPOOL), 2,

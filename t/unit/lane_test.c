@@ -258,7 +258,7 @@ test_behind_another(void)
     test_person(head, "\"email\":\"a@b.c\",\"n\":2");
 
     batch = test_lane(KLAVIYO_LANE_PROFILES);
-    (void) klaviyo_batch_fill(batch, &feed, 1000, 1 << 20, 0, &asides,
+    (void) klaviyo_batch_fill(batch, &stream, 1000, 1 << 20, 0, &asides,
                               test_give_up, &given_up);
     klaviyo_batch_close(batch);
 
@@ -267,14 +267,14 @@ test_behind_another(void)
                                 &klaviyo_lanes[KLAVIYO_LANE_PROFILES]);
 
     klaviyo_batch_behind(next, earlier, 1);
-    is_int(klaviyo_batch_fill(next, &feed, 1000, 1 << 20, 0, &asides,
+    is_int(klaviyo_batch_fill(next, &stream, 1000, 1 << 20, 0, &asides,
                               test_give_up, &given_up),
            KLAVIYO_RING_EMPTY, "behind another batch");
     ok(klaviyo_batch_waiting(next) && !klaviyo_batch_full(next),
        "the same person waits");
 
     klaviyo_batch_behind(next, earlier, 0);
-    is_int(klaviyo_batch_fill(next, &feed, 1000, 1 << 20, 0, &asides,
+    is_int(klaviyo_batch_fill(next, &stream, 1000, 1 << 20, 0, &asides,
                               test_give_up, &given_up),
            KLAVIYO_RING_EMPTY, "and goes when that is done");
     ok(!klaviyo_batch_waiting(next), "waiting no longer");

@@ -22,7 +22,7 @@
 
 #include "disk.h"
 #include "ring.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_ring_ack.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
@@ -334,14 +334,14 @@ take(unsigned max)
     unsigned            writer, n, got, tries;
     uint64_t            missing;
     klaviyo_ack_t       ack;
-    klaviyo_feed_t      feed;
+    klaviyo_stream_t    stream;
     klaviyo_cursor_t    cursor;
     klaviyo_record_t    record;
     klaviyo_ring_rc_e   rc;
 
     memset(&ack, 0, sizeof(ack));
-    feed.ring = ring;
-    feed.chunk = &ahead;
+    stream.ring = ring;
+    stream.chunk = &ahead;
 
     klaviyo_ring_first(ring, &cursor);
     ack.from = cursor;
@@ -350,7 +350,7 @@ take(unsigned max)
     tries = 0;
 
     for (got = 0; got < max; /* void */) {
-        rc = klaviyo_feed_read(&feed, &cursor, buf, sizeof(buf), &record);
+        rc = klaviyo_stream_read(&stream, &cursor, buf, sizeof(buf), &record);
 
         if (rc == KLAVIYO_RING_EMPTY) {
             end = 1;
@@ -359,7 +359,7 @@ take(unsigned max)
 
         if (rc == KLAVIYO_RING_AGAIN) {
             check(tries++ < 10 + max, "AGAIN for ever");
-            check(klaviyo_spool_read(spool, feed.wanted, &ahead, ring_error)
+            check(klaviyo_spool_read(spool, stream.wanted, &ahead, ring_error)
                   == KLAVIYO_SPOOL_OK, "read: %s", ring_error);
             continue;
         }

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef NGX_HTTP_KLAVIYO_HOLDER_H
-#define NGX_HTTP_KLAVIYO_HOLDER_H
+#ifndef NGX_HTTP_KLAVIYO_HELD_H
+#define NGX_HTTP_KLAVIYO_HELD_H
 
 
 #include "account/ngx_http_klaviyo_account.h"
@@ -19,21 +19,21 @@ typedef struct {
     klaviyo_lease_t              lease;      /* of the ring of those         */
     uint64_t                     epoch;      /* of the lease, for `hold`     */
     ngx_log_t                   *log;
-} ngx_http_klaviyo_holder_t;
+} ngx_http_klaviyo_held_t;
 
 
 /* in each worker; nothing is opened */
-void ngx_http_klaviyo_holder_init(ngx_http_klaviyo_holder_t *holder,
+void ngx_http_klaviyo_held_init(ngx_http_klaviyo_held_t *held,
     ngx_http_klaviyo_account_t *account, ngx_log_t *log);
 
 /* each second in each worker, before the mapped bytes are touched */
-void ngx_http_klaviyo_holder_verify(ngx_http_klaviyo_holder_t *holder);
+void ngx_http_klaviyo_held_verify(ngx_http_klaviyo_held_t *held);
 
 /* each second in the worker that delivers; 1: there is more to do at once */
-ngx_uint_t ngx_http_klaviyo_holder_run(ngx_http_klaviyo_holder_t *holder);
+ngx_uint_t ngx_http_klaviyo_held_run(ngx_http_klaviyo_held_t *held);
 
 /* another process delivers now; idempotent */
-void ngx_http_klaviyo_holder_close(ngx_http_klaviyo_holder_t *holder);
+void ngx_http_klaviyo_held_close(ngx_http_klaviyo_held_t *held);
 
 
-#endif /* NGX_HTTP_KLAVIYO_HOLDER_H */
+#endif /* NGX_HTTP_KLAVIYO_HELD_H */

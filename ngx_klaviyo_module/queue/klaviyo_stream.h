@@ -9,8 +9,8 @@
  */
 
 
-#ifndef KLAVIYO_FEED_H
-#define KLAVIYO_FEED_H
+#ifndef KLAVIYO_STREAM_H
+#define KLAVIYO_STREAM_H
 
 
 #include "klaviyo_spool.h"
@@ -20,17 +20,17 @@ typedef struct {
     klaviyo_ring_t   *ring;
     klaviyo_chunk_t  *chunk;     /* of the spool, from about `wanted` on    */
     uint64_t          wanted;    /* after AGAIN: the sequence to read from  */
-} klaviyo_feed_t;
+} klaviyo_stream_t;
 
 
 /*
  * As klaviyo_ring_read(), of both tiers.  AGAIN: the event is in the spool
- * and not in the chunk; have klaviyo_spool_read(feed->wanted) fill it.  A
+ * and not in the chunk; have klaviyo_spool_read(stream->wanted) fill it.  A
  * cursor before the first event without an outcome moves to that.
  */
-klaviyo_ring_rc_e klaviyo_feed_read(klaviyo_feed_t *feed,
+klaviyo_ring_rc_e klaviyo_stream_read(klaviyo_stream_t *stream,
     const klaviyo_cursor_t *cursor, uint8_t *buf, size_t size,
     klaviyo_record_t *record);
 
 
-#endif /* KLAVIYO_FEED_H */
+#endif /* KLAVIYO_STREAM_H */

@@ -6,7 +6,7 @@
 
 #define _GNU_SOURCE
 #include "ring.h"
-#include "queue/klaviyo_feed.h"
+#include "queue/klaviyo_stream.h"
 #include "queue/klaviyo_ring_ack.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_file.h"
@@ -54,21 +54,21 @@ chunk_bounds(klaviyo_chunk_t *chunk, unsigned from, unsigned to)
 
 
 static void
-feed_is(klaviyo_feed_t *feed, klaviyo_cursor_t *cursor, klaviyo_ring_rc_e rc,
-    unsigned number, unsigned missing, const char *what)
+stream_is(klaviyo_stream_t *stream, klaviyo_cursor_t *cursor,
+    klaviyo_ring_rc_e rc, unsigned number, unsigned missing, const char *what)
 {
     uint8_t           buf[16384];
     unsigned          writer, n;
     klaviyo_record_t  record;
 
-    if (!is_int(klaviyo_feed_read(feed, cursor, buf, sizeof(buf), &record),
+    if (!is_int(klaviyo_stream_read(stream, cursor, buf, sizeof(buf), &record),
                 rc, "%s", what))
     {
         return;
     }
 
     if (rc == KLAVIYO_RING_AGAIN) {
-        is_int(feed->wanted - RING_SEQ, number, "wanted");
+        is_int(stream->wanted - RING_SEQ, number, "wanted");
         is_int(record.seq - RING_SEQ, number, "its number");
         return;
     }
@@ -93,7 +93,7 @@ static void
 test_chunk(void)
 {
     uint8_t            buf[16384];
-    klaviyo_feed_t     feed;
+    klaviyo_stream_t   stream;
     klaviyo_ring_t    *ring;
     klaviyo_chunk_t    chunk;
     klaviyo_cursor_t   cursor;
@@ -102,16 +102,16 @@ test_chunk(void)
     ring = ring_open(RING_SIZE, 0);
     ring_fill(ring, 0, 20, 300);
     memset(&chunk, 0, sizeof(chunk));
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
 
     klaviyo_ring_first(ring, &cursor);
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 0, 0, "all in the ring");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 0, 0, "all in the ring");
 
     release(ring, 10);
-    feed_is(&feed, &cursor, KLAVIYO_RING_AGAIN, 1, 0, "no chunk at all");
-    feed.chunk = &chunk;
-    feed_is(&feed, &cursor, KLAVIYO_RING_AGAIN, 1, 0, "an empty chunk");
+    stream_is(&stream, &cursor, KLAVIYO_RING_AGAIN, 1, 0, "no chunk at all");
+    stream.chunk = &chunk;
+    stream_is(&stream, &cursor, KLAVIYO_RING_AGAIN, 1, 0, "an empty chunk");
 
     /* 1, 2, 5, 6 of 1 to 7 are left; 8, 9 are elsewhere */
 
@@ -121,24 +121,24 @@ test_chunk(void)
     chunk_add(&chunk, 6, 300);
     chunk_bounds(&chunk, 1, 8);
 
-    is_int(klaviyo_feed_read(&feed, &cursor, buf, 100, &record),
+    is_int(klaviyo_stream_read(&stream, &cursor, buf, 100, &record),
            KLAVIYO_RING_SMALL, "a buffer too small");
     is_int(record.needed, 300 + 21 + 4, "says what it needs");
-    is_int(klaviyo_feed_read(&feed, &cursor, buf, record.needed - 1,
-                             &record),
+    is_int(klaviyo_stream_read(&stream, &cursor, buf, record.needed - 1,
+                               &record),
            KLAVIYO_RING_SMALL, "a byte less is too small");
 
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 1, 0, "the first");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 2, 0, "the second");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 5, 2, "after a gap");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 6, 0, "the fourth");
-    feed_is(&feed, &cursor, KLAVIYO_RING_GAP, 8, 1, "the rest is a gap");
-    feed_is(&feed, &cursor, KLAVIYO_RING_AGAIN, 8, 0, "then another chunk");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 1, 0, "the first");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 2, 0, "the second");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 5, 2, "after a gap");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 6, 0, "the fourth");
+    stream_is(&stream, &cursor, KLAVIYO_RING_GAP, 8, 1, "the rest is a gap");
+    stream_is(&stream, &cursor, KLAVIYO_RING_AGAIN, 8, 0, "then another chunk");
 
     /* a reader that comes again */
 
     cursor.seq = RING_SEQ + 2;
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 2, 0, "the second again");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 2, 0, "the second again");
 
     /* with copies of what the ring has, and a gap before those */
 
@@ -147,11 +147,12 @@ test_chunk(void)
     chunk_add(&chunk, 8, 300);
     chunk_add(&chunk, 12, 300);
     chunk_bounds(&chunk, 8, 15);
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 8, 0, "of the next chunk");
-    feed_is(&feed, &cursor, KLAVIYO_RING_GAP, 10, 1, "a gap up to the ring");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 10, 0, "the ring's first");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 11, 0, "and second");
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 12, 0, "and third");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 8, 0, "of the next chunk");
+    stream_is(&stream, &cursor, KLAVIYO_RING_GAP, 10, 1,
+              "a gap up to the ring");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 10, 0, "the ring's first");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 11, 0, "and second");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 12, 0, "and third");
 
     /* what the spool has lost meanwhile is jumped over, and not missing */
 
@@ -160,19 +161,20 @@ test_chunk(void)
     cursor.seq = RING_SEQ + 3;
     cursor.position = 0;
     chunk_bounds(&chunk, 8, 9);
-    feed_is(&feed, &cursor, KLAVIYO_RING_AGAIN, 9, 0, "the first left");
+    stream_is(&stream, &cursor, KLAVIYO_RING_AGAIN, 9, 0, "the first left");
     chunk_bounds(&chunk, 9, 10);
-    feed_is(&feed, &cursor, KLAVIYO_RING_GAP, 10, 1, "is missing");
+    stream_is(&stream, &cursor, KLAVIYO_RING_GAP, 10, 1, "is missing");
 
     klaviyo_ring_lose(ring, 0, RING_SEQ + 10,
                       KLAVIYO_OUTCOME_LOST_SPOOL_FULL);
     cursor.seq = RING_SEQ + 3;
     cursor.position = 0;
-    feed_is(&feed, &cursor, KLAVIYO_RING_OK, 10, 0, "all of the spool lost");
+    stream_is(&stream, &cursor, KLAVIYO_RING_OK, 10, 0,
+              "all of the spool lost");
 
     cursor.seq = RING_SEQ + 20;
     cursor.position = 0;
-    is_int(klaviyo_feed_read(&feed, &cursor, buf, sizeof(buf), &record),
+    is_int(klaviyo_stream_read(&stream, &cursor, buf, sizeof(buf), &record),
            KLAVIYO_RING_EMPTY, "nothing behind the end");
 
     klaviyo_chunk_free(&chunk);
@@ -189,7 +191,7 @@ test_stream(void)
     uint64_t             sent;
     unsigned             i, n, wrong, again, step, writer, number;
     klaviyo_ack_t        ack;
-    klaviyo_feed_t       feed;
+    klaviyo_stream_t     stream;
     klaviyo_ring_t      *ring;
     klaviyo_chunk_t      chunk;
     klaviyo_cursor_t     cursor, to;
@@ -199,9 +201,9 @@ test_stream(void)
 
     ring = ring_open(RING_SIZE, 0);
     memset(&chunk, 0, sizeof(chunk));
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
-    feed.chunk = &chunk;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
+    stream.chunk = &chunk;
 
     klaviyo_ring_first(ring, &cursor);
     memset(&ack, 0, sizeof(ack));
@@ -230,11 +232,12 @@ test_stream(void)
         }
 
         for (i = 0; i < (unsigned) random() % 7; i++) {
-            rc = klaviyo_feed_read(&feed, &cursor, buf, sizeof(buf), &record);
+            rc = klaviyo_stream_read(&stream, &cursor, buf, sizeof(buf),
+                                     &record);
 
             if (rc == KLAVIYO_RING_AGAIN) {
                 again++;
-                number = (unsigned) (feed.wanted - RING_SEQ);
+                number = (unsigned) (stream.wanted - RING_SEQ);
                 klaviyo_chunk_reset(&chunk);
                 klaviyo_ring_span(ring, &span);
 
@@ -285,7 +288,7 @@ static void
 test_detached(void)
 {
     uint8_t            buf[1024];
-    klaviyo_feed_t     feed;
+    klaviyo_stream_t   stream;
     klaviyo_ring_t    *ring;
     klaviyo_cursor_t   cursor;
     klaviyo_record_t   record;
@@ -294,12 +297,12 @@ test_detached(void)
     ring_fill(ring, 0, 20, 300);
     release(ring, 10);
     klaviyo_ring_first(ring, &cursor);
-    memset(&feed, 0, sizeof(feed));
-    feed.ring = ring;
+    memset(&stream, 0, sizeof(stream));
+    stream.ring = ring;
 
     ok(truncate(ring_path, 100) == 0, "truncate it");
     klaviyo_ring_verify(ring, ring_error);
-    is_int(klaviyo_feed_read(&feed, &cursor, buf, sizeof(buf), &record),
+    is_int(klaviyo_stream_read(&stream, &cursor, buf, sizeof(buf), &record),
            KLAVIYO_RING_DETACHED, "a ring that is gone");
     klaviyo_ring_detach(ring);
 }

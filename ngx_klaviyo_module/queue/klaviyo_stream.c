@@ -7,21 +7,21 @@
 
 #include <string.h>
 
-#include "klaviyo_feed.h"
+#include "klaviyo_stream.h"
 #include "klaviyo_ring_figures.h"
 #include "klaviyo_ring_read.h"
 #include "klaviyo_spool_chunk.h"
 
 
-static klaviyo_ring_rc_e klaviyo_feed_chunk(klaviyo_feed_t *feed,
+static klaviyo_ring_rc_e klaviyo_stream_chunk(klaviyo_stream_t *stream,
     uint64_t seq, uint64_t first, uint8_t *buf, size_t size,
     klaviyo_record_t *record);
-static klaviyo_ring_rc_e klaviyo_feed_copy(uint8_t *buf, size_t size,
+static klaviyo_ring_rc_e klaviyo_stream_copy(uint8_t *buf, size_t size,
     klaviyo_record_t *record);
 
 
 klaviyo_ring_rc_e
-klaviyo_feed_read(klaviyo_feed_t *feed, const klaviyo_cursor_t *cursor,
+klaviyo_stream_read(klaviyo_stream_t *stream, const klaviyo_cursor_t *cursor,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
     uint64_t             seq;
@@ -32,7 +32,7 @@ klaviyo_feed_read(klaviyo_feed_t *feed, const klaviyo_cursor_t *cursor,
     at = *cursor;                    /* which may be the record's own next */
 
     for ( ;; ) {
-        rc = klaviyo_ring_read(feed->ring, &at, buf, size, record);
+        rc = klaviyo_ring_read(stream->ring, &at, buf, size, record);
 
         if (rc != KLAVIYO_RING_AGAIN) {
             return rc;
@@ -40,7 +40,7 @@ klaviyo_feed_read(klaviyo_feed_t *feed, const klaviyo_cursor_t *cursor,
 
         seq = record->seq;
 
-        rc = klaviyo_ring_span(feed->ring, &span);
+        rc = klaviyo_ring_span(stream->ring, &span);
 
         if (rc != KLAVIYO_RING_OK) {
             return rc;
@@ -53,24 +53,24 @@ klaviyo_feed_read(klaviyo_feed_t *feed, const klaviyo_cursor_t *cursor,
         }
     }
 
-    return klaviyo_feed_chunk(feed, seq, span.first.seq, buf, size, record);
+    return klaviyo_stream_chunk(stream, seq, span.first.seq, buf, size, record);
 }
 
 
 /* What stands from seq on, in the spool: before `first`. */
 
 static klaviyo_ring_rc_e
-klaviyo_feed_chunk(klaviyo_feed_t *feed, uint64_t seq, uint64_t first,
+klaviyo_stream_chunk(klaviyo_stream_t *stream, uint64_t seq, uint64_t first,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
     size_t            at;
     uint64_t          to;
     klaviyo_chunk_t  *chunk;
 
-    chunk = feed->chunk;
+    chunk = stream->chunk;
 
     if (chunk == NULL || seq < chunk->from || seq >= chunk->to) {
-        feed->wanted = seq;
+        stream->wanted = seq;
         record->seq = seq;
 
         return KLAVIYO_RING_AGAIN;
@@ -84,7 +84,7 @@ klaviyo_feed_chunk(klaviyo_feed_t *feed, uint64_t seq, uint64_t first,
     if (klaviyo_chunk_next(chunk, seq, record) == KLAVIYO_RING_OK
         && record->seq < to)
     {
-        if (klaviyo_feed_copy(buf, size, record) == KLAVIYO_RING_OK) {
+        if (klaviyo_stream_copy(buf, size, record) == KLAVIYO_RING_OK) {
             return KLAVIYO_RING_OK;
         }
 
@@ -105,7 +105,7 @@ klaviyo_feed_chunk(klaviyo_feed_t *feed, uint64_t seq, uint64_t first,
 /* Out of the chunk, which is filled anew before the reader is done with it. */
 
 static klaviyo_ring_rc_e
-klaviyo_feed_copy(uint8_t *buf, size_t size, klaviyo_record_t *record)
+klaviyo_stream_copy(uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
     size_t            len;
     klaviyo_event_t  *event;
