@@ -68,3 +68,23 @@ ngx_http_klaviyo_variable(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t flags)
 
     return var;
 }
+
+
+ngx_int_t
+ngx_http_klaviyo_add_variables(ngx_conf_t *cf, ngx_http_variable_t *v)
+{
+    ngx_http_variable_t  *var;
+
+    for ( /* void */ ; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}

@@ -20,5 +20,9 @@ char *ngx_http_klaviyo_compile_slot(ngx_conf_t *cf, ngx_str_t *text,
 ngx_http_variable_t *ngx_http_klaviyo_variable(ngx_conf_t *cf, ngx_str_t *word,
     ngx_uint_t flags);
 
+/* the variables of a table, which ends in ngx_http_null_variable */
+ngx_int_t ngx_http_klaviyo_add_variables(ngx_conf_t *cf,
+    ngx_http_variable_t *v);
+
 
 #endif /* NGX_HTTP_KLAVIYO_COMPILE_H */

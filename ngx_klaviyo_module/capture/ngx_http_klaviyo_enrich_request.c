@@ -18,6 +18,7 @@
 
 
 #include "ngx_http_klaviyo_enrich_request.h"
+#include "account/ngx_http_klaviyo_walk.h"
 
 
 static ngx_http_klaviyo_enrichment_t *ngx_http_klaviyo_enrich_create(
@@ -294,7 +295,7 @@ static ngx_int_t
 ngx_http_klaviyo_enrich_headers(ngx_http_request_t *sr)
 {
     ngx_list_t        headers;
-    ngx_uint_t        i;
+    ngx_uint_t        n;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *copy;
 
@@ -304,22 +305,18 @@ ngx_http_klaviyo_enrich_headers(ngx_http_request_t *sr)
         return NGX_ERROR;
     }
 
+    n = 0;
     part = &sr->headers_in.headers.part;
-    h = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
+        h = ngx_http_klaviyo_walk(&part, &n);
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
-        if (ngx_http_klaviyo_enrich_hides(&h[i])) {
+        if (ngx_http_klaviyo_enrich_hides(h)) {
             continue;
         }
 
@@ -328,7 +325,7 @@ ngx_http_klaviyo_enrich_headers(ngx_http_request_t *sr)
             return NGX_ERROR;
         }
 
-        *copy = h[i];
+        *copy = *h;
     }
 
     sr->headers_in.headers = headers;

@@ -14,6 +14,7 @@
 #include "ngx_http_klaviyo_named.h"
 #include "ngx_http_klaviyo_rule.h"
 #include "ngx_http_klaviyo_warn.h"
+#include "account/ngx_http_klaviyo_walk.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -211,37 +212,33 @@ ngx_http_klaviyo_header_take(ngx_http_request_t *r, ngx_list_t *headers,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    i = 0;
     n = 0;
     part = &headers->part;
-    h = part->elts;
 
-    for (i = 0; /* void */; i++) {
+    for ( ;; ) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
+        h = ngx_http_klaviyo_walk(&part, &i);
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
-        if (h[i].hash == 0
-            || h[i].key.len != name->len
-            || ngx_strncasecmp(h[i].key.data, name->data, name->len) != 0)
+        if (h->hash == 0
+            || h->key.len != name->len
+            || ngx_strncasecmp(h->key.data, name->data, name->len) != 0)
         {
             continue;
         }
 
         if (headers == &r->headers_out.headers) {
-            h[i].hash = 0;
+            h->hash = 0;
         }
 
         n++;
 
-        if (h[i].value.len) {
-            ngx_http_klaviyo_header_remember(r, &h[i].value);
+        if (h->value.len) {
+            ngx_http_klaviyo_header_remember(r, &h->value);
         }
     }
 

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_klaviyo_repeated.h"
+#include "account/ngx_http_klaviyo_walk.h"
 
 
 #if (nginx_version < 1023000)
@@ -165,38 +166,40 @@ ngx_http_klaviyo_repeated_copy(ngx_list_t *headers, ngx_str_t *name,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    i = 0;
     n = 0;
     len = 0;
+    part = &headers->part;
 
-    for (part = &headers->part; part; part = part->next) {
-        h = part->elts;
+    for ( ;; ) {
 
-        for (i = 0; i < part->nelts; i++) {
+        h = ngx_http_klaviyo_walk(&part, &i);
 
-            if (h[i].hash == 0
-                || !ngx_http_klaviyo_repeated_is(&h[i].key, name))
-            {
-                continue;
-            }
+        if (h == NULL) {
+            break;
+        }
 
-            if (n++) {
-                len += 2;
+        if (h->hash == 0 || !ngx_http_klaviyo_repeated_is(&h->key, name)) {
+            continue;
+        }
 
-                if (to) {
-                    *to++ = ',';
-                    *to++ = ' ';
-                }
-
-            } else if (to == NULL) {
-                v->len = h[i].value.len;
-                v->data = h[i].value.data;
-            }
-
-            len += h[i].value.len;
+        if (n++) {
+            len += 2;
 
             if (to) {
-                to = ngx_cpymem(to, h[i].value.data, h[i].value.len);
+                *to++ = ',';
+                *to++ = ' ';
             }
+
+        } else if (to == NULL) {
+            v->len = h->value.len;
+            v->data = h->value.data;
+        }
+
+        len += h->value.len;
+
+        if (to) {
+            to = ngx_cpymem(to, h->value.data, h->value.len);
         }
     }
 

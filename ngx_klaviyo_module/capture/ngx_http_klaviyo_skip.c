@@ -12,6 +12,7 @@
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_location.h"
 #include "account/ngx_http_klaviyo_compile.h"
+#include "account/ngx_http_klaviyo_walk.h"
 
 
 #define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("next-router-prefetch") - 1)
@@ -488,7 +489,7 @@ static ngx_uint_t
 ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
 {
     size_t                           len;
-    ngx_uint_t                       i, found;
+    ngx_uint_t                       n, found;
     ngx_list_part_t                 *part;
     ngx_table_elt_t                 *h;
     ngx_http_klaviyo_skip_header_t  *known;
@@ -506,24 +507,19 @@ ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
         }
     }
 
+    n = 0;
     found = 0;
-
     part = &r->headers_in.headers.part;
-    h = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
+        h = ngx_http_klaviyo_walk(&part, &n);
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
-        len = h[i].key.len;
+        len = h->key.len;
 
         if (len > NGX_HTTP_KLAVIYO_SKIP_NAME || first[len] == NULL) {
             continue;
@@ -531,13 +527,13 @@ ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
 
         for (known = first[len]; known->name.len == len; known++) {
 
-            if (h[i].lowcase_key[0] == known->name.data[0]
-                && ngx_memcmp(h[i].lowcase_key, known->name.data,
+            if (h->lowcase_key[0] == known->name.data[0]
+                && ngx_memcmp(h->lowcase_key, known->name.data,
                               known->name.len)
                    == 0
-                && known->match(&h[i].value)
+                && known->match(&h->value)
                 && (known->match != ngx_http_klaviyo_skip_is_part
-                    || !ngx_http_klaviyo_skip_is_empty(&h[i].value)
+                    || !ngx_http_klaviyo_skip_is_empty(&h->value)
                     || ngx_http_klaviyo_reads(r)))
             {
                 found |= known->mask;

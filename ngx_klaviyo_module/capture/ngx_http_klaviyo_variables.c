@@ -10,6 +10,7 @@
 #include "ngx_http_klaviyo_identity.h"
 #include "ngx_http_klaviyo_location.h"
 #include "ngx_http_klaviyo_url.h"
+#include "account/ngx_http_klaviyo_compile.h"
 
 
 static ngx_int_t ngx_http_klaviyo_variable_event_id(ngx_http_request_t *r,
@@ -47,20 +48,7 @@ static ngx_http_variable_t  ngx_http_klaviyo_variables[] = {
 ngx_int_t
 ngx_http_klaviyo_capture_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_klaviyo_variables; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_klaviyo_add_variables(cf, ngx_http_klaviyo_variables);
 }
 
 

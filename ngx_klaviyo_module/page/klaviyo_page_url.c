@@ -243,13 +243,31 @@ klaviyo_page_url_trim(const klaviyo_slice_t *path)
 }
 
 
+static int
+klaviyo_page_url_equal(klaviyo_page_url_bytes_t *a,
+    klaviyo_page_url_bytes_t *b)
+{
+    int  ch;
+
+    do {
+        ch = klaviyo_page_url_byte(a);
+
+        if (ch != klaviyo_page_url_byte(b)) {
+            return 0;
+        }
+
+    } while (ch != -1);
+
+    return 1;
+}
+
+
 /* a path without a slash in front begins in the folder of the page */
 
 static int
 klaviyo_page_url_same_path(const klaviyo_page_url_t *url,
     const klaviyo_page_url_t *page)
 {
-    int                        ch;
     size_t                     len;
     klaviyo_page_url_bytes_t   a, b;
 
@@ -280,16 +298,7 @@ klaviyo_page_url_same_path(const klaviyo_page_url_t *url,
     klaviyo_page_url_bytes(&b, page->path.data,
                            klaviyo_page_url_trim(&page->path));
 
-    do {
-        ch = klaviyo_page_url_byte(&a);
-
-        if (ch != klaviyo_page_url_byte(&b)) {
-            return 0;
-        }
-
-    } while (ch != -1);
-
-    return 1;
+    return klaviyo_page_url_equal(&a, &b);
 }
 
 
@@ -335,22 +344,12 @@ klaviyo_page_url_arg(klaviyo_slice_t *rest, klaviyo_slice_t *name,
 static int
 klaviyo_page_url_same(const klaviyo_slice_t *one, const klaviyo_slice_t *two)
 {
-    int                        ch;
     klaviyo_page_url_bytes_t   a, b;
 
     klaviyo_page_url_bytes(&a, one->data, one->len);
     klaviyo_page_url_bytes(&b, two->data, two->len);
 
-    do {
-        ch = klaviyo_page_url_byte(&a);
-
-        if (ch != klaviyo_page_url_byte(&b)) {
-            return 0;
-        }
-
-    } while (ch != -1);
-
-    return 1;
+    return klaviyo_page_url_equal(&a, &b);
 }
 
 

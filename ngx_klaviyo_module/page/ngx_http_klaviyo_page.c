@@ -6,6 +6,7 @@
 #include "ngx_http_klaviyo_page.h"
 #include "ngx_http_klaviyo_page_filter.h"
 #include "ngx_http_klaviyo_page_private.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -280,20 +281,7 @@ ngx_http_klaviyo_page_init(ngx_http_klaviyo_main_conf_t *kmcf)
 ngx_int_t
 ngx_http_klaviyo_page_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_klaviyo_page_names; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_klaviyo_add_variables(cf, ngx_http_klaviyo_page_names);
 }
 
 

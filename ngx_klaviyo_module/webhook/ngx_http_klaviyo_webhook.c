@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_webhook.h"
+#include "account/ngx_http_klaviyo_compile.h"
 #include "account/ngx_http_klaviyo_walk.h"
 #include "queue/klaviyo_ring_figures.h"
 
@@ -105,20 +106,7 @@ static ngx_http_variable_t  ngx_http_klaviyo_webhook_vars[] = {
 ngx_int_t
 ngx_http_klaviyo_webhook_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_klaviyo_webhook_vars; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_klaviyo_add_variables(cf, ngx_http_klaviyo_webhook_vars);
 }
 
 
