@@ -18,6 +18,7 @@
 
 #include <ngx_sha1.h>
 
+#include "queue/klaviyo_clock.h"
 #include "queue/klaviyo_crash.h"
 #include "queue/klaviyo_pack.h"
 #include "queue/klaviyo_ring_ack.h"
@@ -149,7 +150,7 @@ ngx_http_klaviyo_mover_create(ngx_http_klaviyo_account_t *account,
     mover->wake = wake;
     mover->report.account = &account->name;
     mover->report.log = log;
-    mover->contact = ngx_http_klaviyo_sender_now();
+    mover->contact = klaviyo_clock_boot();
     mover->saved = mover->contact;
     mover->again = 1;
 
@@ -263,7 +264,7 @@ ngx_http_klaviyo_mover_run(ngx_http_klaviyo_mover_t *mover)
         return 0;
     }
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
     wait = NGX_HTTP_KLAVIYO_MOVER_LINGER;
 
     ngx_http_klaviyo_mover_hello(mover, now);
@@ -400,7 +401,7 @@ ngx_http_klaviyo_mover_begin(ngx_http_klaviyo_mover_t *mover)
     klaviyo_pack_reset(&mover->pack);
     ngx_memzero(&mover->reading, sizeof(ngx_http_klaviyo_stretch_t));
 
-    ngx_http_klaviyo_mover_hello(mover, ngx_http_klaviyo_sender_now());
+    ngx_http_klaviyo_mover_hello(mover, klaviyo_clock_boot());
 
     return NGX_OK;
 }
@@ -475,7 +476,7 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     klaviyo_ring_span_t                 span;
     ngx_http_klaviyo_fleet_figures_t   *figures;
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
 
     if (op == NGX_HTTP_KLAVIYO_FLEET_LIST) {
         ngx_http_klaviyo_fleet_end_hosts(&mover->end, value, n);

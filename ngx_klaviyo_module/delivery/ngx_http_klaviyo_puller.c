@@ -17,6 +17,7 @@
 
 #include <sys/random.h>
 
+#include "queue/klaviyo_clock.h"
 #include "queue/klaviyo_crash.h"
 #include "queue/klaviyo_pack.h"
 #include "queue/klaviyo_ring_ack.h"
@@ -254,7 +255,7 @@ ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller)
         return 0;
     }
 
-    now = ngx_http_klaviyo_sender_now();
+    now = klaviyo_clock_boot();
 
     if (puller->over) {
         ngx_http_klaviyo_puller_stop(puller, "another host has it");
@@ -1048,7 +1049,7 @@ ngx_http_klaviyo_puller_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     }
 
     if (n == 1) {
-        puller->pull = ngx_http_klaviyo_sender_now()
+        puller->pull = klaviyo_clock_boot()
                        + NGX_HTTP_KLAVIYO_PULLER_EMPTY;
         return;
     }
