@@ -29,6 +29,7 @@
 #define KLAVIYO_CLI_ANY       0x0200   /* all accounts without a name        */
 #define KLAVIYO_CLI_GUARDED   0x0400
 #define KLAVIYO_CLI_LOGS      0x0800
+#define KLAVIYO_CLI_FLEET     0x1000
 
 
 /* `own`: with rights that it cares for itself */
@@ -85,6 +86,8 @@ static const klaviyo_cli_command_t  klaviyo_cli_commands[] = {
     { "repair", klaviyo_cli_repair, NULL,
       KLAVIYO_CLI_SPOOL|KLAVIYO_CLI_OUTPUT },
 
+    { "fleet", NULL, klaviyo_cli_fleet, KLAVIYO_CLI_JSON|KLAVIYO_CLI_FLEET },
+
     { NULL, NULL, NULL, 0 }
 };
 
@@ -103,6 +106,9 @@ static const klaviyo_cli_value_t  klaviyo_cli_values[] = {
     { "--share", offsetof(klaviyo_cli_t, share), KLAVIYO_CLI_LOGS },
     { "--since", offsetof(klaviyo_cli_t, since), KLAVIYO_CLI_LOGS },
     { "--until", offsetof(klaviyo_cli_t, until), KLAVIYO_CLI_LOGS },
+    { "--user", offsetof(klaviyo_cli_t, user), KLAVIYO_CLI_FLEET },
+    { "--password-file", offsetof(klaviyo_cli_t, password_file),
+      KLAVIYO_CLI_FLEET },
     { NULL, 0, 0 }
 };
 
@@ -122,6 +128,8 @@ static const char  klaviyo_cli_help[] =
     " <account>\n"
     "                            [access.log ...]\n"
     "       klaviyo-queue repair <account> [--output=file]\n"
+    "       klaviyo-queue fleet stat|check|export redis://<host>"
+    " [<account>]\n"
     "       klaviyo-queue --help | --version\n"
     "\n"
     "Looks into the queue of an account of nginx's klaviyo module, and puts\n"
@@ -142,6 +150,7 @@ static const char  klaviyo_cli_help[] =
     "  replay    dead letters or an export, back into the queue\n"
     "  import    old access logs, by the rules of the configuration or a map\n"
     "  repair    moves a damaged queue aside, and tells what is readable\n"
+    "  fleet     the same of a queue that hosts share in a Redis\n"
     "\n"
     "All but repair are safe beside a running nginx.\n"
     "Exit status: 0 good; 1 faults were found or lines left out; 2 cannot.\n";
@@ -202,7 +211,7 @@ main(int argc, char **argv)
         } else if (cli.ring == NULL) {
             cli.ring = argv[i];
 
-        } else if (command->takes & KLAVIYO_CLI_LOGS) {
+        } else if (command->takes & (KLAVIYO_CLI_LOGS|KLAVIYO_CLI_FLEET)) {
 
             /* in the place of what was read of argv */
 
@@ -215,6 +224,10 @@ main(int argc, char **argv)
             return klaviyo_cli_usage("what is \"%s\" to \"%s\"?", argv[i],
                                      command->name);
         }
+    }
+
+    if (cli.ring == NULL && (command->takes & KLAVIYO_CLI_FLEET)) {
+        cli.ring = "";
     }
 
     if (cli.ring == NULL && !(command->takes & KLAVIYO_CLI_ANY)) {

@@ -40,7 +40,9 @@ typedef struct {
     const char      *share;
     const char      *since;
     const char      *until;
-    const char     **file_names; /* of import: logs                         */
+    const char      *user;       /* of fleet: Redis's, and the next         */
+    const char      *password_file;
+    const char     **file_names; /* of import: logs; of fleet: where it is  */
     unsigned         files;
     FILE            *in;         /* of file                                 */
     FILE            *out;        /* of output                               */
@@ -68,6 +70,9 @@ int klaviyo_cli_tail(const klaviyo_cli_t *cli);
 int klaviyo_cli_doctor(klaviyo_cli_t *cli);
 int klaviyo_cli_send(klaviyo_cli_t *cli);
 int klaviyo_cli_import(klaviyo_cli_t *cli);
+
+/* no queue of this machine: with the rights of who calls it */
+int klaviyo_cli_fleet(klaviyo_cli_t *cli);
 
 
 /* a line on standard error behind the program's name; KLAVIYO_CLI_CANNOT */

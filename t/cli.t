@@ -173,7 +173,7 @@ subtest 'the man page' => sub {
     like $page, qr/\Q$_\E/, "$_ is in it"
         for qw(--json --all --full --email= --timeout= --conf= --nginx= --prefix= --spool= --backfill --output=
         --dry-run --print-map --again --format= --map= --host= --share=
-        --since= --until= --help --version);
+        --since= --until= --user= --password-file= --help --version);
 };
 
 
