@@ -185,7 +185,8 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
         test-valgrind test-shops test-page test-packages test-versions \
-        test-portable soak demo bench install deb dist clean loads
+        test-portable soak demo bench install deb dist clean loads \
+        mutate
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(FLEET) $(CLI) loads
@@ -213,6 +214,8 @@ help:
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
+	@echo 'make mutate       tries the unit tests with N=$(N) changes of the'
+	@echo '                  plain C, one at a time; SEED=n, F=queue/ring'
 	@echo 'make install      installs the module for nginx to load,'
 	@echo '                  klaviyo-queue and its man page'
 	@echo 'make dist         the archive of a release'
@@ -543,6 +546,14 @@ soak: deps
 	@KLAVIYO_SOAK=$(DURATION) KLAVIYO_NGINX=$(NGINX) \
 	    KLAVIYO_TIMEOUT=$$((600 + 4 * $(DURATION))) \
 	    $(PROVE) -v --timer $$(grep -l KLAVIYO_SOAK t/*.t)
+
+# Which changes of the plain C no unit test notices.
+
+N            ?= 200
+SEED         ?= $(shell date +%s)
+
+mutate:
+	@CC='$(CC)' t/mutate -n $(N) -s $(SEED) $(F)
 
 demo: build-deps
 	@$(call install,$(DEMO_DEPS))
