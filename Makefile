@@ -47,7 +47,7 @@ NGINX_BUILD   = $(CURDIR)/$(OBJS)/nginx
 # The module for fleets is built where its library is.
 
 HIREDIS      ?= $(wildcard /usr/include/hiredis/hiredis.h)
-FLEET         = $(if $(HIREDIS),$(OBJS)/ngx_http_klaviyo_fleet_module.so)
+FLEET_MODULE  = $(if $(HIREDIS),$(OBJS)/ngx_http_klaviyo_fleet_module.so)
 FLEET_DIR     = ngx_klaviyo_fleet_module
 FLEET_FILES   = $(if $(HIREDIS),$(wildcard $(FLEET_DIR)/*.[ch]))
 FLEET_OBJECTS = $(patsubst $(FLEET_DIR)/%.c,$(OBJS)/plain/fleet/%.o,\
@@ -189,7 +189,7 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
         mutate
 .SECONDARY: $(FUZZ_OBJECTS)
 
-all: $(MODULE) $(FLEET) $(CLI) loads
+all: $(MODULE) $(FLEET_MODULE) $(CLI) loads
 
 help:
 	@echo 'make              builds $(MODULE)'
@@ -202,6 +202,7 @@ help:
 	@echo '                  in 20 minutes; BENCH=quick: see that it runs'
 	@echo 'make demo         a shop, the module, and a Klaviyo to talk to'
 	@echo 'make demo ONCE=1  the same by itself: 0 if every event arrived'
+	@echo 'make demo FLEET=3 three nginx, a Redis, and who kills them'
 	@echo 'make test         runs every test'
 	@echo 'make test-asan    runs them under ASan and UBSan'
 	@echo 'make test-valgrind  runs them in valgrind'
@@ -311,8 +312,8 @@ $(MODULE): $(NGINX_BUILD)/Makefile $(SOURCES) $(HEADERS) $(FLEET_FILES)
 	    CFLAGS="$$(sed -n 's/^CFLAGS = *//p' $(NGINX_BUILD)/Makefile) \
 	            $(CFLAGS_MODULE) $(CFLAGS)"
 	@cp $(NGINX_BUILD)/ngx_http_klaviyo_module.so $@
-	@$(if $(FLEET),cp $(NGINX_BUILD)/$(notdir $(FLEET)) $(FLEET),:)
-	@echo 'built $@ $(FLEET) for nginx $(NGINX_SRC_VERSION)'
+	@$(if $(FLEET_MODULE),cp $(NGINX_BUILD)/$(notdir $(FLEET_MODULE)) $(FLEET_MODULE),:)
+	@echo 'built $@ $(FLEET_MODULE) for nginx $(NGINX_SRC_VERSION)'
 
 # An nginx loads modules of its own version, and of its own signature: what
 # its configure was told that changes its structures.
@@ -555,10 +556,13 @@ SEED         ?= $(shell date +%s)
 mutate:
 	@CC='$(CC)' t/mutate -n $(N) -s $(SEED) $(F)
 
+# FLEET=3: so many nginx and a Redis.
+
 demo: build-deps
-	@$(call install,$(DEMO_DEPS))
+	@$(call install,$(DEMO_DEPS) $(if $(FLEET),$(FLEET_DEPS) redis-tools))
 	@$(MAKE) --no-print-directory all
-	@KLAVIYO_NGINX=$(NGINX) ONCE=$(ONCE) demo/run
+	@KLAVIYO_NGINX=$(NGINX) ONCE=$(ONCE) FLEET=$(FLEET) \
+	    $(if $(FLEET),demo/fleet,demo/run)
 
 
 $(BENCH_DIR)/%: bench/c/%.c bench/c/event.h $(PLAIN)
@@ -600,10 +604,10 @@ bench:
 
 # Debian's nginx loads what is linked in modules-enabled.
 
-install: $(MODULE) $(FLEET) $(CLI)
+install: $(MODULE) $(FLEET_MODULE) $(CLI)
 	install -d $(DESTDIR)$(MODULES_PATH) $(DESTDIR)$(SBIN_PATH) \
 	    $(DESTDIR)$(MAN_PATH)/man8
-	install -m 0644 $(MODULE) $(FLEET) $(DESTDIR)$(MODULES_PATH)/
+	install -m 0644 $(MODULE) $(FLEET_MODULE) $(DESTDIR)$(MODULES_PATH)/
 	install -m 0755 $(CLI) $(DESTDIR)$(SBIN_PATH)/
 	install -m 0644 cli/klaviyo-queue.8 $(DESTDIR)$(MAN_PATH)/man8/
 	@[ -n '$(DESTDIR)' ] || [ ! -d $(MODULES_ENABLED) ] || { \
