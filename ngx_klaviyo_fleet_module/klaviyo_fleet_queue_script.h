@@ -18,7 +18,9 @@
  *             EXPECT, nothing is stored: go on from there; 2: beyond MAX
  *             bytes; 3: beyond Redis's maxmemory
  *     hello   HOST
- *             STORED DONE BYTES ACCEPTED DELIVERED DEAD QUEUED HOSTS CORRUPT
+ *             STORED DONE BYTES ACCEPTED DELIVERED DEAD QUEUED HOSTS CORRUPT.
+ *             If the stream has vanished, STORED is DONE: all that was not
+ *             settled is to be added again
  *     lease   NONCE HOST
  *             1 MS: ours for so long; 0 MS: another's
  *     release NONCE

@@ -293,6 +293,28 @@ subtest 'Redis is full' => sub {
     is account($_)->{delivered}, 0, 'none by itself' for @nginx;
 };
 
+subtest 'somebody deletes the stream' => sub {
+    $rolled{deleted} = 1;
+    load(3, sub {
+        $redis->cli('DEL', 'klaviyo:{shop}:q:events') for 1 .. 5;
+    });
+    all_arrived('a stream that vanished');
+};
+
+subtest 'Redis hangs, and a host stops' => sub {
+    my $t = leader();
+
+    $redis->hang;
+
+    my $began = time;
+
+    $t->halt('QUIT');
+    cmp_ok time - $began, '<', slow(4), 'a worker leaves at once';
+    $redis->go_on;
+    $t->start;
+    all_arrived('a host that stopped meanwhile');
+};
+
 subtest 'Redis hangs' => sub {
     load(3, sub {
         $redis->hang;

@@ -229,6 +229,32 @@ subtest 'a pack that cannot be read' => sub {
 };
 
 
+subtest 'the stream vanishes' => sub {
+    command('FLUSHALL');
+    add(a => 0, 10, 10);
+    add(a => 10, 20, 10);
+    script(lease => 'n', 'a');
+
+    my (undef, @pack) = pull('n', '0-0');
+
+    settle('n', 0, '', $pack[0]);
+    command(DEL => $key[0]);
+
+    my $hello = hello('a');
+
+    is_deeply [@$hello{qw(stored done accepted delivered queued bytes)}],
+        [10, 10, 10, 10, 0, 0], 'its host is to add again what is not settled';
+    is_deeply settle('n', 0, '', $pack[1]), [1, 0],
+        'what was pulled before is not counted';
+    is hello('a')->{done}, 10, 'and does not move done';
+    is add(a => 10, 20, 10)->[0], 0, 'added again';
+    settle('n', 0, '', (pull('n', '0-0'))[1]);
+    is hello('a')->{done}, 20, 'then it does';
+    hello('a');
+    is hello('a')->{stored}, 20, 'an empty one that is settled is none';
+};
+
+
 subtest 'hosts' => sub {
     command('FLUSHALL');
     add(a => 0, 10, 10);
