@@ -366,6 +366,35 @@ test_drop_oldest(void)
 }
 
 
+/* what was dropped meanwhile is found at the end of the spool, as a gap */
+
+static void
+test_adopt_dropped(void)
+{
+    uint64_t              dropped;
+    klaviyo_ring_t       *ring;
+    klaviyo_ring_span_t   span;
+
+    ring = ring_open(RING_SIZE, 1);
+    ring_fill(ring, 0, 1500, 300);
+    klaviyo_ring_span(ring, &span);
+    dropped = span.first.seq - RING_SEQ;
+
+    ok(dropped > 0, "%" PRIu64 " were dropped", dropped);
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_FULL), dropped, "counted");
+    is_int(klaviyo_ring_adopt(ring, 0, RING_SEQ, 50, 7), KLAVIYO_RING_OK,
+           "50 before them are adopted");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_FULL), 0,
+           "they are to be booked again");
+    klaviyo_ring_span(ring, &span);
+    is_int(span.done, RING_SEQ - 50, "behind those of the spool");
+    is_int(ring_captured(ring), 1550, "all were captured");
+    ring_equation(ring, "after that");
+
+    klaviyo_ring_detach(ring);
+}
+
+
 static void
 test_adopt(void)
 {
@@ -894,6 +923,7 @@ main(void)
     ring_in_folder(test_lose_in_turn);
     ring_in_folder(test_drop_oldest);
     ring_in_folder(test_adopt);
+    ring_in_folder(test_adopt_dropped);
     ring_in_folder(test_death);
     ring_in_folder(test_reboot);
     ring_in_folder(test_drain);

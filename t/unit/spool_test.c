@@ -170,6 +170,22 @@ test_chunk(void)
     is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 0, "not two");
     free((void *) e.event.attributes);
 
+    /* lengths that would be small ones in 32 bits */
+
+    klaviyo_chunk_reset(&chunk);
+    ring_event(&e, 0, 0, 10);
+    e.event.profile_len = ((size_t) 1 << 32) + 10;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "no profile of 4 GB");
+    ring_event(&e, 0, 0, 10);
+    e.event.attributes_len = ((size_t) 1 << 32) + 10;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor attributes");
+    ring_event(&e, 0, 0, 10);
+    e.event.unique_id_len = 256;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor a longer id");
+    e.event.unique_id_len = 0;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor none");
+    is_int(chunk.events, 0, "nothing was added");
+
     klaviyo_chunk_free(&chunk);
 }
 
