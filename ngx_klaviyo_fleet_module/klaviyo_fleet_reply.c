@@ -188,6 +188,49 @@ klaviyo_fleet_reply_role(const redisReply *reply)
 
 
 klaviyo_fleet_reply_e
+klaviyo_fleet_reply_sentinel(const redisReply *reply,
+    klaviyo_fleet_url_t *primary)
+{
+    size_t                  used;
+    uint64_t                port;
+    const redisReply       *host;
+    klaviyo_fleet_reply_e   kind;
+
+    kind = klaviyo_fleet_reply(reply);
+
+    if (kind != KLAVIYO_FLEET_OK) {
+        return kind;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || reply->element[1]->type != REDIS_REPLY_STRING)
+    {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    host = reply->element[0];
+    port = klaviyo_fleet_uint(reply->element[1]->str,
+                              (size_t) reply->element[1]->len, &used);
+
+    if (host->len == 0 || (size_t) host->len >= sizeof(primary->host)
+        || memchr(host->str, '\0', (size_t) host->len) != NULL
+        || port == 0 || port > 65535)
+    {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    memset(primary, 0, sizeof(klaviyo_fleet_url_t));
+    memcpy(primary->host, host->str, (size_t) host->len);
+
+    primary->port = (unsigned) port;
+    primary->ipv6 = (memchr(host->str, ':', (size_t) host->len) != NULL);
+
+    return KLAVIYO_FLEET_OK;
+}
+
+
+klaviyo_fleet_reply_e
 klaviyo_fleet_reply_info(const redisReply *reply, klaviyo_fleet_info_t *info)
 {
     size_t                  len, n;

@@ -13,6 +13,8 @@
 
 #include <hiredis/hiredis.h>
 
+#include "klaviyo_fleet_url.h"
+
 
 #define KLAVIYO_FLEET_ID_MAX     24
 
@@ -61,6 +63,10 @@ klaviyo_fleet_reply_e klaviyo_fleet_reply_limit(const redisReply *reply,
 
 /* ROLE; READONLY: it is no primary */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_role(const redisReply *reply);
+
+/* a sentinel's: where the primary is */
+klaviyo_fleet_reply_e klaviyo_fleet_reply_sentinel(const redisReply *reply,
+    klaviyo_fleet_url_t *primary);
 
 /* INFO server, or INFO memory: what it says of either is set */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_info(const redisReply *reply,

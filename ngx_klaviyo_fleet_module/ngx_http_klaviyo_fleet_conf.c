@@ -8,6 +8,9 @@
 #include "account/ngx_http_klaviyo_secret.h"
 
 
+#define NGX_HTTP_KLAVIYO_FLEET_SENTINEL_PORT  26379
+
+
 typedef struct {
     ngx_str_t    name;
     ngx_uint_t   min;                /* arguments                            */
@@ -22,6 +25,8 @@ static ngx_int_t ngx_http_klaviyo_fleet_check_name(ngx_conf_t *cf,
 static char *ngx_http_klaviyo_fleet_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_sentinels(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
@@ -41,7 +46,8 @@ static char *ngx_http_klaviyo_fleet_ssl(ngx_conf_t *cf,
 
 static ngx_http_klaviyo_fleet_setting_t  ngx_http_klaviyo_fleet_settings[] = {
 
-    { ngx_string("server"), 1, 1, ngx_http_klaviyo_fleet_server },
+    { ngx_string("server"), 1, 2 + NGX_HTTP_KLAVIYO_FLEET_SENTINELS,
+      ngx_http_klaviyo_fleet_server },
     { ngx_string("user"), 1, 1, ngx_http_klaviyo_fleet_user },
     { ngx_string("password_file"), 1, 1, ngx_http_klaviyo_fleet_password },
     { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_fleet_timeout },
@@ -226,10 +232,12 @@ ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
 {
     const char  *wrong;
 
-    (void) n;
-
     if (fleet->server.data) {
         return "is duplicate";
+    }
+
+    if (n > 1 || ngx_strcmp(value[0].data, "sentinel") == 0) {
+        return ngx_http_klaviyo_fleet_sentinels(cf, fleet, value, n);
     }
 
     wrong = klaviyo_fleet_url(&fleet->url, (char *) value->data, value->len);
@@ -252,6 +260,51 @@ ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
 #endif
 
     fleet->server = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+/* sentinel NAME HOST:PORT... */
+
+static char *
+ngx_http_klaviyo_fleet_sentinels(ngx_conf_t *cf,
+    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+{
+    u_char               *p, text[KLAVIYO_FLEET_HOST_MAX + 32];
+    ngx_uint_t            i;
+    const char           *wrong;
+    klaviyo_fleet_url_t  *url;
+
+    if (n < 3 || ngx_strcmp(value[0].data, "sentinel") != 0) {
+        return "is one \"redis://host:6379\", or \"sentinel\", a name and "
+               "where sentinels are";
+    }
+
+    for (i = 2; i < n; i++) {
+        url = &fleet->sentinel[fleet->sentinels++];
+
+        p = ngx_snprintf(text, sizeof(text), "redis://%V", &value[i]);
+
+        wrong = klaviyo_fleet_url(url, (char *) text, p - text);
+
+        if (wrong || url->database) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid sentinel \"%V\" in klaviyo_fleet: "
+                               "%s, expected \"host:26379\"", &value[i],
+                               wrong ? wrong : "it has no database");
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_strlchr(value[i].data, value[i].data + value[i].len, ':')
+            == NULL)
+        {
+            url->port = NGX_HTTP_KLAVIYO_FLEET_SENTINEL_PORT;
+        }
+    }
+
+    fleet->primary = value[1];
+    fleet->server = value[0];
 
     return NGX_CONF_OK;
 }

@@ -17,10 +17,16 @@
 #include "klaviyo_fleet_url.h"
 
 
+#define NGX_HTTP_KLAVIYO_FLEET_SENTINELS  8
+
+
 typedef struct {
     ngx_str_t             name;
     ngx_str_t             server;    /* as it was written                    */
-    klaviyo_fleet_url_t   url;
+    klaviyo_fleet_url_t   url;       /* without sentinels                    */
+    ngx_str_t             primary;   /* the name that sentinels know it by   */
+    klaviyo_fleet_url_t   sentinel[NGX_HTTP_KLAVIYO_FLEET_SENTINELS];
+    ngx_uint_t            sentinels; /* 0: it is asked at `url`              */
     ngx_str_t             user;
     ngx_str_t             password;  /* in pages that no core file has       */
     ngx_msec_t            connect_timeout;

@@ -33,7 +33,8 @@ typedef enum {
 /* tags of the handshake: behind the caller's */
 
 typedef enum {
-    NGX_HTTP_KLAVIYO_FLEET_TAG_AUTH = 1000,
+    NGX_HTTP_KLAVIYO_FLEET_TAG_SENTINEL = 1000,
+    NGX_HTTP_KLAVIYO_FLEET_TAG_AUTH,
     NGX_HTTP_KLAVIYO_FLEET_TAG_SELECT,
     NGX_HTTP_KLAVIYO_FLEET_TAG_ROLE,
     NGX_HTTP_KLAVIYO_FLEET_TAG_SERVER,
@@ -70,6 +71,9 @@ struct ngx_http_klaviyo_fleet_redis_s {
     ngx_http_klaviyo_fleet_redis_state_e             state;
     ngx_http_klaviyo_fleet_resolve_t                *resolve;
     ngx_uint_t                                       next;  /* address       */
+    klaviyo_fleet_url_t                              target;
+    ngx_uint_t                                       sentinel;  /* the next  */
+    unsigned                                         asks:1;  /* a sentinel  */
 
     ngx_connection_t                                *c;
     ngx_pool_t                                      *pool;
@@ -95,6 +99,8 @@ struct ngx_http_klaviyo_fleet_redis_s {
 };
 
 
+static void ngx_http_klaviyo_fleet_redis_begin(
+    ngx_http_klaviyo_fleet_redis_t *redis);
 static void ngx_http_klaviyo_fleet_redis_resolve(void *data);
 static void ngx_http_klaviyo_fleet_redis_resolved(void *data);
 static void ngx_http_klaviyo_fleet_redis_open(
@@ -109,6 +115,10 @@ static void ngx_http_klaviyo_fleet_redis_trusted(ngx_connection_t *c);
 #endif
 static void ngx_http_klaviyo_fleet_redis_hello(
     ngx_http_klaviyo_fleet_redis_t *redis);
+static void ngx_http_klaviyo_fleet_redis_ask(
+    ngx_http_klaviyo_fleet_redis_t *redis);
+static void ngx_http_klaviyo_fleet_redis_told(
+    ngx_http_klaviyo_fleet_redis_t *redis, const redisReply *reply);
 static void ngx_http_klaviyo_fleet_redis_shake(
     ngx_http_klaviyo_fleet_redis_t *redis, ngx_uint_t tag,
     const redisReply *reply);
@@ -218,7 +228,7 @@ ngx_http_klaviyo_fleet_redis_idle(ngx_http_klaviyo_fleet_redis_t *redis)
 void
 ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
 {
-    ngx_http_klaviyo_fleet_resolve_t  *resolve;
+    ngx_http_klaviyo_fleet_conf_t  *conf;
 
     if (redis->state != NGX_HTTP_KLAVIYO_FLEET_IDLE) {
         return;
@@ -226,7 +236,22 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
 
     ngx_memzero(&redis->info, sizeof(klaviyo_fleet_info_t));
 
-    if (redis->conf->url.path[0]) {
+    conf = redis->conf;
+    redis->asks = (conf->sentinels != 0);
+    redis->target = redis->asks
+                    ? conf->sentinel[redis->sentinel++ % conf->sentinels]
+                    : conf->url;
+
+    ngx_http_klaviyo_fleet_redis_begin(redis);
+}
+
+
+static void
+ngx_http_klaviyo_fleet_redis_begin(ngx_http_klaviyo_fleet_redis_t *redis)
+{
+    ngx_http_klaviyo_fleet_resolve_t  *resolve;
+
+    if (redis->target.path[0]) {
         redis->state = NGX_HTTP_KLAVIYO_FLEET_CONNECTS;
         ngx_http_klaviyo_fleet_redis_open(redis);
         return;
@@ -246,12 +271,6 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
         resolve->job.done = ngx_http_klaviyo_fleet_redis_resolved;
         resolve->job.data = resolve;
 
-        ngx_memcpy(resolve->host, redis->conf->url.host,
-                   KLAVIYO_FLEET_HOST_MAX);
-
-        (void) ngx_sprintf((u_char *) resolve->port, "%ui%Z",
-                           (ngx_uint_t) redis->conf->url.port);
-
         redis->resolve = resolve;
     }
 
@@ -262,6 +281,10 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
     /* one that hangs still answers the next time, or never */
 
     if (!resolve->job.active) {
+        ngx_memcpy(resolve->host, redis->target.host, KLAVIYO_FLEET_HOST_MAX);
+
+        (void) ngx_sprintf((u_char *) resolve->port, "%ui%Z",
+                           (ngx_uint_t) redis->target.port);
 
         if (redis->hook->job(&resolve->job, redis->log) != NGX_OK) {
             ngx_http_klaviyo_fleet_redis_end(redis, "no thread to resolve "
@@ -367,12 +390,12 @@ ngx_http_klaviyo_fleet_redis_open(ngx_http_klaviyo_fleet_redis_t *redis)
         return;
     }
 
-    if (redis->conf->url.path[0]) {
+    if (redis->target.path[0]) {
         ngx_memzero(&sun, sizeof(struct sockaddr_un));
 
         sun.sun_family = AF_UNIX;
         (void) ngx_cpystrn((u_char *) sun.sun_path,
-                           (u_char *) redis->conf->url.path,
+                           (u_char *) redis->target.path,
                            sizeof(sun.sun_path));
 
         rc = ngx_http_klaviyo_fleet_redis_socket(redis,
@@ -532,12 +555,12 @@ ngx_http_klaviyo_fleet_redis_tls(ngx_http_klaviyo_fleet_redis_t *redis)
         return;
     }
 
-    if (ngx_inet_addr((u_char *) redis->conf->url.host,
-                      ngx_strlen(redis->conf->url.host))
-        == INADDR_NONE && !redis->conf->url.ipv6)
+    if (ngx_inet_addr((u_char *) redis->target.host,
+                      ngx_strlen(redis->target.host))
+        == INADDR_NONE && !redis->target.ipv6)
     {
         (void) SSL_set_tlsext_host_name(c->ssl->connection,
-                                        redis->conf->url.host);
+                                        redis->target.host);
     }
 
     rc = ngx_ssl_handshake(c);
@@ -561,7 +584,7 @@ ngx_http_klaviyo_fleet_redis_trusted(ngx_connection_t *c)
     ngx_http_klaviyo_fleet_redis_t  *redis;
 
     redis = c->data;
-    host = redis->conf->url.host;
+    host = redis->target.host;
 
     if (!c->ssl->handshaked) {
         ngx_http_klaviyo_fleet_redis_end(redis, "the TLS handshake failed", 0);
@@ -622,6 +645,11 @@ ngx_http_klaviyo_fleet_redis_hello(ngx_http_klaviyo_fleet_redis_t *redis)
         ngx_del_timer(&redis->timer);
     }
 
+    if (redis->asks) {
+        ngx_http_klaviyo_fleet_redis_ask(redis);
+        return;
+    }
+
     if (conf->password.len) {
         n = 0;
 
@@ -678,12 +706,67 @@ ngx_http_klaviyo_fleet_redis_hello(ngx_http_klaviyo_fleet_redis_t *redis)
 }
 
 
+/* a sentinel, where the primary is */
+
+static void
+ngx_http_klaviyo_fleet_redis_ask(ngx_http_klaviyo_fleet_redis_t *redis)
+{
+    size_t       len[3];
+    const char  *argv[3];
+
+    argv[0] = "SENTINEL";
+    len[0] = 8;
+    argv[1] = "get-master-addr-by-name";
+    len[1] = 23;
+    argv[2] = (char *) redis->conf->primary.data;
+    len[2] = redis->conf->primary.len;
+
+    if (ngx_http_klaviyo_fleet_redis_put(redis, 3, argv, len,
+                                         NGX_HTTP_KLAVIYO_FLEET_TAG_SENTINEL)
+        != NGX_OK)
+    {
+        ngx_http_klaviyo_fleet_redis_end(redis, "no memory", 0);
+        return;
+    }
+
+    ngx_http_klaviyo_fleet_redis_write(redis->c->write);
+}
+
+
+static void
+ngx_http_klaviyo_fleet_redis_told(ngx_http_klaviyo_fleet_redis_t *redis,
+    const redisReply *reply)
+{
+    klaviyo_fleet_url_t  primary;
+
+    if (klaviyo_fleet_reply_sentinel(reply, &primary) != KLAVIYO_FLEET_OK) {
+        (void) ngx_snprintf((u_char *) redis->reason, sizeof(redis->reason),
+                            "the sentinel knows no primary \"%V\"%Z",
+                            &redis->conf->primary);
+        ngx_http_klaviyo_fleet_redis_end(redis, redis->reason, 1);
+        return;
+    }
+
+    ngx_http_klaviyo_fleet_redis_close(redis);
+
+    redis->asks = 0;
+    redis->target = primary;
+
+    ngx_http_klaviyo_fleet_redis_begin(redis);
+}
+
+
 static void
 ngx_http_klaviyo_fleet_redis_shake(ngx_http_klaviyo_fleet_redis_t *redis,
     ngx_uint_t tag, const redisReply *reply)
 {
     const char             *what, *reason;
     klaviyo_fleet_reply_e   kind;
+
+    if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_SENTINEL) {
+        ngx_http_klaviyo_fleet_redis_told(redis, reply);
+        return;
+    }
 
     switch (tag) {
 

@@ -38,12 +38,13 @@ test_reply(int kind, const redisReply *reply)
 {
     char                    text[64];
     const char             *why;
+    klaviyo_fleet_url_t     primary;
     klaviyo_fleet_info_t    info;
     klaviyo_fleet_limit_t   limit;
 
     memset(&info, 0, sizeof(info));
 
-    switch (kind % 3) {
+    switch (kind % 4) {
 
     case 0:
         if (klaviyo_fleet_reply_limit(reply, &limit) != KLAVIYO_FLEET_OK) {
@@ -62,6 +63,16 @@ test_reply(int kind, const redisReply *reply)
 
     case 1:
         (void) klaviyo_fleet_reply_role(reply);
+        return;
+
+    case 2:
+        if (klaviyo_fleet_reply_sentinel(reply, &primary) == KLAVIYO_FLEET_OK
+            && (memchr(primary.host, '\0', sizeof(primary.host)) == NULL
+                || primary.port == 0 || primary.port > 65535))
+        {
+            abort();
+        }
+
         return;
 
     default:
