@@ -230,6 +230,58 @@ klaviyo_fleet_reply_sentinel(const redisReply *reply,
 }
 
 
+/* MOVED SLOT HOST:PORT */
+
+klaviyo_fleet_reply_e
+klaviyo_fleet_reply_moved(const redisReply *reply, klaviyo_fleet_url_t *node)
+{
+    size_t       used;
+    uint64_t     port;
+    const char  *p, *end, *colon;
+
+    if (reply->type != REDIS_REPLY_ERROR || reply->len < 6
+        || memcmp(reply->str, "MOVED ", 6) != 0)
+    {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    p = reply->str + 6;
+    end = reply->str + reply->len;
+
+    p = memchr(p, ' ', (size_t) (end - p));
+
+    if (p == NULL) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    p++;
+
+    for (colon = end; colon > p && colon[-1] != ':'; colon--) { /* void */ }
+
+    if (colon == p) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    port = klaviyo_fleet_uint(colon, (size_t) (end - colon), &used);
+    end = colon - 1;
+
+    if (port == 0 || port > 65535
+        || (size_t) (end - p) >= sizeof(node->host)
+        || memchr(p, '\0', (size_t) (end - p)) != NULL)
+    {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    memset(node, 0, sizeof(klaviyo_fleet_url_t));
+    memcpy(node->host, p, (size_t) (end - p));
+
+    node->port = (unsigned) port;
+    node->ipv6 = (memchr(p, ':', (size_t) (end - p)) != NULL);
+
+    return KLAVIYO_FLEET_OK;
+}
+
+
 klaviyo_fleet_reply_e
 klaviyo_fleet_reply_info(const redisReply *reply, klaviyo_fleet_info_t *info)
 {

@@ -68,6 +68,10 @@ klaviyo_fleet_reply_e klaviyo_fleet_reply_role(const redisReply *reply);
 klaviyo_fleet_reply_e klaviyo_fleet_reply_sentinel(const redisReply *reply,
     klaviyo_fleet_url_t *primary);
 
+/* an error of a Cluster: which node has the key; no host: the same one */
+klaviyo_fleet_reply_e klaviyo_fleet_reply_moved(const redisReply *reply,
+    klaviyo_fleet_url_t *node);
+
 /* INFO server, or INFO memory: what it says of either is set */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_info(const redisReply *reply,
     klaviyo_fleet_info_t *info);

@@ -187,7 +187,8 @@ ngx_http_klaviyo_fleet_limits_open(void *fleet,
     limits->redis = ngx_http_klaviyo_fleet_redis_create(limits->conf,
                                fmcf->hook,
                                &ngx_http_klaviyo_fleet_limits_handlers,
-                               limits, NGX_HTTP_KLAVIYO_FLEET_REPLY,
+                               limits, &limits->key[0],
+                               NGX_HTTP_KLAVIYO_FLEET_REPLY,
                                lane->log);
     if (limits->redis == NULL) {
         goto failed;

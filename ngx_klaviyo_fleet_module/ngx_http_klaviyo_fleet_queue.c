@@ -120,7 +120,8 @@ ngx_http_klaviyo_fleet_queue_open(void *fleet,
 
     line->redis = ngx_http_klaviyo_fleet_redis_create(line->conf, fmcf->hook,
                                    &ngx_http_klaviyo_fleet_queue_handlers,
-                                   line, NGX_HTTP_KLAVIYO_FLEET_REPLY,
+                                   line, &line->key[1],
+                                   NGX_HTTP_KLAVIYO_FLEET_REPLY,
                                    queue->log);
     if (line->redis == NULL) {
         ngx_http_klaviyo_fleet_queue_close(line);

@@ -19,6 +19,7 @@
                                                /* bytes not yet sent         */
 #define NGX_HTTP_KLAVIYO_FLEET_ELEMENTS  128   /* of an array that is read   */
 #define NGX_HTTP_KLAVIYO_FLEET_ADDRS     8
+#define NGX_HTTP_KLAVIYO_FLEET_MOVES     3     /* from node to node          */
 
 
 typedef enum {
@@ -38,7 +39,8 @@ typedef enum {
     NGX_HTTP_KLAVIYO_FLEET_TAG_SELECT,
     NGX_HTTP_KLAVIYO_FLEET_TAG_ROLE,
     NGX_HTTP_KLAVIYO_FLEET_TAG_SERVER,
-    NGX_HTTP_KLAVIYO_FLEET_TAG_MEMORY
+    NGX_HTTP_KLAVIYO_FLEET_TAG_MEMORY,
+    NGX_HTTP_KLAVIYO_FLEET_TAG_KEY
 } ngx_http_klaviyo_fleet_tag_e;
 
 
@@ -73,6 +75,8 @@ struct ngx_http_klaviyo_fleet_redis_s {
     ngx_uint_t                                       next;  /* address       */
     klaviyo_fleet_url_t                              target;
     ngx_uint_t                                       sentinel;  /* the next  */
+    ngx_uint_t                                       moves;
+    ngx_str_t                                       *key;   /* of a hash     */
     unsigned                                         asks:1;  /* a sentinel  */
 
     ngx_connection_t                                *c;
@@ -118,6 +122,8 @@ static void ngx_http_klaviyo_fleet_redis_hello(
 static void ngx_http_klaviyo_fleet_redis_ask(
     ngx_http_klaviyo_fleet_redis_t *redis);
 static void ngx_http_klaviyo_fleet_redis_told(
+    ngx_http_klaviyo_fleet_redis_t *redis, const redisReply *reply);
+static ngx_uint_t ngx_http_klaviyo_fleet_redis_moved(
     ngx_http_klaviyo_fleet_redis_t *redis, const redisReply *reply);
 static void ngx_http_klaviyo_fleet_redis_shake(
     ngx_http_klaviyo_fleet_redis_t *redis, ngx_uint_t tag,
@@ -165,7 +171,7 @@ ngx_http_klaviyo_fleet_redis_t *
 ngx_http_klaviyo_fleet_redis_create(ngx_http_klaviyo_fleet_conf_t *conf,
     const ngx_http_klaviyo_fleet_hook_t *hook,
     const ngx_http_klaviyo_fleet_redis_handlers_t *handlers, void *data,
-    size_t max, ngx_log_t *log)
+    ngx_str_t *key, size_t max, ngx_log_t *log)
 {
     ngx_http_klaviyo_fleet_redis_t  *redis;
 
@@ -178,6 +184,7 @@ ngx_http_klaviyo_fleet_redis_create(ngx_http_klaviyo_fleet_conf_t *conf,
     redis->hook = hook;
     redis->handlers = handlers;
     redis->data = data;
+    redis->key = key;
     redis->max = max;
     redis->log = log;
 
@@ -237,6 +244,7 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
     ngx_memzero(&redis->info, sizeof(klaviyo_fleet_info_t));
 
     conf = redis->conf;
+    redis->moves = 0;
     redis->asks = (conf->sentinels != 0);
     redis->target = redis->asks
                     ? conf->sentinel[redis->sentinel++ % conf->sentinels]
@@ -697,6 +705,17 @@ ngx_http_klaviyo_fleet_redis_hello(ngx_http_klaviyo_fleet_redis_t *redis)
     rc |= ngx_http_klaviyo_fleet_redis_put(redis, 2, argv, len,
                                            NGX_HTTP_KLAVIYO_FLEET_TAG_MEMORY);
 
+    /* a node of a Cluster says which one has it */
+
+    argv[0] = "HGET";
+    argv[1] = (char *) redis->key->data;
+    len[1] = redis->key->len;
+    argv[2] = "-";
+    len[2] = 1;
+
+    rc |= ngx_http_klaviyo_fleet_redis_put(redis, 3, argv, len,
+                                           NGX_HTTP_KLAVIYO_FLEET_TAG_KEY);
+
     if (rc != NGX_OK) {
         ngx_http_klaviyo_fleet_redis_end(redis, "no memory", 0);
         return;
@@ -756,12 +775,55 @@ ngx_http_klaviyo_fleet_redis_told(ngx_http_klaviyo_fleet_redis_t *redis,
 }
 
 
+/* 1: another node of a Cluster has the key, and is connected to */
+
+static ngx_uint_t
+ngx_http_klaviyo_fleet_redis_moved(ngx_http_klaviyo_fleet_redis_t *redis,
+    const redisReply *reply)
+{
+    klaviyo_fleet_url_t  node;
+
+    if (klaviyo_fleet_reply_moved(reply, &node) != KLAVIYO_FLEET_OK
+        || redis->moves++ == NGX_HTTP_KLAVIYO_FLEET_MOVES)
+    {
+        return 0;
+    }
+
+    /* without a host it is the same one */
+
+    if (node.host[0] == '\0') {
+        ngx_memcpy(node.host, redis->target.host, KLAVIYO_FLEET_HOST_MAX);
+        node.ipv6 = redis->target.ipv6;
+    }
+
+    ngx_http_klaviyo_fleet_redis_close(redis);
+
+    redis->target = node;
+
+    ngx_http_klaviyo_fleet_redis_begin(redis);
+
+    return 1;
+}
+
+
 static void
 ngx_http_klaviyo_fleet_redis_shake(ngx_http_klaviyo_fleet_redis_t *redis,
     ngx_uint_t tag, const redisReply *reply)
 {
     const char             *what, *reason;
     klaviyo_fleet_reply_e   kind;
+
+    if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_KEY) {
+
+        /* what else it says of the key its script will say, too */
+
+        if (!ngx_http_klaviyo_fleet_redis_moved(redis, reply)) {
+            redis->state = NGX_HTTP_KLAVIYO_FLEET_READY;
+            redis->handlers->ready(redis->data);
+        }
+
+        return;
+    }
 
     if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_SENTINEL) {
         ngx_http_klaviyo_fleet_redis_told(redis, reply);
@@ -828,11 +890,7 @@ ngx_http_klaviyo_fleet_redis_shake(ngx_http_klaviyo_fleet_redis_t *redis,
                                   sizeof(redis->reason));
     if (reason) {
         ngx_http_klaviyo_fleet_redis_end(redis, reason, 1);
-        return;
     }
-
-    redis->state = NGX_HTTP_KLAVIYO_FLEET_READY;
-    redis->handlers->ready(redis->data);
 }
 
 

@@ -34,12 +34,16 @@ typedef struct {
 } ngx_http_klaviyo_fleet_redis_handlers_t;
 
 
-/* `max` bytes are read until there is a whole reply.  NULL: no memory */
+/*
+ * `key` is that of a hash: of the nodes of a Cluster the one that has it is
+ * connected to.  `max` bytes are read until there is a whole reply.  NULL: no
+ * memory
+ */
 ngx_http_klaviyo_fleet_redis_t *ngx_http_klaviyo_fleet_redis_create(
     ngx_http_klaviyo_fleet_conf_t *conf,
     const ngx_http_klaviyo_fleet_hook_t *hook,
     const ngx_http_klaviyo_fleet_redis_handlers_t *handlers, void *data,
-    size_t max, ngx_log_t *log);
+    ngx_str_t *key, size_t max, ngx_log_t *log);
 
 /* no handler is called any more */
 void ngx_http_klaviyo_fleet_redis_destroy(

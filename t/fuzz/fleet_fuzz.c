@@ -66,7 +66,9 @@ test_reply(int kind, const redisReply *reply)
         return;
 
     case 2:
-        if (klaviyo_fleet_reply_sentinel(reply, &primary) == KLAVIYO_FLEET_OK
+        if ((klaviyo_fleet_reply_sentinel(reply, &primary) == KLAVIYO_FLEET_OK
+             || klaviyo_fleet_reply_moved(reply, &primary)
+                == KLAVIYO_FLEET_OK)
             && (memchr(primary.host, '\0', sizeof(primary.host)) == NULL
                 || primary.port == 0 || primary.port > 65535))
         {
