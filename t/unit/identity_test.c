@@ -517,11 +517,10 @@ test_restrict(void)
 static void
 test_cost(void)
 {
-    int              i, j, slow;
+    int              i, j;
     char             text[1024];
     size_t           len;
     int64_t          ns, least;
-    const char      *value;
     uint8_t          buf[1024];
     struct timespec  from, to;
 
@@ -530,11 +529,6 @@ test_cost(void)
               "\"value\":\"\",\"first_page\":\"https://shop.example/\"},"
               "\"$exchange_id\":\"xXxAbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_"
               "AB.ABC123\",\"$email\":\"jane@shop.com\"}")));
-
-    /* in valgrind, for instance */
-
-    value = getenv("KLAVIYO_SLOW");
-    slow = value ? atoi(value) : 1;
 
     ok(len >= 300, "a cookie of %d bytes", (int) len);
 
@@ -556,7 +550,7 @@ test_cost(void)
     }
 
     is_field(EMAIL, "jane@shop.com", "is read");
-    ok(least < 2000 * slow, "in less than 2 us");
+    ok(least < 2000 * tap_slow(), "in less than 2 us");
     diag("%d ns", (int) least);
 }
 

@@ -570,11 +570,9 @@ test_damaged_slot(void)
 int
 main(void)
 {
-    unsigned     op;
-    const char  *value;
+    unsigned  op;
 
-    value = getenv("KLAVIYO_SLOW");
-    slow = value ? (unsigned) atoi(value) : 1;
+    slow = (unsigned) tap_slow();
 
     report = mmap(NULL, sizeof(report_t), PROT_READ|PROT_WRITE,
                   MAP_SHARED|MAP_ANONYMOUS, -1, 0);

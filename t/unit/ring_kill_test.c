@@ -202,7 +202,6 @@ test_random(unsigned drop_oldest)
     uint64_t             left, unseen;
     unsigned             i, n, kills, readers, inside, appended, lost, unread,
                          twice, ghosts, slow;
-    const char          *value;
     klaviyo_ring_t      *ring;
     klaviyo_lease_t      lease;
     klaviyo_figures_t    f;
@@ -282,8 +281,7 @@ test_random(unsigned drop_oldest)
 
     /* in valgrind, for instance */
 
-    value = getenv("KLAVIYO_SLOW");
-    slow = value ? (unsigned) atoi(value) : 1;
+    slow = (unsigned) tap_slow();
 
     ok(kills * slow > 50 && appended * slow > 1000, "it was a test");
     is_int(report->wrong, 0, "nothing corrupt");

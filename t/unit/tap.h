@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 
@@ -111,6 +112,19 @@ tap_is_mem(const char *got, size_t got_len, const char *expected,
     }
 
     return passed;
+}
+
+
+/* so many times as long everything may take: under valgrind, for instance */
+
+static inline int
+tap_slow(void)
+{
+    const char  *value;
+
+    value = getenv("KLAVIYO_SLOW");
+
+    return value ? atoi(value) : 1;
 }
 
 
