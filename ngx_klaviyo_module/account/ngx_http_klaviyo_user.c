@@ -10,12 +10,29 @@ static ngx_int_t ngx_http_klaviyo_user_become(
     const ngx_http_klaviyo_user_t *user, ngx_log_t *log);
 
 
-static void
-ngx_http_klaviyo_user_set(ngx_http_klaviyo_user_t *user, ngx_core_conf_t *ccf)
+/* the name is a copy: `ccf` may be that of a cycle which ends earlier */
+
+static ngx_int_t
+ngx_http_klaviyo_user_set(ngx_cycle_t *cycle, ngx_http_klaviyo_user_t *user,
+    ngx_core_conf_t *ccf)
 {
+    char    *name;
+    size_t   size;
+
+    size = ngx_strlen(ccf->username) + 1;
+
+    name = ngx_pnalloc(cycle->pool, size);
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(name, ccf->username, size);
+
+    user->name = name;
     user->uid = ccf->user;
     user->gid = ccf->group;
-    user->name = ccf->username;
+
+    return NGX_OK;
 }
 
 
@@ -58,9 +75,7 @@ ngx_http_klaviyo_user_init(ngx_cycle_t *cycle, ngx_log_t *log,
         return NGX_ERROR;
     }
 
-    ngx_http_klaviyo_user_set(user, ccf);
-
-    return NGX_OK;
+    return ngx_http_klaviyo_user_set(cycle, user, ccf);
 }
 
 
