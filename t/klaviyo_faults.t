@@ -46,7 +46,7 @@ sub start {
                 endpoint %%ENDPOINT%%;
                 queue %%QUEUE_DIR%%/$_.ring size=256k;
                 spool %%DIR%%/spool-$_;
-                batch linger=300ms;
+                batch linger=@{[ slow(300) ]}ms;
                 retry min=50ms max=1s;
                 $lines
             }
