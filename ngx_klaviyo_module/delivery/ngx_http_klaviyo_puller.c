@@ -42,6 +42,9 @@
 #define NGX_HTTP_KLAVIYO_PULLER_NONCE   32
 #define NGX_HTTP_KLAVIYO_PULLER_FIELDS  6
 
+#define NGX_HTTP_KLAVIYO_PULLER_ANOTHER  "another host has the lease"
+#define NGX_HTTP_KLAVIYO_PULLER_MEMORY   "there was no memory"
+
 
 typedef enum {
     NGX_HTTP_KLAVIYO_PACK_PULLED = 0,
@@ -113,6 +116,7 @@ struct ngx_http_klaviyo_puller_s {
     uint64_t                         dead;     /* of these, told of          */
     uint64_t                         telling;
     size_t                           letters;  /* bytes on their way         */
+    const char                      *over;     /* why it is, or NULL         */
 
     unsigned                         connected:1;
     unsigned                         leads:1;
@@ -120,9 +124,7 @@ struct ngx_http_klaviyo_puller_s {
     unsigned                         leasing:1;   /* calls under way         */
     unsigned                         pulling:1;
     unsigned                         settling:1;
-    unsigned                         over:1;      /* another has the lease   */
     unsigned                         clean:1;     /* the ring is empty       */
-    unsigned                         memory:1;    /* there was none          */
 };
 
 
@@ -258,15 +260,13 @@ ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller)
     now = klaviyo_clock_boot();
 
     if (puller->over) {
-        ngx_http_klaviyo_puller_stop(puller, "another host has it");
-
-    } else if (puller->memory) {
-        ngx_http_klaviyo_puller_stop(puller, "there was no memory");
+        ngx_http_klaviyo_puller_stop(puller, puller->over);
 
     } else if (puller->leads
                && now - puller->leased >= NGX_HTTP_KLAVIYO_PULLER_LEASE)
     {
-        ngx_http_klaviyo_puller_stop(puller, "it was not renewed in time");
+        ngx_http_klaviyo_puller_stop(puller, "the lease was not renewed in "
+                                     "time");
     }
 
     rc = ngx_http_klaviyo_puller_clean(puller);
@@ -380,8 +380,7 @@ ngx_http_klaviyo_puller_stop(ngx_http_klaviyo_puller_t *puller,
     ngx_queue_t                     *q;
     ngx_http_klaviyo_fleet_value_t   value;
 
-    puller->over = 0;
-    puller->memory = 0;
+    puller->over = NULL;
 
     if (puller->leads || puller->granted) {
         value.text.data = puller->nonce;
@@ -426,7 +425,7 @@ ngx_http_klaviyo_puller_stop(ngx_http_klaviyo_puller_t *puller,
     if (why) {
         ngx_log_error(NGX_LOG_NOTICE, puller->report.log, 0,
                       "klaviyo account \"%V\": this host delivers no more "
-                      "for fleet \"%V\": the lease is gone, %s",
+                      "for fleet \"%V\": %s",
                       &puller->account->name, &puller->account->fleet_name,
                       why);
     }
@@ -567,7 +566,8 @@ ngx_http_klaviyo_puller_fill(ngx_http_klaviyo_puller_t *puller, int64_t now)
                                         "a pack of the fleet is of another "
                                         "version: update this host");
                 puller->other = now + NGX_HTTP_KLAVIYO_PULLER_OTHER;
-                ngx_http_klaviyo_puller_stop(puller, "a newer one is needed");
+                ngx_http_klaviyo_puller_stop(puller, "a newer version is "
+                                             "needed");
                 return NGX_OK;
             }
 
@@ -910,7 +910,7 @@ ngx_http_klaviyo_puller_moved(void *data, uint64_t from, uint64_t to)
     ngx_http_klaviyo_pack_t  *pack;
 
     if (klaviyo_ring_span(puller->account->ring, &span) != KLAVIYO_RING_OK) {
-        puller->memory = 1;
+        puller->over = NGX_HTTP_KLAVIYO_PULLER_MEMORY;
         return;
     }
 
@@ -944,7 +944,7 @@ ngx_http_klaviyo_puller_moved(void *data, uint64_t from, uint64_t to)
             held = ngx_alloc(size * sizeof(ngx_http_klaviyo_held_t),
                              puller->report.log);
             if (held == NULL) {
-                puller->memory = 1;
+                puller->over = NGX_HTTP_KLAVIYO_PULLER_MEMORY;
                 return;
             }
 
@@ -988,6 +988,15 @@ ngx_http_klaviyo_puller_lost(void *data)
     if (puller->settling) {
         ngx_http_klaviyo_puller_settled(puller, -1);
     }
+
+    /*
+     * After a fail-over the numbers of packs may repeat, or begin below those
+     * that were pulled: all that is not settled is pulled again.
+     */
+
+    if (puller->leads) {
+        puller->over = "the connection was lost";
+    }
 }
 
 
@@ -1002,7 +1011,7 @@ ngx_http_klaviyo_puller_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     ngx_post_event(puller->wake, &ngx_posted_events);
 
     if (n == 0) {
-        puller->over = 1;
+        puller->over = NGX_HTTP_KLAVIYO_PULLER_ANOTHER;
         return;
     }
 
@@ -1018,7 +1027,8 @@ ngx_http_klaviyo_puller_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
             puller->granted = !puller->leads;
 
         } else {
-            puller->over = puller->leads;
+            puller->over = puller->leads ? NGX_HTTP_KLAVIYO_PULLER_ANOTHER
+                                         : NULL;
         }
 
         return;
@@ -1035,7 +1045,7 @@ ngx_http_klaviyo_puller_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     }
 
     if (value[0].number != 1) {
-        puller->over = 1;
+        puller->over = NGX_HTTP_KLAVIYO_PULLER_ANOTHER;
         return;
     }
 
@@ -1070,7 +1080,7 @@ ngx_http_klaviyo_puller_pulled(ngx_http_klaviyo_puller_t *puller,
     ngx_uint_t                i;
     ngx_http_klaviyo_pack_t  *pack;
 
-    if (puller->memory
+    if (puller->over
         || value[0].text.len == 0
         || value[0].text.len > NGX_HTTP_KLAVIYO_PULLER_ID
         || value[1].text.len > NGX_HTTP_KLAVIYO_FLEET_HOST)
@@ -1090,14 +1100,14 @@ ngx_http_klaviyo_puller_pulled(ngx_http_klaviyo_puller_t *puller,
 
     pack = ngx_calloc(sizeof(ngx_http_klaviyo_pack_t), puller->report.log);
     if (pack == NULL) {
-        puller->memory = 1;
+        puller->over = NGX_HTTP_KLAVIYO_PULLER_MEMORY;
         return;
     }
 
     pack->bytes = malloc(value[5].text.len + 1);
     if (pack->bytes == NULL) {
         ngx_free(pack);
-        puller->memory = 1;
+        puller->over = NGX_HTTP_KLAVIYO_PULLER_MEMORY;
         return;
     }
 
