@@ -57,18 +57,24 @@ klaviyo_cli_conf_read(const klaviyo_cli_t *cli, klaviyo_cli_conf_t *conf)
 
     memset(conf, 0, sizeof(klaviyo_cli_conf_t));
 
-    if (klaviyo_cli_conf_run(cli, "-V", &none, &built) == -1) {
-        return KLAVIYO_CLI_CANNOT;
-    }
+    status = klaviyo_cli_conf_run(cli, "-V", &none, &built);
 
-    klaviyo_cli_conf_built(conf, built.data);
+    if (status != -1) {
+        klaviyo_cli_conf_built(conf, built.data);
+    }
 
     free(none.data);
     free(built.data);
 
+    if (status == -1) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
     status = klaviyo_cli_conf_run(cli, "-T", &out, &err);
 
     if (status == -1) {
+        free(out.data);
+        free(err.data);
         return KLAVIYO_CLI_CANNOT;
     }
 
