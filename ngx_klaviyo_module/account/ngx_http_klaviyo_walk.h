@@ -8,7 +8,7 @@
 
 /*
  * The headers of a list, in their order; NULL behind the last.  Begins with
- * *n at 0 and *part at the list's first part.
+ * *n at 0 and *part at the list's first part, or NULL: there is no list.
  */
 
 static ngx_inline ngx_table_elt_t *

@@ -12,7 +12,6 @@
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_location.h"
 #include "account/ngx_http_klaviyo_compile.h"
-#include "account/ngx_http_klaviyo_walk.h"
 
 
 #define NGX_HTTP_KLAVIYO_SKIP_NAME     (sizeof("next-router-prefetch") - 1)
@@ -489,9 +488,9 @@ static ngx_uint_t
 ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
 {
     size_t                           len;
-    ngx_uint_t                       n, found;
+    ngx_uint_t                       found;
     ngx_list_part_t                 *part;
-    ngx_table_elt_t                 *h;
+    ngx_table_elt_t                 *h, *last;
     ngx_http_klaviyo_skip_header_t  *known;
 
     static ngx_http_klaviyo_skip_header_t
@@ -507,36 +506,30 @@ ngx_http_klaviyo_skip_read(ngx_http_request_t *r)
         }
     }
 
-    n = 0;
     found = 0;
-    part = &r->headers_in.headers.part;
 
-    for ( ;; ) {
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+        last = h + part->nelts;
 
-        h = ngx_http_klaviyo_walk(&part, &n);
+        for ( /* void */ ; h < last; h++) {
+            len = h->key.len;
 
-        if (h == NULL) {
-            break;
-        }
+            if (len > NGX_HTTP_KLAVIYO_SKIP_NAME || first[len] == NULL) {
+                continue;
+            }
 
-        len = h->key.len;
+            for (known = first[len]; known->name.len == len; known++) {
 
-        if (len > NGX_HTTP_KLAVIYO_SKIP_NAME || first[len] == NULL) {
-            continue;
-        }
-
-        for (known = first[len]; known->name.len == len; known++) {
-
-            if (h->lowcase_key[0] == known->name.data[0]
-                && ngx_memcmp(h->lowcase_key, known->name.data,
-                              known->name.len)
-                   == 0
-                && known->match(&h->value)
-                && (known->match != ngx_http_klaviyo_skip_is_part
-                    || !ngx_http_klaviyo_skip_is_empty(&h->value)
-                    || ngx_http_klaviyo_reads(r)))
-            {
-                found |= known->mask;
+                if (h->lowcase_key[0] == known->name.data[0]
+                    && ngx_memcmp(h->lowcase_key, known->name.data, len) == 0
+                    && known->match(&h->value)
+                    && (known->match != ngx_http_klaviyo_skip_is_part
+                        || !ngx_http_klaviyo_skip_is_empty(&h->value)
+                        || ngx_http_klaviyo_reads(r)))
+                {
+                    found |= known->mask;
+                }
             }
         }
     }
