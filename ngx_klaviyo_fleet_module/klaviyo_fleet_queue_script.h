@@ -26,10 +26,12 @@
  *     release NONCE
  *     pull    NONCE LAST BYTES
  *             1 and the packs behind the one with this id, each ID HOST
- *             EXPECT TO N PACK; 0: the lease is another's
+ *             EXPECT TO N PACK; 1 PACKS, how many there are, if none is
+ *             behind it; 0: the lease is another's
  *     settle  NONCE DEAD MAX LETTERS [ID HOST EXPECT TO N BYTES]...
  *             1 N: so many events left the queue, DEAD of them by a letter;
- *             again it is 1 0.  0: the lease is another's
+ *             again it is 1 0.  0: the lease is another's.  Of a pack before
+ *             which one is missing, DONE stays, and its host begins there
  *     refuse  NONCE ID HOST N BYTES
  *             a pack that cannot be read: its host adds it again
  *     hosts   each HOST AGE LEFT, the longest silent first

@@ -384,6 +384,24 @@ subtest 'Redis is rolled back' => sub {
     all_arrived('rolled back');
 };
 
+subtest 'rolled back to what was settled since' => sub {
+    my $before = figure('accepted');
+
+    $sandbox->fault(kind => 'status', status => 503);
+    load(2);
+    ok wait_for(20, sub { figure('accepted') > $before }), 'packs wait';
+    $redis->cli('SAVE');
+    $sandbox->clear_faults;
+    all_arrived('before it');
+
+    # the one that leads has the lease of the copy, and knows none of its packs
+
+    $redis->kill->run;
+    all_arrived('rolled back');
+    load(1);
+    all_arrived('and on');
+};
+
 subtest 'refused for good: a dead letter, in Redis' => sub {
     $sandbox->fault(kind => 'refuse', match => {unique_id => '^bad'});
     $nginx[$_ % 3]->get("/?id=bad$_&email=a\@shop.test") for 1 .. 3;

@@ -102,6 +102,8 @@ sub pull {
     my ($rc, @rest) = @{ script(pull => $nonce, $last, $bytes // 100_000) };
     my @pack;
 
+    return $rc if @rest == 1;
+
     push @pack, [splice @rest, 0, 6] while @rest;
 
     return ($rc, @pack);

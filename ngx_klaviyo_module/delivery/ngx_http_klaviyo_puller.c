@@ -1058,7 +1058,14 @@ ngx_http_klaviyo_puller_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
         return;
     }
 
-    if (n == 1) {
+    if (n == 2) {
+
+        /* rolled back, it has packs that were settled, or has others */
+
+        if (value[1].number != (int64_t) puller->n) {
+            puller->over = "the fleet has other packs than were pulled";
+        }
+
         puller->pull = klaviyo_clock_boot()
                        + NGX_HTTP_KLAVIYO_PULLER_EMPTY;
         return;
