@@ -6,11 +6,12 @@
 use strict;
 use warnings;
 
+use Cwd        qw(abs_path);
 use File::Temp qw(tempdir);
 use FindBin;
 use Test::More;
 
-my $root   = "$FindBin::Bin/..";
+my $root   = abs_path("$FindBin::Bin/..");
 my $src    = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
 my $tmp    = tempdir(CLEANUP => 1);
 my @source = sort(glob("$root/ngx_klaviyo_module/*/*.c"),
@@ -21,23 +22,20 @@ my @include = map { "-isystem $src/src/$_" }
 
 push @include, "-isystem $root/objs/nginx", "-I$root/ngx_klaviyo_module";
 
-# what nginx's configure asks clang for beside these
+# Clang warns before it optimises, and gcc as it does.  The last of clang's are
+# what nginx's configure asks it for beside the others.
 
-my %more = (gcc => '', clang => '-Wpointer-arith -Wconditional-uninitialized');
+my @compilers = (
+    'gcc -O2 -D_FORTIFY_SOURCE=2 -c',
+    'gcc -O0 -c',
+    'clang -O2 -D_FORTIFY_SOURCE=2 -fsyntax-only'
+        . ' -Wpointer-arith -Wconditional-uninitialized',
+);
 
-for my $cc (qw(gcc clang)) {
-    for my $flags ('-O2 -D_FORTIFY_SOURCE=2', '-O0') {
-        my @bad;
+for my $cc (@compilers) {
+    my $out = `cd $tmp && $cc -fPIC -Wall -Wextra -Werror @include @source 2>&1`;
 
-        for my $file (@source) {
-            my $out = `$cc -c $flags -fPIC -Wall -Wextra -Werror $more{$cc} \\
-                       @include -o $tmp/out.o $file 2>&1`;
-
-            push @bad, "$file: $out" if $? != 0 || $out ne '';
-        }
-
-        is_deeply(\@bad, [], "$cc $flags -Wall -Wextra -Werror");
-    }
+    is "$? $out", '0 ', "$cc -Wall -Wextra -Werror";
 }
 
 done_testing();
