@@ -66,7 +66,7 @@ capture_empty(klaviyo_ring_t *ring, klaviyo_lease_t *lease)
     ack.to = span.end;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = ack.to.seq - ack.from.seq;
 
-    if (klaviyo_ring_ack(ring, lease->epoch, &ack) != KLAVIYO_RING_OK) {
+    if (klaviyo_ring_ack(ring, lease->epoch, &ack, 0) != KLAVIYO_RING_OK) {
         fprintf(stderr, "acknowledgement failed\n");
         exit(1);
     }

@@ -59,17 +59,7 @@ klaviyo_limiter_limit(klaviyo_limiter_class_e lane)
 
 
 int64_t
-klaviyo_limiter_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
-    unsigned share, int64_t now)
-{
-    return klaviyo_limiter_take_of(limiter, lane,
-                                   (unsigned) klaviyo_limiter_limits[lane],
-                                   share, now);
-}
-
-
-int64_t
-klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
+klaviyo_limiter_take(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now)
 {
     int64_t                  wait, other, gap;

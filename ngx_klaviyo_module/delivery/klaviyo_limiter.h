@@ -64,14 +64,12 @@ unsigned klaviyo_limiter_limit(klaviyo_limiter_class_e lane);
 
 /*
  * Milliseconds until one more request may go, 0: now (and then it has been
- * counted).  `share` is 1 to 100 per cent; at least one request a window is
- * always allowed.  A clock that went back counts as no time passed.
+ * counted).  `of` requests are allowed in a minute, see klaviyo_limiter_limit()
+ * and klaviyo_lane.h; `share` is 1 to 100 per cent of them; at least one
+ * request a window is always allowed.  A clock that went back counts as no
+ * time passed.
  */
 int64_t klaviyo_limiter_take(klaviyo_limiter_t *limiter,
-    klaviyo_limiter_class_e lane, unsigned share, int64_t now);
-
-/* the same where the limit of the class is another one, see klaviyo_lane.h */
-int64_t klaviyo_limiter_take_of(klaviyo_limiter_t *limiter,
     klaviyo_limiter_class_e lane, unsigned of, unsigned share, int64_t now);
 
 /*

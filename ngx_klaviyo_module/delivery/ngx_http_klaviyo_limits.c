@@ -358,10 +358,10 @@ ngx_http_klaviyo_limits_turn(ngx_http_klaviyo_limits_t *limits,
 
     copy = limits->saved->limiter;
 
-    return klaviyo_limiter_take_of(take ? &limits->saved->limiter : &copy,
-                                   class,
-                                   ngx_http_klaviyo_limits_of(limits, class),
-                                   limits->account->rate_share, now);
+    return klaviyo_limiter_take(take ? &limits->saved->limiter : &copy,
+                                class,
+                                ngx_http_klaviyo_limits_of(limits, class),
+                                limits->account->rate_share, now);
 }
 
 
@@ -392,7 +392,7 @@ ngx_http_klaviyo_limits_alone(ngx_http_klaviyo_limits_t *limits,
 
     copy = limits->saved->limiter;
 
-    ms = klaviyo_limiter_take_of(&copy, class, of, share, now);
+    ms = klaviyo_limiter_take(&copy, class, of, share, now);
 
     if (ms == 0) {
         ms = klaviyo_slot_wait(of * share / 100, hosts, rank, now + clock,

@@ -622,7 +622,7 @@ ngx_http_klaviyo_mover_book(ngx_http_klaviyo_mover_t *mover)
 
     klaviyo_crash("before_acknowledgement");
 
-    rc = klaviyo_ring_book(mover->account->ring, mover->lease->epoch, &ack, 0);
+    rc = klaviyo_ring_ack(mover->account->ring, mover->lease->epoch, &ack, 0);
 
     if (rc == KLAVIYO_RING_BUSY) {
         return NGX_BUSY;

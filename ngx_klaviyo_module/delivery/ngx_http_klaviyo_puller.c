@@ -459,8 +459,8 @@ ngx_http_klaviyo_puller_clean(ngx_http_klaviyo_puller_t *puller)
         ack.from.position = span.first.position;
         ack.to = span.end;
 
-        rc = klaviyo_ring_book(ring, puller->lease->epoch, &ack,
-                               span.end.seq - span.done);
+        rc = klaviyo_ring_ack(ring, puller->lease->epoch, &ack,
+                              span.end.seq - span.done);
 
         if (rc != KLAVIYO_RING_OK) {
             return (rc == KLAVIYO_RING_BUSY) ? NGX_BUSY : NGX_DECLINED;

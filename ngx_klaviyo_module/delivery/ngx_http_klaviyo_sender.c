@@ -1157,8 +1157,8 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
 
         klaviyo_crash("before_acknowledgement");
 
-        rc = klaviyo_ring_book(sender->account->ring, sender->lease->epoch,
-                               &ack, klaviyo_batch_ack_moved(load->batch));
+        rc = klaviyo_ring_ack(sender->account->ring, sender->lease->epoch,
+                              &ack, klaviyo_batch_ack_moved(load->batch));
 
         if (rc == KLAVIYO_RING_BUSY) {
             return NGX_BUSY;

@@ -549,8 +549,8 @@ klaviyo_hold_save(klaviyo_hold_t *hold, uint64_t epoch)
     }
 
     if (ack.to.seq > ack.from.seq) {
-        (void) klaviyo_ring_book(hold->ring, epoch, &ack,
-                                 ack.to.seq - ack.from.seq);
+        (void) klaviyo_ring_ack(hold->ring, epoch, &ack,
+                                ack.to.seq - ack.from.seq);
     }
 }
 

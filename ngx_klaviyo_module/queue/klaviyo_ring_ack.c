@@ -90,14 +90,6 @@ klaviyo_ring_first(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
 }
 
 
-klaviyo_ring_rc_e
-klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
-    const klaviyo_ack_t *ack)
-{
-    return klaviyo_ring_book(ring, epoch, ack, 0);
-}
-
-
 /* What of n is not booked as this outcome; the rest leaves it. */
 
 static uint64_t
@@ -223,7 +215,7 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
 
 
 klaviyo_ring_rc_e
-klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
+klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
     const klaviyo_ack_t *ack, uint64_t moved)
 {
     klaviyo_cursor_t     end;

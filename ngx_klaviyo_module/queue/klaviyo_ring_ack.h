@@ -15,13 +15,10 @@ klaviyo_ring_rc_e klaviyo_ring_first(klaviyo_ring_t *ring,
 /*
  * Books the outcomes and gives the space back, as one step that a crash
  * leaves done or undone.  Events that drop_oldest took meanwhile are moved
- * from lost to their true outcome.  OK, STALE, BUSY (try again), DETACHED.
+ * from lost to their true outcome.  `moved` more of them are another ring's
+ * by now.  OK, STALE, BUSY (try again), DETACHED.
  */
 klaviyo_ring_rc_e klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
-    const klaviyo_ack_t *ack);
-
-/* the same, with `moved` more of them that are another ring's by now */
-klaviyo_ring_rc_e klaviyo_ring_book(klaviyo_ring_t *ring, uint64_t epoch,
     const klaviyo_ack_t *ack, uint64_t moved);
 
 /*

@@ -221,8 +221,8 @@ klaviyo_ring_drain_old_moved(klaviyo_ring_old_t *old)
     ack.from.seq = span.done;
     ack.to.seq = span.first.seq;
 
-    return klaviyo_ring_book(old->ring, old->lease.epoch, &ack,
-                             span.first.seq - span.done);
+    return klaviyo_ring_ack(old->ring, old->lease.epoch, &ack,
+                            span.first.seq - span.done);
 }
 
 
@@ -710,7 +710,7 @@ klaviyo_ring_drain_one(klaviyo_ring_t *ring, klaviyo_ring_drain_t *drain,
             }
         }
 
-        rc = klaviyo_ring_book(old->ring, epoch, &ack, taken);
+        rc = klaviyo_ring_ack(old->ring, epoch, &ack, taken);
 
         if (rc != KLAVIYO_RING_OK) {
             break;

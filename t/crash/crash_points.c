@@ -405,7 +405,7 @@ take(unsigned max)
     ack.to = cursor;
 
     report->doing = ACK;
-    rc = klaviyo_ring_ack(ring, lease.epoch, &ack);
+    rc = klaviyo_ring_ack(ring, lease.epoch, &ack, 0);
     acked();
     report->doing = IDLE;
 

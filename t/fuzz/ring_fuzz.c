@@ -554,7 +554,7 @@ use(klaviyo_ring_t *ring, klaviyo_lease_t *lease)
     a.outcome[KLAVIYO_OUTCOME_DELIVERED] = w.events;
     a.outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] = w.missing;
 
-    (void) klaviyo_ring_ack(ring, lease->epoch, &a);
+    (void) klaviyo_ring_ack(ring, lease->epoch, &a, 0);
     (void) add(ring, 1);
     walk(ring, &w, MOST, 0);
     (void) klaviyo_ring_release(ring, lease->epoch, &w.at);

@@ -287,7 +287,7 @@ ack(klaviyo_ring_t *ring, uint64_t epoch, const klaviyo_cursor_t *from,
     a.outcome[KLAVIYO_OUTCOME_DELIVERED] = w->events;
     a.outcome[KLAVIYO_OUTCOME_LOST_CORRUPT] = w->missing;
 
-    must(klaviyo_ring_ack(ring, epoch, &a) == KLAVIYO_RING_OK
+    must(klaviyo_ring_ack(ring, epoch, &a, 0) == KLAVIYO_RING_OK
          && klaviyo_ring_span(ring, &span) == KLAVIYO_RING_OK
          && span.done == w->at.seq
          && span.first.seq == w->at.seq);

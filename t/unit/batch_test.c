@@ -451,7 +451,7 @@ test_deliver(klaviyo_batch_t *batch, const klaviyo_lease_t *lease,
     ok(klaviyo_batch_done(batch), "done");
 
     klaviyo_batch_ack(batch, &ack);
-    is_int(klaviyo_ring_ack(ring, lease->epoch, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, lease->epoch, &ack, 0), KLAVIYO_RING_OK,
            "acknowledged");
 
     klaviyo_batch_destroy(batch);
@@ -681,7 +681,7 @@ test_spool(void)
     test_is_requests(batch, "0,2,3,5,6,7 ", "both tiers in order");
 
     klaviyo_batch_ack(batch, &ack);
-    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, lease.epoch, &ack, 0), KLAVIYO_RING_OK,
            "acknowledged");
     klaviyo_ring_figures(ring, &figures);
     ok(figures.queued == 0

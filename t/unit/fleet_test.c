@@ -77,8 +77,8 @@ test_vectors(void)
             printf("take %" PRId64 " %d %u %u", now, class, of, share);
 
             for ( ;; ) {
-                wait = klaviyo_limiter_take_of(&limiter, class, of, share,
-                                               now);
+                wait = klaviyo_limiter_take(&limiter, class, of, share,
+                                            now);
                 if (wait == 0) {
                     break;
                 }

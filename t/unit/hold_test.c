@@ -156,7 +156,7 @@ arrived(void)
 
     klaviyo_lease_open(&own, queue);
     klaviyo_lease_renew(&own);
-    klaviyo_ring_ack(queue, own.epoch, &ack);
+    klaviyo_ring_ack(queue, own.epoch, &ack, 0);
     klaviyo_lease_close(&own);
 
     return text;

@@ -325,7 +325,7 @@ test_limits(void)
     second = 0;
 
     while (now < 1000000 + 60000) {
-        wait = klaviyo_limiter_take_of(&limiter, KLAVIYO_LIMITER_BULK,
+        wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK,
                   klaviyo_lanes[KLAVIYO_LANE_SUBSCRIPTIONS].limit, 100, now);
 
         minute += (wait == 0);

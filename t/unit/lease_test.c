@@ -58,7 +58,7 @@ child_run(klaviyo_ring_t *ring, int in, int out)
             memset(&ack, 0, sizeof(ack));
             klaviyo_ring_first(ring, &ack.from);
             ack.to = ack.from;
-            c = (char) klaviyo_ring_ack(ring, lease.epoch, &ack);
+            c = (char) klaviyo_ring_ack(ring, lease.epoch, &ack, 0);
             break;
 
         default:

@@ -45,6 +45,15 @@ test_random(uint64_t n)
 }
 
 
+static int64_t
+test_take(klaviyo_limiter_t *limiter, klaviyo_limiter_class_e lane,
+    unsigned share, int64_t now)
+{
+    return klaviyo_limiter_take(limiter, lane, klaviyo_limiter_limit(lane),
+                                share, now);
+}
+
+
 static void
 test_check_init(test_check_t *check, int lane, unsigned share)
 {
@@ -141,7 +150,7 @@ test_windows(int kind, unsigned share, int back)
     for (i = 0; i < 60000; i++) {
         lane = kind ? (int) test_random(2) : (int) (i & 1);
 
-        wait = klaviyo_limiter_take(&limiter, lane, share, clock);
+        wait = test_take(&limiter, lane, share, clock);
 
         if (wait == 0) {
             test_check_sent(&check[lane], real);
@@ -186,7 +195,7 @@ test_throughput(int lane, unsigned share)
 
     for (now = start; now < start + 600000; now += wait) {
 
-        wait = klaviyo_limiter_take(&limiter, lane, share, now);
+        wait = test_take(&limiter, lane, share, now);
 
         if (wait == 0) {
             test_check_sent(&check, now);
@@ -197,13 +206,13 @@ test_throughput(int lane, unsigned share)
 
         copy = limiter;
 
-        if (klaviyo_limiter_take(&copy, lane, share, now + wait - 1) != 1) {
+        if (test_take(&copy, lane, share, now + wait - 1) != 1) {
             wrong++;
         }
 
         copy = limiter;
 
-        if (klaviyo_limiter_take(&copy, lane, share, now + wait) != 0) {
+        if (test_take(&copy, lane, share, now + wait) != 0) {
             wrong++;
         }
     }
@@ -229,22 +238,20 @@ test_correct(void)
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 0, 7, now);
 
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            7000, "nothing remains: until the reset");
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100,
-                                now + 6999),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now + 6999),
            1, "not before it");
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_SINGLE, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 100, now),
            0, "the other lane goes on");
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100,
-                                now + 7000),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now + 7000),
            0, "the reset has passed");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 3, 30, now);
 
     for (n = 0; n < 10; n++) {
-        wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now);
+        wait = test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now);
         if (wait) {
             break;
         }
@@ -254,20 +261,18 @@ test_correct(void)
     is_int(wait, 30000, "and then the reset is waited for");
 
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, -1, 30, now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            30000, "no header, no change");
 
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 5, 30, now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100,
-                                now + 1000),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now + 1000),
            0, "the latest word holds");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_SINGLE, 100, 30, now);
 
     for (n = 0; n < 200; n++) {
-        if (klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_SINGLE, 25,
-                                 now + n * 100))
+        if (test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 25, now + n * 100))
         {
             break;
         }
@@ -278,32 +283,32 @@ test_correct(void)
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_SINGLE, 1, 30, now);
 
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_SINGLE, 1, now), 0,
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 1, now), 0,
            "never nothing while something remains");
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_SINGLE, 1, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 1, now),
            30000, "but then nothing");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 0, 60, now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            60000, "a reset of a minute is believed");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 0, 61, now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            60000, "one of more than that is not");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 0, 1798675200,
                             now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            60000, "nor a time of day");
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, 0),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, 0),
            60000, "a minute as well when the clock went back");
 
     memset(&limiter, 0, sizeof(limiter));
     klaviyo_limiter_correct(&limiter, KLAVIYO_LIMITER_BULK, 0, -1, now);
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now),
            60000, "no reset said: the steady window");
 
     memset(&limiter, 0, sizeof(limiter));
@@ -311,7 +316,7 @@ test_correct(void)
                             now);
 
     for (n = 0; n < 100; n++) {
-        if (klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now)) {
+        if (test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now)) {
             break;
         }
     }
@@ -330,15 +335,15 @@ test_back(void)
     memset(&limiter, 0, sizeof(limiter));
 
     for (i = 0; i < 200; i++) {
-        (void) klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 1,
+        (void) test_take(&limiter, KLAVIYO_LIMITER_BULK, 1,
                                     90000000);
     }
 
-    wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 1, 5000);
+    wait = test_take(&limiter, KLAVIYO_LIMITER_BULK, 1, 5000);
     ok(wait >= 60000 && wait < 66000,
        "the clock began anew: a window is waited for, %" PRId64 " ms", wait);
 
-    wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 1,
+    wait = test_take(&limiter, KLAVIYO_LIMITER_BULK, 1,
                                 5000 + wait);
     is_int(wait, 0, "and no more");
 }
@@ -365,7 +370,7 @@ test_share(void)
         share = (i & 1) ? 100 : 1 + (unsigned) test_random(100);
 
         for (n = 0; n < 500; n++) {
-            wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_SINGLE,
+            wait = test_take(&limiter, KLAVIYO_LIMITER_SINGLE,
                                         share, now);
             if (wait == 0) {
                 test_check_sent(&check, now);
@@ -395,22 +400,22 @@ test_merge(void)
     now = 70000;
 
     for (i = 0; i < 150; i++) {
-        while (klaviyo_limiter_take(&old, KLAVIYO_LIMITER_BULK, 100, now)) {
+        while (test_take(&old, KLAVIYO_LIMITER_BULK, 100, now)) {
             now++;
         }
     }
 
     klaviyo_limiter_merge(&new, &old);
 
-    ok(klaviyo_limiter_take(&new, KLAVIYO_LIMITER_BULK, 100, now) > 0,
+    ok(test_take(&new, KLAVIYO_LIMITER_BULK, 100, now) > 0,
        "a new memory takes the windows over");
-    is_int(klaviyo_limiter_take(&new, KLAVIYO_LIMITER_SINGLE, 100, now), 0,
+    is_int(test_take(&new, KLAVIYO_LIMITER_SINGLE, 100, now), 0,
            "each its own");
 
     memset(&new, 0, sizeof(new));
     klaviyo_limiter_merge(&old, &new);
 
-    ok(klaviyo_limiter_take(&old, KLAVIYO_LIMITER_BULK, 100, now) > 0,
+    ok(test_take(&old, KLAVIYO_LIMITER_BULK, 100, now) > 0,
        "and none is forgotten for one that is empty");
 }
 
@@ -500,7 +505,7 @@ test_klaviyo(int late)
             continue;
         }
 
-        wait = klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now);
+        wait = test_take(&limiter, KLAVIYO_LIMITER_BULK, 100, now);
 
         if (wait == 0) {
             way[sent].at = now + 200 + (int64_t) test_random(400);
@@ -539,7 +544,7 @@ test_garbage(void)
             p[j] = (uint8_t) test_random(256);
         }
 
-        wait = klaviyo_limiter_take(&limiter, i & 1, (unsigned) i,
+        wait = test_take(&limiter, i & 1, (unsigned) i,
                                     (int64_t) test_random(1000000));
 
         longest = wait > longest ? wait : longest;
@@ -549,7 +554,7 @@ test_garbage(void)
        longest);
 
     memset(&limiter, 0, sizeof(limiter));
-    is_int(klaviyo_limiter_take(&limiter, KLAVIYO_LIMITER_BULK, 0, -5), 0,
+    is_int(test_take(&limiter, KLAVIYO_LIMITER_BULK, 0, -5), 0,
            "a share and a time out of range");
 }
 

@@ -391,7 +391,7 @@ take(unsigned max)
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = got;
     ack.outcome[KLAVIYO_OUTCOME_LOST_SPOOL] = missing;
 
-    rc = klaviyo_ring_ack(ring, 0, &ack);
+    rc = klaviyo_ring_ack(ring, 0, &ack, 0);
     check(rc == KLAVIYO_RING_OK, "ack: %d", rc);
 
     while (got) {

@@ -284,7 +284,7 @@ ring_take(klaviyo_ring_t *ring, uint64_t epoch, int ack, ring_taken_t *taken)
     done.to = cursor;
 
     if (ack) {
-        rc = klaviyo_ring_ack(ring, epoch, &done);
+        rc = klaviyo_ring_ack(ring, epoch, &done, 0);
 
         if (rc != KLAVIYO_RING_OK) {
             diag("ack: %d", rc);

@@ -99,7 +99,7 @@ reader_detached(klaviyo_ring_t *ring, klaviyo_lease_t *lease)
            || klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record)
               != KLAVIYO_RING_DETACHED
            || klaviyo_ring_ahead(ring, &cursor) != 0
-           || klaviyo_ring_ack(ring, 1, &ack) != KLAVIYO_RING_DETACHED
+           || klaviyo_ring_ack(ring, 1, &ack, 0) != KLAVIYO_RING_DETACHED
            || klaviyo_ring_release(ring, 1, &cursor) != KLAVIYO_RING_DETACHED
            || klaviyo_ring_lose(ring, 1, 1, KLAVIYO_OUTCOME_LOST_SPOOL)
               != KLAVIYO_RING_DETACHED
@@ -152,7 +152,7 @@ reader_run(klaviyo_ring_t *ring)
 
         if (rc == KLAVIYO_RING_OK || rc == KLAVIYO_RING_EMPTY) {
             ack.to = cursor;
-            rc = klaviyo_ring_ack(ring, lease.epoch, &ack);
+            rc = klaviyo_ring_ack(ring, lease.epoch, &ack, 0);
         }
 
         if (rc == KLAVIYO_RING_DETACHED) {
@@ -328,7 +328,7 @@ test_each(unsigned op)
             break;
 
         case 2:
-            rc = klaviyo_ring_ack(ring, lease.epoch, &ack);
+            rc = klaviyo_ring_ack(ring, lease.epoch, &ack, 0);
             break;
 
         case 3:

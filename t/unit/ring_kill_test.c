@@ -134,7 +134,7 @@ reader_batch(klaviyo_ring_t *ring, uint64_t epoch, unsigned slow)
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = got;
 
     do {
-        rc = klaviyo_ring_ack(ring, epoch, &ack);
+        rc = klaviyo_ring_ack(ring, epoch, &ack, 0);
     } while (rc == KLAVIYO_RING_BUSY);
 
     if (rc != KLAVIYO_RING_OK) {

@@ -287,7 +287,7 @@ test_overlap(void)
     ring_equation(ring, "while drop_oldest is ahead");
     captured = ring_captured(ring);
 
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack of events partly dropped");
     klaviyo_ring_figures(ring, &after);
     is_int(after.outcome[KLAVIYO_OUTCOME_DELIVERED]
@@ -323,7 +323,7 @@ test_overlap(void)
     ack.to = record.next;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 6;
 
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack over dropped events that were never read");
     ring_equation(ring, "after that");
 
@@ -334,15 +334,15 @@ test_overlap(void)
     ack.to = cursor;
     ack.to.seq++;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 2;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
            "more outcomes than events");
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 0;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
            "fewer outcomes than events");
     ack.to.seq += 1000000;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
            "beyond the end");
-    is_int(klaviyo_ring_ack(ring, 77, &ack), KLAVIYO_RING_STALE,
+    is_int(klaviyo_ring_ack(ring, 77, &ack, 0), KLAVIYO_RING_STALE,
            "with another epoch");
     ring_equation(ring, "after refused acks");
 

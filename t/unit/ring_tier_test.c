@@ -144,7 +144,7 @@ test_release(void)
     ack.from.seq = RING_SEQ;
     ack.to.seq = RING_SEQ + 20;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 20;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack in the spool");
     klaviyo_ring_span(ring, &span);
     is_int(span.done - RING_SEQ, 20, "done moved");
@@ -158,17 +158,17 @@ test_release(void)
     ack.from.seq = span.done + 1;
     ack.to.seq = span.done + 1;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 0;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
            "ack that leaves one out");
 
     ack.from.seq = span.done;
     ack.to.seq = to.seq + 1;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 41;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_ERROR,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
            "ack into the ring needs a position");
     ack.to = ring_cursor(ring, 10);
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 50;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack across the two");
     klaviyo_ring_span(ring, &span);
     ok(span.done == to.seq + 10 && span.first.seq == to.seq + 10,
@@ -257,7 +257,7 @@ test_lose(void)
     ack.from.seq = span.done;
     ack.to.seq = span.done + 20;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 20;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack of events partly lost");
     is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_SPOOL_FULL), 0,
            "none lost after all");
@@ -280,7 +280,7 @@ test_lose(void)
            "spool");
     is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_FULL),
            span.done - to.seq, "the others of the ring");
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK, "ack of both");
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK, "ack of both");
     is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_SPOOL), 0,
            "none lost of the spool");
     is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_FULL),
@@ -313,7 +313,7 @@ test_lose_in_turn(void)
     ack.from.seq = span.done;
     ack.to.seq = span.done + 35;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 35;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "ack of three losses");
     is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_SPOOL), 0,
            "none lost of the spool");
@@ -431,7 +431,7 @@ test_adopt(void)
     ack.from.seq = span.done;
     ack.to.seq = span.done + 400;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 400;
-    is_int(klaviyo_ring_ack(ring, 0, &ack), KLAVIYO_RING_OK,
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
            "they are delivered");
     klaviyo_ring_lose(ring, 0, span.done + 450,
                       KLAVIYO_OUTCOME_LOST_SPOOL_FULL);
@@ -774,7 +774,7 @@ model_ack(klaviyo_ring_t *ring, unsigned *wrong)
         return;
     }
 
-    *wrong += klaviyo_ring_ack(ring, 0, ack) != KLAVIYO_RING_OK;
+    *wrong += klaviyo_ring_ack(ring, 0, ack, 0) != KLAVIYO_RING_OK;
 
     for (seq = ack->from.seq; seq < ack->to.seq; seq++) {
         model.lost -= model.gone[model_at(seq)];

@@ -1028,7 +1028,7 @@ test_figures(void)
         klaviyo_batch_close(batch);
         test_run(batch, 0);
         klaviyo_batch_ack(batch, &ack);
-        is_int(klaviyo_ring_ack(ring, lease.epoch, &ack), KLAVIYO_RING_OK,
+        is_int(klaviyo_ring_ack(ring, lease.epoch, &ack, 0), KLAVIYO_RING_OK,
                "acknowledged");
 
         next = klaviyo_batch_create(klaviyo_batch_end(batch), &klaviyo_lanes[0]);

@@ -268,7 +268,7 @@ test_stream(void)
 
         if (random() % 5 == 0) {
             ack.to = cursor;
-            wrong += klaviyo_ring_ack(ring, 0, &ack) != KLAVIYO_RING_OK;
+            wrong += klaviyo_ring_ack(ring, 0, &ack, 0) != KLAVIYO_RING_OK;
             memset(&ack, 0, sizeof(ack));
             ack.from = cursor;
         }
