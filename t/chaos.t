@@ -22,13 +22,13 @@ subtest 'a kill every 50 ms' => sub {
                   account => 'queue %%QUEUE%% size=64m;')->start;
 
     my $load    = requests($t, clients => 3);
-    my $end     = time + soak(10);
-    my $master  = time + 2;
+    my $end     = time + soak(slow(10));
+    my $master  = time + slow(2);
     my @orphans = ();
     my %killed  = map { $_ => 0 } qw(worker deliverer master orphan reload);
 
     while (time < $end) {
-        my $next = time + 0.05;
+        my $next = time + slow(0.05);
         my $dice = rand;
 
         hang_one($t) if rand() < 0.15;
@@ -40,7 +40,7 @@ subtest 'a kill every 50 ms' => sub {
             @orphans = processes($t);
             $killed{master} += kill_hard($t->master);
             start_again($t);
-            $master = time + 1.5 + rand 1.5;
+            $master = time + slow(1.5 + rand 1.5);
 
         } elsif (@orphans && $dice < 0.3) {
             my $pid = shift @orphans;
@@ -92,7 +92,7 @@ subtest 'nothing survives' => sub {
     my $killed = 0;
 
     for my $round (1 .. 5) {
-        sleep 0.2 + rand 0.4;
+        sleep slow(0.2 + rand 0.4);
 
         my @pids = ($t->master, processes($t));
 
@@ -102,7 +102,7 @@ subtest 'nothing survives' => sub {
         start_again($t);
     }
 
-    sleep 0.3;
+    sleep slow(0.3);
 
     my $answered = $load->stop;
 

@@ -81,7 +81,7 @@ subtest 'kill -9 of workers' => sub {
     for (1 .. 10) {
         my @workers = $t->workers;
         kill KILL => $workers[rand @workers];
-        sleep 0.3;
+        sleep slow(0.3);
     }
 
     my $count = $load->stop;

@@ -108,7 +108,6 @@ my $short = start(name => 'short');
 my $pid4  = deliverer($short);
 
 ask($short, qw(s1 s2 s3));
-halt($pid4);
 
 
 # 5. Everything is stopped, as a laptop or a virtual machine is
@@ -128,6 +127,7 @@ my %load = map { $_->{name} => requests($_, clients => 1, pause => 0.1) }
 
 my $began = time;
 
+halt($pid4);
 sleep 4;
 kill CONT => $pid4;
 
