@@ -5,37 +5,33 @@
 
 #include "ngx_http_klaviyo_fleet_conf.h"
 
+#include "account/ngx_http_klaviyo_arg.h"
 #include "account/ngx_http_klaviyo_secret.h"
 
 
 #define NGX_HTTP_KLAVIYO_FLEET_SENTINEL_PORT  26379
 
 
-typedef struct {
-    ngx_str_t    name;
-    ngx_uint_t   min;                /* arguments                            */
-    ngx_uint_t   max;
-    char      *(*set)(ngx_conf_t *cf, ngx_http_klaviyo_fleet_conf_t *fleet,
-                      ngx_str_t *value, ngx_uint_t n);
-} ngx_http_klaviyo_fleet_setting_t;
-
-
 static ngx_int_t ngx_http_klaviyo_fleet_check_name(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_main_conf_t *fmcf, ngx_str_t *name);
 static char *ngx_http_klaviyo_fleet_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_server(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_klaviyo_fleet_sentinels(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_user(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_password(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_fleet_connect(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_fleet_answer(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field);
+static char *ngx_http_klaviyo_fleet_time(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, ngx_msec_t max, ngx_msec_t *time);
 static char *ngx_http_klaviyo_fleet_done(ngx_conf_t *cf,
     ngx_http_klaviyo_fleet_conf_t *fleet);
 #if (NGX_SSL)
@@ -44,16 +40,26 @@ static char *ngx_http_klaviyo_fleet_ssl(ngx_conf_t *cf,
 #endif
 
 
-static ngx_http_klaviyo_fleet_setting_t  ngx_http_klaviyo_fleet_settings[] = {
+static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_fleet_timeout_args[] = {
+    { "connect=", ngx_http_klaviyo_fleet_connect,
+      offsetof(ngx_http_klaviyo_fleet_conf_t, connect_timeout) },
+    { "answer=", ngx_http_klaviyo_fleet_answer,
+      offsetof(ngx_http_klaviyo_fleet_conf_t, answer_timeout) },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_fleet_settings[] = {
 
     { ngx_string("server"), 1, 2 + NGX_HTTP_KLAVIYO_FLEET_SENTINELS,
-      ngx_http_klaviyo_fleet_server },
-    { ngx_string("user"), 1, 1, ngx_http_klaviyo_fleet_user },
-    { ngx_string("password_file"), 1, 1, ngx_http_klaviyo_fleet_password },
-    { ngx_string("timeout"), 1, 2, ngx_http_klaviyo_fleet_timeout },
+      ngx_http_klaviyo_fleet_server, NULL },
+    { ngx_string("user"), 1, 1, ngx_http_klaviyo_fleet_user, NULL },
+    { ngx_string("password_file"), 1, 1, ngx_http_klaviyo_fleet_password,
+      NULL },
+    { ngx_string("timeout"), 1, 2, NULL, ngx_http_klaviyo_fleet_timeout_args },
     { ngx_string("ssl_trusted_certificate"), 1, 1,
-      ngx_http_klaviyo_fleet_certificate },
-    { ngx_null_string, 0, 0, NULL }
+      ngx_http_klaviyo_fleet_certificate, NULL },
+    { ngx_null_string, 0, 0, NULL, NULL }
 };
 
 
@@ -178,58 +184,24 @@ ngx_http_klaviyo_fleet_find(ngx_http_klaviyo_fleet_main_conf_t *fmcf,
 static char *
 ngx_http_klaviyo_fleet_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
-
-    char                              *rv;
-    ngx_str_t                         *value;
-    ngx_uint_t                         n;
-    ngx_http_klaviyo_fleet_setting_t  *setting;
+    ngx_http_klaviyo_fleet_main_conf_t  *fmcf;
 
     (void) cmd;
 
-    value = cf->args->elts;
-    n = cf->args->nelts - 1;
+    fmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_klaviyo_fleet_module);
 
-    for (setting = ngx_http_klaviyo_fleet_settings;
-         setting->name.len;
-         setting++)
-    {
-        if (setting->name.len != value[0].len
-            || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
-               != 0)
-        {
-            continue;
-        }
-
-        if (n < setting->min || n > setting->max) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid number of arguments in \"%V\" of "
-                               "klaviyo_fleet", &value[0]);
-            return NGX_CONF_ERROR;
-        }
-
-        rv = setting->set(cf, fleet, &value[1], n);
-
-        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
-            return rv;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of klaviyo_fleet %s", &value[0], rv);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown setting \"%V\" in klaviyo_fleet", &value[0]);
-
-    return NGX_CONF_ERROR;
+    return fmcf->hook->settings(cf, "klaviyo_fleet",
+                                ngx_http_klaviyo_fleet_settings, conf);
 }
 
 
 static char *
-ngx_http_klaviyo_fleet_server(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_fleet_server(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
+
     const char  *wrong;
 
     if (fleet->server.data) {
@@ -311,9 +283,11 @@ ngx_http_klaviyo_fleet_sentinels(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_fleet_user(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
+
     (void) cf;
     (void) n;
 
@@ -332,9 +306,11 @@ ngx_http_klaviyo_fleet_user(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_fleet_password(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
+
     u_char                               buf[NGX_HTTP_KLAVIYO_SECRET_MAX];
     ngx_int_t                            rc;
     ngx_str_t                            secret, none;
@@ -364,58 +340,39 @@ ngx_http_klaviyo_fleet_password(ngx_conf_t *cf,
 }
 
 
+static char *
+ngx_http_klaviyo_fleet_connect(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field)
+{
+    return ngx_http_klaviyo_fleet_time(cf, arg, value, 10000, field);
+}
+
+
 /* an older answer says nothing of Klaviyo's windows now */
 
 static char *
-ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_fleet_answer(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *value, void *field)
 {
-    size_t       len;
-    ngx_str_t    s;
-    ngx_uint_t   i;
-    ngx_msec_t   max, *field;
+    return ngx_http_klaviyo_fleet_time(cf, arg, value, 1000, field);
+}
 
-    for (i = 0; i < n; i++) {
 
-        if (value[i].len > 8 && ngx_strncmp(value[i].data, "connect=", 8) == 0)
-        {
-            field = &fleet->connect_timeout;
-            max = 10000;
-            len = 8;
+static char *
+ngx_http_klaviyo_fleet_time(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
+    ngx_msec_t max, ngx_msec_t *time)
+{
+    if (*time != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
 
-        } else if (value[i].len > 7
-                   && ngx_strncmp(value[i].data, "answer=", 7) == 0)
-        {
-            field = &fleet->answer_timeout;
-            max = 1000;
-            len = 7;
+    *time = ngx_parse_time(value, 0);
 
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": expected "
-                               "\"connect=\" or \"answer=\"", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        if (*field != NGX_CONF_UNSET_MSEC) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" is duplicate", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        s.data = value[i].data + len;
-        s.len = value[i].len - len;
-
-        *field = ngx_parse_time(&s, 0);
-
-        if (*field == (ngx_msec_t) NGX_ERROR || *field < 10
-            || *field > max)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid value \"%V\": it must be a time from "
-                               "10ms to %Ms", &value[i], max / 1000);
-            return NGX_CONF_ERROR;
-        }
+    if (*time == (ngx_msec_t) NGX_ERROR || *time < 10 || *time > max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\": it must be a time from "
+                           "10ms to %Ms", arg, max / 1000);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -423,9 +380,11 @@ ngx_http_klaviyo_fleet_timeout(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf,
-    ngx_http_klaviyo_fleet_conf_t *fleet, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_fleet_certificate(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_fleet_conf_t  *fleet = conf;
+
     (void) cf;
     (void) n;
 

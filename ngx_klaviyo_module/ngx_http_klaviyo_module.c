@@ -14,6 +14,7 @@
 
 
 #include "account/ngx_http_klaviyo_account.h"
+#include "account/ngx_http_klaviyo_arg.h"
 #include "account/ngx_http_klaviyo_attach.h"
 #include "account/ngx_http_klaviyo_secret.h"
 #include "capture/ngx_http_klaviyo_attribution.h"
@@ -418,6 +419,7 @@ ngx_http_klaviyo_create_main_conf(ngx_conf_t *cf)
     kmcf->fleet.job = ngx_http_klaviyo_job_post;
     kmcf->fleet.secret_read = ngx_http_klaviyo_secret_read;
     kmcf->fleet.secret_keep = ngx_http_klaviyo_secret_keep;
+    kmcf->fleet.settings = ngx_http_klaviyo_settings;
 
     if (ngx_array_init(&kmcf->accounts, cf->pool, 2,
                        sizeof(ngx_http_klaviyo_account_t *))

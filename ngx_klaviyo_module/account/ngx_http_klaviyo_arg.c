@@ -1,5 +1,5 @@
 /*
- * The name=value arguments of the settings.
+ * Lines of a block, and their name=value arguments.
  */
 
 
@@ -9,6 +9,54 @@
 static char *ngx_http_klaviyo_args_unknown(ngx_conf_t *cf,
     ngx_http_klaviyo_arg_t *args, ngx_str_t *value);
 static char *ngx_http_klaviyo_arg_time(ngx_conf_t *cf, ngx_str_t *arg);
+
+
+char *
+ngx_http_klaviyo_settings(ngx_conf_t *cf, const char *block,
+    ngx_http_klaviyo_setting_t *settings, void *conf)
+{
+    char                        *rv;
+    ngx_str_t                   *value;
+    ngx_uint_t                   n;
+    ngx_http_klaviyo_setting_t  *setting;
+
+    value = cf->args->elts;
+    n = cf->args->nelts - 1;
+
+    for (setting = settings; setting->name.len; setting++) {
+
+        if (setting->name.len != value[0].len
+            || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (n < setting->min || n > setting->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" of %s",
+                               &value[0], block);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = setting->args
+             ? ngx_http_klaviyo_args(cf, conf, setting->args, &value[1], n)
+             : setting->set(cf, conf, &value[1], n);
+
+        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+            return rv;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" of %s %s",
+                           &value[0], block, rv);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown setting \"%V\" in %s",
+                       &value[0], block);
+
+    return NGX_CONF_ERROR;
+}
 
 
 ngx_uint_t
@@ -30,7 +78,7 @@ ngx_http_klaviyo_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
 
 
 char *
-ngx_http_klaviyo_args(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
+ngx_http_klaviyo_args(ngx_conf_t *cf, void *conf,
     ngx_http_klaviyo_arg_t *args, ngx_str_t *value, ngx_uint_t n)
 {
     char                    *rv, *field;
@@ -50,7 +98,7 @@ ngx_http_klaviyo_args(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
             return ngx_http_klaviyo_args_unknown(cf, args, &value[i]);
         }
 
-        field = (char *) account + arg->offset;
+        field = (char *) conf + arg->offset;
 
         rv = arg->set(cf, &value[i], &s, field);
 

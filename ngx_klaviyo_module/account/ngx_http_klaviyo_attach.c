@@ -13,7 +13,6 @@
 #include "ngx_http_klaviyo_former.h"
 #include "ngx_http_klaviyo_path.h"
 #include "ngx_http_klaviyo_print.h"
-#include "ngx_http_klaviyo_setting.h"
 #include "ngx_http_klaviyo_spool.h"
 
 #include "queue/klaviyo_paths.h"

@@ -14,9 +14,11 @@ static ngx_uint_t ngx_http_klaviyo_is_loopback(ngx_str_t *host);
 
 
 char *
-ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_endpoint(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     size_t     scheme;
     ngx_str_t  host;
 
@@ -112,9 +114,11 @@ ngx_http_klaviyo_endpoint_path(ngx_conf_t *cf, ngx_str_t *url,
 
 
 char *
-ngx_http_klaviyo_proxy(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_proxy(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     size_t     scheme;
     ngx_str_t  host;
 

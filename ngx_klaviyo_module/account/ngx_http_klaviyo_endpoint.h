@@ -2,14 +2,14 @@
 #define NGX_HTTP_KLAVIYO_ENDPOINT_H
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_account.h"
 
 
-char *ngx_http_klaviyo_endpoint(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_endpoint(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 
-char *ngx_http_klaviyo_proxy(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_proxy(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 
 
 #endif /* NGX_HTTP_KLAVIYO_ENDPOINT_H */

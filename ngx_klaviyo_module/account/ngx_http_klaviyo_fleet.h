@@ -24,7 +24,7 @@
 
 
 /* changes with every change of this file, or of what it includes */
-#define NGX_HTTP_KLAVIYO_FLEET_ABI    2
+#define NGX_HTTP_KLAVIYO_FLEET_ABI    3
 
 #define NGX_HTTP_KLAVIYO_FLEET_ASKED  -1     /* when it is known, `wake` is
                                                 posted                       */
@@ -40,6 +40,7 @@
 
 struct klaviyo_limiter_s;
 struct ngx_http_klaviyo_job_s;
+struct ngx_http_klaviyo_setting_s;
 
 
 /* how a turn is asked for: as in klaviyo_fleet_turn.h */
@@ -232,6 +233,13 @@ typedef struct {
                                                 ngx_str_t *prefix,
                                                 ngx_str_t *secret,
                                                 ngx_str_t *kept);
+
+    /* ngx_http_klaviyo_settings() */
+    char                                *(*settings)(ngx_conf_t *cf,
+                                                const char *block,
+                                                struct
+                                                ngx_http_klaviyo_setting_s
+                                                *settings, void *conf);
 } ngx_http_klaviyo_fleet_hook_t;
 
 

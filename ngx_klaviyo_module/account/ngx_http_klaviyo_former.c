@@ -9,7 +9,6 @@
 
 #include "ngx_http_klaviyo_former.h"
 #include "ngx_http_klaviyo_path.h"
-#include "ngx_http_klaviyo_setting.h"
 
 #include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_figures.h"

@@ -13,9 +13,11 @@
 
 
 char *
-ngx_http_klaviyo_hold(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_hold(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     ngx_int_t  time;
     ngx_str_t  s;
 

@@ -113,9 +113,11 @@ ngx_http_klaviyo_key_store(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 
 
 char *
-ngx_http_klaviyo_company(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_company(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     u_char      ch;
     ngx_uint_t  i;
 

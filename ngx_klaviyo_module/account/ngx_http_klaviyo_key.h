@@ -2,7 +2,7 @@
 #define NGX_HTTP_KLAVIYO_KEY_H
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_account.h"
 
 
 /* api_key_file and api_key: NGX_CONF_ERROR is already logged */
@@ -12,8 +12,8 @@ char *ngx_http_klaviyo_key(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value);
 
 /* company, endpoint and proxy, set as lines of the block are */
-char *ngx_http_klaviyo_company(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_company(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 
 
 #endif /* NGX_HTTP_KLAVIYO_KEY_H */

@@ -2,7 +2,7 @@
 #define NGX_HTTP_KLAVIYO_PRINT_H
 
 
-#include "ngx_http_klaviyo_setting.h"
+#include "ngx_http_klaviyo_account.h"
 
 
 /* klaviyo_ring_print_pt; `data` is the account */

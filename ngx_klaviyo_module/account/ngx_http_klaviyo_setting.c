@@ -14,33 +14,22 @@
 #define NGX_HTTP_KLAVIYO_DAY  (24 * 60 * 60)
 
 
-typedef struct {
-    ngx_str_t                name;
-    ngx_uint_t               min;      /* arguments                          */
-    ngx_uint_t               max;
-    char                  *(*set)(ngx_conf_t *cf,
-                                 ngx_http_klaviyo_account_t *account,
-                                 ngx_str_t *value, ngx_uint_t n);
-    ngx_http_klaviyo_arg_t  *args;     /* in place of `set`: name=value alone */
-} ngx_http_klaviyo_setting_t;
-
-
-static char *ngx_http_klaviyo_set_key_file(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_key(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_fleet(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-static char *ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_key_file(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_key(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_revision(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_queue(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_certificate(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_verify(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 
 static char *ngx_http_klaviyo_queue_size(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *value, void *field);
@@ -118,7 +107,7 @@ static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_timeout_args[] = {
 };
 
 
-static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
+static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_account_settings[] = {
 
     { ngx_string("api_key_file"), 1, 1, ngx_http_klaviyo_set_key_file, NULL },
     { ngx_string("api_key"), 1, 1, ngx_http_klaviyo_set_key, NULL },
@@ -146,63 +135,30 @@ static ngx_http_klaviyo_setting_t  ngx_http_klaviyo_settings[] = {
 char *
 ngx_http_klaviyo_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_klaviyo_account_t  *account = conf;
-
-    char                        *rv;
-    ngx_str_t                    s, *value;
-    ngx_uint_t                   n;
-    ngx_http_klaviyo_setting_t  *setting;
+    ngx_str_t   s, *value;
+    ngx_uint_t  n;
 
     (void) cmd;
 
     value = cf->args->elts;
-    n = cf->args->nelts - 1;
+    n = cf->args->nelts;
 
-    if (n < 2 && ngx_http_klaviyo_arg(&value[0], "hold=", &s)) {
+    if (n < 3 && ngx_http_klaviyo_arg(&value[0], "hold=", &s)) {
         value[0] = s;
-        return ngx_http_klaviyo_hold(cf, account, value, n + 1);
+        return ngx_http_klaviyo_hold(cf, conf, value, n);
     }
 
-    for (setting = ngx_http_klaviyo_settings; setting->name.len; setting++) {
-
-        if (setting->name.len != value[0].len
-            || ngx_strncmp(setting->name.data, value[0].data, value[0].len)
-               != 0)
-        {
-            continue;
-        }
-
-        if (n < setting->min || n > setting->max) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid number of arguments in \"%V\" of "
-                               "klaviyo_account", &value[0]);
-            return NGX_CONF_ERROR;
-        }
-
-        rv = setting->args
-             ? ngx_http_klaviyo_args(cf, account, setting->args, &value[1], n)
-             : setting->set(cf, account, &value[1], n);
-
-        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
-            return rv;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of klaviyo_account %s", &value[0], rv);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown setting \"%V\" in klaviyo_account", &value[0]);
-
-    return NGX_CONF_ERROR;
+    return ngx_http_klaviyo_settings(cf, "klaviyo_account",
+                                     ngx_http_klaviyo_account_settings, conf);
 }
 
 
 static char *
-ngx_http_klaviyo_set_key_file(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_key_file(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     (void) n;
 
     if (account->authorization.data) {
@@ -214,9 +170,11 @@ ngx_http_klaviyo_set_key_file(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_set_key(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_key(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     (void) n;
 
     if (account->authorization.data) {
@@ -233,9 +191,11 @@ ngx_http_klaviyo_set_key(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
  */
 
 static char *
-ngx_http_klaviyo_set_revision(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_revision(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     size_t     i;
     u_char    *p, ch;
     time_t     retired, now;
@@ -330,9 +290,11 @@ invalid:
 
 
 static char *
-ngx_http_klaviyo_set_queue(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_queue(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     ngx_str_t  s;
 
     if (account->queue.data) {
@@ -442,9 +404,11 @@ ngx_http_klaviyo_rate_share(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *value,
 /* whether there is such a klaviyo_fleet is known at the end */
 
 static char *
-ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_fleet(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     char                          *rv;
     ngx_uint_t                     i;
     ngx_http_klaviyo_main_conf_t  *kmcf;
@@ -571,9 +535,11 @@ ngx_http_klaviyo_fleet_deliver(ngx_conf_t *cf, ngx_str_t *arg,
 
 
 static char *
-ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_certificate(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     u_char           *p, buf[4096];
     ssize_t           size;
     ngx_fd_t          fd;
@@ -626,9 +592,11 @@ ngx_http_klaviyo_set_certificate(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_verify(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     (void) n;
 
     return ngx_http_klaviyo_set_flag(cf, value, &account->ssl_verify);
@@ -636,9 +604,11 @@ ngx_http_klaviyo_set_verify(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_set_dry_run(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     (void) n;
 
     return ngx_http_klaviyo_set_flag(cf, value, &account->dry_run);

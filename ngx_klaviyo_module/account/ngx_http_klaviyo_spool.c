@@ -56,9 +56,11 @@ static ngx_http_klaviyo_arg_t  ngx_http_klaviyo_dead_args[] = {
 
 
 char *
-ngx_http_klaviyo_spool(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
-    ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_spool(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     char       *rv;
     ngx_str_t  *path;
 
@@ -85,9 +87,11 @@ ngx_http_klaviyo_spool(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 
 
 char *
-ngx_http_klaviyo_dead_letter(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n)
+ngx_http_klaviyo_dead_letter(ngx_conf_t *cf, void *conf, ngx_str_t *value,
+    ngx_uint_t n)
 {
+    ngx_http_klaviyo_account_t  *account = conf;
+
     char       *rv;
     ngx_str_t  *path;
 

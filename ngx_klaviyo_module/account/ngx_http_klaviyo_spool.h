@@ -3,7 +3,6 @@
 
 
 #include "ngx_http_klaviyo_account.h"
-#include "ngx_http_klaviyo_setting.h"
 
 
 /* what klaviyo_spool_open() asks for; NGX_ERROR: HMAC failed */
@@ -11,10 +10,10 @@ ngx_int_t ngx_http_klaviyo_spool_conf(ngx_http_klaviyo_account_t *account,
     klaviyo_spool_conf_t *conf);
 
 /* spool and dead_letter, as lines of the block */
-char *ngx_http_klaviyo_spool(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
-char *ngx_http_klaviyo_dead_letter(ngx_conf_t *cf,
-    ngx_http_klaviyo_account_t *account, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_spool(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_klaviyo_dead_letter(ngx_conf_t *cf, void *conf,
+    ngx_str_t *value, ngx_uint_t n);
 
 /* their defaults; NGX_ERROR: no memory */
 ngx_int_t ngx_http_klaviyo_spool_init(ngx_conf_t *cf,
