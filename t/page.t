@@ -32,6 +32,9 @@ my $crumbs = ld(q({"@type":"BreadcrumbList","itemListElement":[)
     . q({"@type":"ListItem","position":2,"name":"Lamps",)
     . q("item":"https://shop.example/lamps"}]}));
 
+my $who = 'https://shop.example/lamp?id=7&amp;_kx=abc.def'
+    . '&amp;utm_email=ann%40example.com&amp;%5Fke=eve';
+
 my $page = '<!doctype html><html><head><title>Lamp &ndash; Shop</title>'
     . '<link rel="canonical" href="https://shop.example/lamp">'
     . "$product$crumbs</head><body><p>eve\@example.com</p></body></html>";
@@ -93,6 +96,7 @@ sub answer {
 
     my $body = $arg{json} ? '{"items":[{"title":"Lamp"}],"total":1990}'
              : $arg{pad}  ? $page . ' ' x $arg{pad}
+             : $arg{who}  ? $page =~ s{(rel="canonical" href=")[^"]*}{$1$who}r
              :              $page;
     my @headers = ('Connection: close', 'Content-Type: '
         . ($arg{json} ? 'application/json' : 'text/html; charset=utf-8'));
@@ -255,6 +259,10 @@ is $t->h2('/lamp', Host => 'shop.example')->body, $page, 'HTTP/2: served';
 is event()->{properties}{ProductName}, $expected{ProductName}, 'the event';
 
 is figures()->{read}, 11, 'pages that were read';
+
+$t->get('/lamp?who=1', Host => 'shop.example');
+is event()->{properties}{URL}, 'https://shop.example/lamp?id=7',
+    'who asked is no part of the URL of a page';
 
 $t->get('/own/lamp', Host => 'shop.example');
 

@@ -1,6 +1,6 @@
 /*
- * Private to capture/: URLs and their arguments, and the arguments that say
- * who the visitor is: _kx, _ke and utm_email.  No URL that is kept or handed
+ * URLs and their arguments, and the arguments that say who the visitor is:
+ * _kx, _ke and utm_email.  No URL that is kept or handed
  * on carries them, under each way to write their names.
  */
 

@@ -17,11 +17,17 @@ typedef struct {
 } klaviyo_breadcrumb_t;
 
 
+static int klaviyo_breadcrumb_is_page(klaviyo_page_t *page,
+    const klaviyo_breadcrumb_t *crumb, int nameless);
 static size_t klaviyo_breadcrumb_read(klaviyo_page_t *page,
     const klaviyo_slice_t *value, klaviyo_breadcrumb_t *crumb);
 static long klaviyo_breadcrumb_position(const klaviyo_slice_t *text);
 static void klaviyo_breadcrumb_sort(klaviyo_breadcrumb_t *crumb, size_t n);
-static int klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text);
+static int klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb);
+static void klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
+    const klaviyo_slice_t *text);
+static void klaviyo_breadcrumb_set(klaviyo_page_t *page,
+    klaviyo_page_text_t *list);
 
 
 klaviyo_slice_t
@@ -29,7 +35,7 @@ klaviyo_page_breadcrumb(klaviyo_page_t *page, const klaviyo_slice_t *value,
     int product)
 {
     size_t                 i, n, first;
-    klaviyo_slice_t        last, *name;
+    klaviyo_slice_t        last;
     klaviyo_page_text_t    text;
     klaviyo_breadcrumb_t   crumb[KLAVIYO_PAGE_CATEGORIES_MAX];
 
@@ -39,20 +45,13 @@ klaviyo_page_breadcrumb(klaviyo_page_t *page, const klaviyo_slice_t *value,
     n = klaviyo_breadcrumb_read(page, value, crumb);
     klaviyo_breadcrumb_sort(crumb, n);
 
-    first = n && klaviyo_breadcrumb_is_home(&crumb[0].url);
+    first = n && klaviyo_breadcrumb_is_home(&crumb[0]);
 
-    if (product && n > first) {
-        name = &page->fact[KLAVIYO_PAGE_NAME];
-
-        if ((crumb[n - 1].url.len
-             && klaviyo_page_is_url(page, &crumb[n - 1].url)
-                > KLAVIYO_PAGE_URL_PATH)
-            || (name->len == crumb[n - 1].name.len
-                && memcmp(name->data, crumb[n - 1].name.data, name->len)
-                   == 0))
-        {
-            n--;
-        }
+    if (product && n > first
+        && klaviyo_breadcrumb_is_page(page, &crumb[n - 1],
+                                      n > 1 && crumb[0].url.len))
+    {
+        n--;
     }
 
     if (n <= first) {
@@ -67,16 +66,32 @@ klaviyo_page_breadcrumb(klaviyo_page_t *page, const klaviyo_slice_t *value,
                                  crumb[i].name.len);
     }
 
-    klaviyo_page_text_literal(&text, "]");
+    klaviyo_breadcrumb_set(page, &text);
 
-    if (!text.cut) {
-        page->fact[KLAVIYO_PAGE_CATEGORIES].data = text.data;
-        page->fact[KLAVIYO_PAGE_CATEGORIES].len = text.len;
+    return klaviyo_breadcrumb_is_page(page, &crumb[n - 1], 1)
+           ? crumb[n - 1].name : last;
+}
 
-        last = crumb[n - 1].name;
+
+/* of one without a URL nobody knows, unless that means the page */
+
+static int
+klaviyo_breadcrumb_is_page(klaviyo_page_t *page,
+    const klaviyo_breadcrumb_t *crumb, int nameless)
+{
+    klaviyo_slice_t  *name;
+
+    name = &page->fact[KLAVIYO_PAGE_NAME];
+
+    if (name->len && name->len == crumb->name.len
+        && memcmp(name->data, crumb->name.data, name->len) == 0)
+    {
+        return 1;
     }
 
-    return last;
+    return crumb->url.len
+           ? klaviyo_page_is_url(page, &crumb->url) != KLAVIYO_PAGE_URL_OTHER
+           : nameless;
 }
 
 
@@ -203,19 +218,22 @@ klaviyo_breadcrumb_is_letters(const uint8_t *p)
 }
 
 
-/* "https://shop.example/", "/", and those of a language, "/en/", "/de-AT/" */
+/*
+ * "https://shop.example/", "/", and those of a language, "/en/", "/de-AT/",
+ * but not "TV" at "/tv/"
+ */
 
 static int
-klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text)
+klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb)
 {
     size_t              len;
     klaviyo_page_url_t  url;
 
-    if (text->len == 0) {
+    if (crumb->url.len == 0) {
         return 0;
     }
 
-    klaviyo_page_url_parse(&url, text->data, text->len);
+    klaviyo_page_url_parse(&url, crumb->url.data, crumb->url.len);
 
     len = url.path.len;
 
@@ -232,26 +250,65 @@ klaviyo_breadcrumb_is_home(const klaviyo_slice_t *text)
     }
 
     return klaviyo_breadcrumb_is_letters(&url.path.data[1])
+           && (crumb->name.len != 2
+               || (crumb->name.data[0] | 0x20) != (url.path.data[1] | 0x20)
+               || (crumb->name.data[1] | 0x20) != (url.path.data[2] | 0x20))
            && (len == 3
                || ((url.path.data[3] == '-' || url.path.data[3] == '_')
                    && klaviyo_breadcrumb_is_letters(&url.path.data[4])));
 }
 
 
-/* "Home > Lamps > Desk lamps" */
-
 void
 klaviyo_page_category(klaviyo_page_t *page, const klaviyo_slice_t *text)
 {
-    size_t                len;
-    const uint8_t        *p, *last, *end;
-    klaviyo_page_text_t   list;
+    klaviyo_page_text_t  list;
 
     if (page->fact[KLAVIYO_PAGE_CATEGORIES].len) {
         return;
     }
 
     klaviyo_page_text_init(&list, &page->pool, page->size);
+    klaviyo_breadcrumb_split(&list, text);
+    klaviyo_breadcrumb_set(page, &list);
+}
+
+
+void
+klaviyo_page_categories(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node)
+{
+    klaviyo_slice_t         value, text;
+    klaviyo_page_text_t     list;
+    klaviyo_jsonld_each_t   each;
+
+    static const char  *names[] = { "name", NULL };
+
+    if (page->fact[KLAVIYO_PAGE_CATEGORIES].len) {
+        return;
+    }
+
+    klaviyo_page_text_init(&list, &page->pool, page->size);
+    klaviyo_jsonld_each(&each, node, "category");
+
+    while (klaviyo_jsonld_next(&each, &value)) {
+        if (klaviyo_page_value(page, &value, names, &text)) {
+            klaviyo_breadcrumb_split(&list, &text);
+        }
+    }
+
+    klaviyo_breadcrumb_set(page, &list);
+}
+
+
+/* "Home > Lamps > Desk lamps" */
+
+static void
+klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
+    const klaviyo_slice_t *text)
+{
+    size_t          len;
+    const uint8_t  *p, *last, *end;
 
     p = text->data;
     last = p + text->len;
@@ -274,19 +331,26 @@ klaviyo_page_category(klaviyo_page_t *page, const klaviyo_slice_t *text)
         }
 
         if (len) {
-            klaviyo_page_text_raw(&list, list.len ? "," : "[", 1);
-            klaviyo_page_text_string(&list, p, len);
+            klaviyo_page_text_raw(list, list->len ? "," : "[", 1);
+            klaviyo_page_text_string(list, p, len);
         }
 
         p = end < last ? end + 1 : last;
     }
+}
 
-    if (list.len) {
-        klaviyo_page_text_literal(&list, "]");
 
-        if (!list.cut) {
-            page->fact[KLAVIYO_PAGE_CATEGORIES].data = list.data;
-            page->fact[KLAVIYO_PAGE_CATEGORIES].len = list.len;
-        }
+static void
+klaviyo_breadcrumb_set(klaviyo_page_t *page, klaviyo_page_text_t *list)
+{
+    if (list->len == 0) {
+        return;
+    }
+
+    klaviyo_page_text_literal(list, "]");
+
+    if (!list->cut) {
+        page->fact[KLAVIYO_PAGE_CATEGORIES].data = list->data;
+        page->fact[KLAVIYO_PAGE_CATEGORIES].len = list->len;
     }
 }

@@ -7,6 +7,9 @@
  *     dataLayer = [{"ecommerce":{"purchase":{"actionField":{…}, …}}}];
  *
  * The first form is that of GA4, the second that of the version before it.
+ * The layer may be made at the same time, `(dataLayer = dataLayer || []).push`,
+ * be a member, `window["dataLayer"]`, or what a plugin pushes later,
+ * `dataLayer_content`.
  */
 
 
@@ -18,6 +21,10 @@
 #include "klaviyo_breadcrumb.h"
 #include "klaviyo_order.h"
 #include "klaviyo_page_facts.h"
+
+
+#define KLAVIYO_DATALAYER_OPEN  8        /* literals without an end, in a
+                                            script that is read on          */
 
 
 static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,
@@ -57,9 +64,11 @@ static const struct {
 void
 klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
 {
+    size_t            open;
     const uint8_t    *last, *end;
     klaviyo_slice_t   text;
 
+    open = 0;
     last = p + len;
 
     for ( ;; ) {
@@ -76,7 +85,13 @@ klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
             end = klaviyo_datalayer_end(p, last);
 
             if (end == NULL) {
-                return;
+
+                if (++open == KLAVIYO_DATALAYER_OPEN) {
+                    return;
+                }
+
+                p++;
+                break;
             }
 
             text.data = p;
@@ -94,46 +109,105 @@ klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
 }
 
 
+static const uint8_t *
+klaviyo_datalayer_blanks(const uint8_t *p, const uint8_t *last)
+{
+    while (p < last && *p <= ' ') {
+        p++;
+    }
+
+    return p;
+}
+
+
+/* behind the word, and the blanks before and behind it; NULL: it is another */
+
+static const uint8_t *
+klaviyo_datalayer_word(const uint8_t *p, const uint8_t *last,
+    const char *word)
+{
+    size_t  len;
+
+    len = strlen(word);
+    p = klaviyo_datalayer_blanks(p, last);
+
+    if ((size_t) (last - p) < len || memcmp(p, word, len) != 0) {
+        return NULL;
+    }
+
+    return klaviyo_datalayer_blanks(p + len, last);
+}
+
+
 /* at the first argument of a push, or the first item; or somewhere before */
 
 static const uint8_t *
 klaviyo_datalayer_start(const uint8_t *p, const uint8_t *last)
 {
-    const uint8_t  *start;
+    const uint8_t  *start, *next;
 
     start = p;
 
-    if (last - p >= 5 && memcmp(p, ".push", 5) == 0) {
-        p += 5;
+    if (last - p >= 2 && (*p == '"' || *p == '\'') && p[1] == ']') {
+        p += 2;
 
-        while (p < last && *p <= ' ') {
-            p++;
+    } else if (last - p >= 8 && memcmp(p, "_content", 8) == 0) {
+        next = klaviyo_datalayer_word(p + 8, last, "=");
+        return next ? next : start;
+    }
+
+    next = klaviyo_datalayer_word(p, last, "||");
+
+    if (next) {
+        next = klaviyo_datalayer_word(next, last, "[");
+        p = next ? klaviyo_datalayer_word(next, last, "]") : NULL;
+
+        if (p == NULL) {
+            return next ? next : start;
         }
 
-        if (p == last || *p != '(') {
-            return start;
-        }
+        p = klaviyo_datalayer_word(p, last, ")");
 
-    } else {
-
-        while (p < last && *p <= ' ') {
-            p++;
-        }
-
-        if (p == last || *p != '=') {
-            return start;
-        }
-
-        for (p++; p < last && *p <= ' '; p++) { /* void */ }
-
-        if (p == last || *p != '[') {
+        if (p == NULL) {
             return start;
         }
     }
 
-    for (p++; p < last && *p <= ' '; p++) { /* void */ }
+    next = klaviyo_datalayer_word(p, last, ".push");
 
-    return p;
+    if (next) {
+        next = klaviyo_datalayer_word(next, last, "(");
+        return next ? next : start;
+    }
+
+    next = klaviyo_datalayer_word(p, last, "=");
+
+    if (next) {
+        next = klaviyo_datalayer_word(next, last, "[");
+    }
+
+    return next ? next : start;
+}
+
+
+/* the last byte of a comment, if there is one; NULL: it has no end */
+
+static const uint8_t *
+klaviyo_datalayer_comment(const uint8_t *p, const uint8_t *last)
+{
+    const uint8_t  *end;
+
+    if (last - p < 2 || (p[1] != '/' && p[1] != '*')) {
+        return p;
+    }
+
+    if (p[1] == '/') {
+        return memchr(p, '\n', last - p);
+    }
+
+    end = memmem(p + 2, last - p - 2, "*/", 2);
+
+    return end ? end + 1 : NULL;
 }
 
 
@@ -163,6 +237,14 @@ klaviyo_datalayer_end(const uint8_t *p, const uint8_t *last)
         }
 
         switch (*p) {
+
+        case '/':
+            p = klaviyo_datalayer_comment(p, last);
+
+            if (p == NULL) {
+                return NULL;
+            }
+            break;
 
         case '"':
         case '\'':
@@ -400,11 +482,8 @@ klaviyo_page_push_product(klaviyo_page_t *page)
     klaviyo_page_set(page, KLAVIYO_PAGE_SKU, &item.sku);
     klaviyo_page_set(page, KLAVIYO_PAGE_BRAND, &item.brand);
 
-    if (page->fact[KLAVIYO_PAGE_PRICE].len == 0) {
-        klaviyo_page_set_amount(page, KLAVIYO_PAGE_PRICE, &item.price,
-                                &currency);
-        klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &currency);
-    }
+    klaviyo_page_set_amount(page, KLAVIYO_PAGE_PRICE, &item.price, &currency);
+    klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &currency);
 
     if (page->fact[KLAVIYO_PAGE_CATEGORIES].len || item.category[0].len == 0)
     {
@@ -439,7 +518,7 @@ klaviyo_page_push_product(klaviyo_page_t *page)
 void
 klaviyo_page_push_order(klaviyo_page_t *page, klaviyo_page_push_e push)
 {
-    klaviyo_slice_t         value, text, currency;
+    klaviyo_slice_t         value, text, currency, *id;
     klaviyo_page_item_t     item;
     klaviyo_page_list_t     list;
     klaviyo_jsonld_each_t   each;
@@ -459,7 +538,27 @@ klaviyo_page_push_order(klaviyo_page_t *page, klaviyo_page_push_e push)
                           field.n ? "id" : "transaction_id", NULL, &text);
     klaviyo_page_set(page, KLAVIYO_PAGE_ORDER_ID, &text);
 
+    id = &page->fact[KLAVIYO_PAGE_ORDER_ID];
+
+    if (text.len && (text.len != id->len
+                     || memcmp(text.data, id->data, id->len) != 0))
+    {
+        return;
+    }
+
     klaviyo_datalayer_currency(page, &node, &currency);
+    klaviyo_datalayer_items(&each, &node, &action);
+
+    while (currency.len == 0 && klaviyo_jsonld_next(&each, &value)) {
+        if (klaviyo_jsonld_open(&inner, &value)) {
+            klaviyo_datalayer_currency(page, &inner, &currency);
+        }
+    }
+
+    if (page->fact[KLAVIYO_PAGE_TOTAL].len == 0 && currency.len) {
+        page->fact[KLAVIYO_PAGE_CURRENCY].len = 0;
+    }
+
     klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &currency);
 
     klaviyo_datalayer_get(page, field.n ? &field : &node,

@@ -252,13 +252,14 @@ klaviyo_jsonld_check(klaviyo_slice_t *text)
     klaviyo_scan_seen_t  seen;
 
     static const char  *around[] = { "\xef\xbb\xbf", "<!--", "-->", "//",
-                                     "/*", "*/", "<![CDATA[", "]]>", ";" };
+                                     "/*", "*/", "<![CDATA[", "]]>", "<!", ">",
+                                     ";" };
 
     do {
         again = 0;
         klaviyo_jsonld_trim(text);
 
-        for (i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+        for (i = 0; i < sizeof(around) / sizeof(around[0]) && !again; i++) {
             len = strlen(around[i]);
 
             if (text->len >= len && memcmp(text->data, around[i], len) == 0) {
@@ -305,7 +306,7 @@ klaviyo_jsonld_step(klaviyo_jsonld_walk_t *walk, const klaviyo_slice_t *value,
     klaviyo_jsonld_each_t   each;
     klaviyo_jsonld_node_t   node;
 
-    static const char  *inner[] = { "@graph", "mainEntity" };
+    static const char  *inner[] = { "@graph", "mainEntity", "breadcrumb" };
 
     if (depth == KLAVIYO_JSONLD_DEPTH || walk->left == 0) {
         return;

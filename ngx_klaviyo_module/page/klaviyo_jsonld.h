@@ -16,7 +16,7 @@
 #include "json/klaviyo_scan.h"
 
 
-#define KLAVIYO_JSONLD_MEMBERS  64     /* of an object; the rest is not seen */
+#define KLAVIYO_JSONLD_MEMBERS  256    /* of an object; the rest is not seen */
 #define KLAVIYO_JSONLD_DEPTH    8      /* objects around one that is met     */
 #define KLAVIYO_JSONLD_NODES    1000   /* that are met                       */
 
@@ -82,8 +82,8 @@ int klaviyo_jsonld_check(klaviyo_slice_t *text);
 
 /*
  * Meets the objects of a text that are described by themselves: itself, the
- * items of an array, those of "@graph" and a "mainEntity".  What `meet` gives
- * is 1 to go on.
+ * items of an array, those of "@graph", a "mainEntity" and a "breadcrumb".
+ * What `meet` gives is 1 to go on.
  */
 typedef int (*klaviyo_jsonld_meet_pt)(void *data,
     const klaviyo_jsonld_node_t *node, const klaviyo_slice_t *value);

@@ -352,7 +352,7 @@ klaviyo_page_list_end(klaviyo_page_t *page, klaviyo_page_list_t *list)
     if (list->items.len) {
         klaviyo_page_text_literal(&list->items, "]");
 
-        if (!list->items.cut) {
+        if (!list->items.cut && page->fact[KLAVIYO_PAGE_ITEMS].len == 0) {
             page->fact[KLAVIYO_PAGE_ITEMS].data = list->items.data;
             page->fact[KLAVIYO_PAGE_ITEMS].len = list->items.len;
         }
@@ -361,7 +361,7 @@ klaviyo_page_list_end(klaviyo_page_t *page, klaviyo_page_list_t *list)
     if (list->names.len) {
         klaviyo_page_text_literal(&list->names, "]");
 
-        if (!list->names.cut) {
+        if (!list->names.cut && page->fact[KLAVIYO_PAGE_ITEM_NAMES].len == 0) {
             page->fact[KLAVIYO_PAGE_ITEM_NAMES].data = list->names.data;
             page->fact[KLAVIYO_PAGE_ITEM_NAMES].len = list->names.len;
         }

@@ -298,9 +298,11 @@ klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
 {
     klaviyo_page_meeting_t *meeting = data;
 
-    int                    score, named;
-    size_t                 i;
-    klaviyo_page_nodes_t  *nodes;
+    int                     score, named;
+    size_t                  i;
+    klaviyo_slice_t         item;
+    klaviyo_page_nodes_t   *nodes;
+    klaviyo_jsonld_each_t   each;
 
     static const char  *collections[] = { "CollectionPage", "OfferCatalog",
                                           "ProductCollection" };
@@ -319,11 +321,18 @@ klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
             nodes->product = *value;
         }
 
+        if (score && nodes->n < KLAVIYO_PAGE_PRODUCTS) {
+            nodes->others[nodes->n].value = *value;
+            nodes->others[nodes->n++].score = score;
+        }
+
         return 1;
     }
 
     if (klaviyo_jsonld_is(node, "BreadcrumbList")) {
-        if (nodes->breadcrumb.len == 0) {
+        klaviyo_jsonld_each(&each, node, "itemListElement");
+
+        if (nodes->breadcrumb.len == 0 && klaviyo_jsonld_next(&each, &item)) {
             nodes->breadcrumb = *value;
         }
 
@@ -428,10 +437,9 @@ klaviyo_page_decide(klaviyo_page_t *page)
 
         if (value->len) {
             klaviyo_page_order(page, value);
-
-        } else {
-            klaviyo_page_push_order(page, KLAVIYO_PAGE_PUSH_ORDER);
         }
+
+        klaviyo_page_push_order(page, KLAVIYO_PAGE_PUSH_ORDER);
 
         return;
     }
@@ -442,7 +450,6 @@ klaviyo_page_decide(klaviyo_page_t *page)
         klaviyo_page_type(page, "product");
 
         if (value->len) {
-            page->fact[KLAVIYO_PAGE_CATEGORIES].len = 0;
             (void) klaviyo_page_breadcrumb(page, value, 1);
         }
 
@@ -505,13 +512,15 @@ klaviyo_page_decide_product(klaviyo_page_t *page,
     klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro)
 {
     int                    product, list;
+    size_t                 i;
     klaviyo_page_nodes_t  *nodes;
 
     product = 0;
 
     list = jsonld->collection || micro->collection
            || jsonld->search || micro->search
-           || page->push[KLAVIYO_PAGE_PUSH_CATEGORY].len != 0;
+           || (page->push[KLAVIYO_PAGE_PUSH_CATEGORY].len
+               && page->push[KLAVIYO_PAGE_PUSH_PRODUCT].len == 0);
 
     nodes = jsonld->score ? jsonld : micro;
 
@@ -522,6 +531,24 @@ klaviyo_page_decide_product(klaviyo_page_t *page,
     {
         klaviyo_page_product(page, &nodes->product);
         product = 1;
+
+        for (i = 0; nodes == jsonld && i < nodes->n; i++) {
+
+            if (nodes->others[i].value.data != nodes->product.data
+                && klaviyo_page_product_is_same(page, &nodes->product,
+                                                nodes->score,
+                                                &nodes->others[i].value,
+                                                nodes->others[i].score))
+            {
+                klaviyo_page_product(page, &nodes->others[i].value);
+            }
+        }
+
+        if (nodes == jsonld && page->fact[KLAVIYO_PAGE_NAME].len == 0
+            && micro->score > 1)
+        {
+            klaviyo_page_product(page, &micro->product);
+        }
     }
 
     if (page->push[KLAVIYO_PAGE_PUSH_PRODUCT].len) {
@@ -545,17 +572,13 @@ klaviyo_page_name(klaviyo_page_t *page, const klaviyo_slice_t *value,
     klaviyo_slice_t        text;
     klaviyo_jsonld_node_t  node;
 
-    static const char  *urls[] = { "url", "contentUrl", "@id", NULL };
-
     if (klaviyo_jsonld_open(&node, value)) {
 
         if (klaviyo_jsonld_get(&page->pool, &node, name, &text)) {
             klaviyo_page_set(page, KLAVIYO_PAGE_NAME, &text);
         }
 
-        if (klaviyo_page_get(page, &node, "image", urls, &text)) {
-            klaviyo_page_set_url(page, KLAVIYO_PAGE_IMAGE, &text);
-        }
+        klaviyo_page_image(page, &node);
     }
 
     klaviyo_page_set(page, KLAVIYO_PAGE_NAME,

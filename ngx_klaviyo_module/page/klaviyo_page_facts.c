@@ -12,6 +12,7 @@
 typedef struct {
     const klaviyo_slice_t    *id;
     klaviyo_jsonld_node_t    *found;
+    size_t                    n;          /* members of what refers to it    */
 } klaviyo_page_resolve_t;
 
 
@@ -216,7 +217,20 @@ klaviyo_page_is_url(klaviyo_page_t *page, const klaviyo_slice_t *text)
 }
 
 
-/* an object that has nothing but an "@id" stands for another */
+static int
+klaviyo_page_is_member(const klaviyo_jsonld_member_t *member,
+    const char *name)
+{
+    size_t  len;
+
+    len = strlen(name);
+
+    return member->name.len == len
+           && memcmp(member->name.data, name, len) == 0;
+}
+
+
+/* an object that has nothing but an "@id", and a type, stands for another */
 
 int
 klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
@@ -230,17 +244,25 @@ klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
         return 0;
     }
 
-    if (node->n != 1
-        || node->member[0].name.len != 3
-        || memcmp(node->member[0].name.data, "@id", 3) != 0)
-    {
+    id.len = 0;
+
+    for (i = 0; i < node->n; i++) {
+
+        if (klaviyo_page_is_member(&node->member[i], "@id")) {
+            id = node->member[i].value;
+
+        } else if (!klaviyo_page_is_member(&node->member[i], "@type")) {
+            return 1;
+        }
+    }
+
+    if (id.len == 0) {
         return 1;
     }
 
-    id = node->member[0].value;
-
     resolve.id = &id;
     resolve.found = node;
+    resolve.n = node->n;
 
     for (i = 0;
          i < page->nblocks && resolve.id
@@ -252,7 +274,7 @@ klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
                             &resolve);
     }
 
-    return resolve.id == NULL;
+    return resolve.id == NULL || node->n > 1;
 }
 
 
@@ -268,9 +290,8 @@ klaviyo_page_resolve_met(void *data, const klaviyo_jsonld_node_t *node,
 
     for (i = 0; i < node->n; i++) {
 
-        if (node->n > 1
-            && node->member[i].name.len == 3
-            && memcmp(node->member[i].name.data, "@id", 3) == 0
+        if (node->n > resolve->n
+            && klaviyo_page_is_member(&node->member[i], "@id")
             && node->member[i].value.len == resolve->id->len
             && memcmp(node->member[i].value.data, resolve->id->data,
                       resolve->id->len)
@@ -290,29 +311,72 @@ int
 klaviyo_page_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
     const char *name, const char *const *names, klaviyo_slice_t *text)
 {
-    size_t                  i;
     klaviyo_slice_t         value;
     klaviyo_jsonld_each_t   each;
-    klaviyo_jsonld_node_t   inner;
 
     klaviyo_jsonld_each(&each, node, name);
 
     while (klaviyo_jsonld_next(&each, &value)) {
-
-        if (klaviyo_jsonld_text(&page->pool, &value, text)) {
+        if (klaviyo_page_value(page, &value, names, text)) {
             return 1;
-        }
-
-        if (!klaviyo_page_open(page, &value, &inner)) {
-            continue;
-        }
-
-        for (i = 0; names[i]; i++) {
-            if (klaviyo_jsonld_get(&page->pool, &inner, names[i], text)) {
-                return 1;
-            }
         }
     }
 
     return 0;
+}
+
+
+int
+klaviyo_page_value(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    const char *const *names, klaviyo_slice_t *text)
+{
+    size_t                  i;
+    klaviyo_jsonld_node_t   inner;
+
+    if (klaviyo_jsonld_text(&page->pool, value, text)) {
+        return 1;
+    }
+
+    if (!klaviyo_page_open(page, value, &inner)) {
+        return 0;
+    }
+
+    for (i = 0; names[i]; i++) {
+        if (klaviyo_jsonld_get(&page->pool, &inner, names[i], text)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* "/lamp#image" is the name of one that is not on the page */
+
+void
+klaviyo_page_image(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node)
+{
+    klaviyo_slice_t         value, text;
+    klaviyo_page_url_t      url;
+    klaviyo_jsonld_each_t   each;
+
+    static const char  *names[] = { "url", "contentUrl", "@id", NULL };
+
+    klaviyo_jsonld_each(&each, node, "image");
+
+    while (page->fact[KLAVIYO_PAGE_IMAGE].len == 0
+           && klaviyo_jsonld_next(&each, &value))
+    {
+        if (!klaviyo_page_value(page, &value, names, &text)) {
+            continue;
+        }
+
+        klaviyo_page_url_parse(&url, text.data, text.len);
+
+        if (!url.fragment
+            || klaviyo_page_is_url(page, &text) == KLAVIYO_PAGE_URL_OTHER)
+        {
+            klaviyo_page_set_url(page, KLAVIYO_PAGE_IMAGE, &text);
+        }
+    }
 }

@@ -42,5 +42,13 @@ int klaviyo_page_open(klaviyo_page_t *page, const klaviyo_slice_t *value,
 int klaviyo_page_get(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
     const char *name, const char *const *names, klaviyo_slice_t *text);
 
+/* the same of one value */
+int klaviyo_page_value(klaviyo_page_t *page, const klaviyo_slice_t *value,
+    const char *const *names, klaviyo_slice_t *text);
+
+/* sets the image to the first of the object that has a URL */
+void klaviyo_page_image(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node);
+
 
 #endif /* KLAVIYO_PAGE_FACTS_H */

@@ -17,6 +17,7 @@
 #define KLAVIYO_PAGE_REFERRED  1048576   /* bytes gone through for what is
                                             referred to                      */
 #define KLAVIYO_PAGE_CATEGORIES_MAX  32   /* of one list                     */
+#define KLAVIYO_PAGE_PRODUCTS        8    /* that may be one                 */
 #define KLAVIYO_PAGE_ITEMS_MAX       1000 /* of an order                     */
 
 
@@ -67,12 +68,22 @@ typedef enum {
 } klaviyo_page_push_e;
 
 
+/* one that may be this page's */
+
+typedef struct {
+    klaviyo_slice_t           value;
+    int                       score;      /* of its URLs                     */
+} klaviyo_page_product_t;
+
+
 /* nodes of linked data, the first of each kind; a length of 0: none */
 
 typedef struct {
-    klaviyo_slice_t           product;
+    klaviyo_slice_t           product;    /* the one that fits best          */
     int                       score;      /* of the product                  */
     unsigned                  unnamed;    /* products without a URL          */
+    klaviyo_page_product_t    others[KLAVIYO_PAGE_PRODUCTS];
+    size_t                    n;          /* of them, the product with them  */
     klaviyo_slice_t           order;
     klaviyo_slice_t           breadcrumb;
     klaviyo_slice_t           category;

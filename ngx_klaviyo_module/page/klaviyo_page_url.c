@@ -24,7 +24,7 @@ static int klaviyo_page_url_same_host(const klaviyo_slice_t *one,
 static int klaviyo_page_url_same_path(const klaviyo_page_url_t *url,
     const klaviyo_page_url_t *page);
 static int klaviyo_page_url_same_args(const klaviyo_slice_t *args,
-    const klaviyo_slice_t *page);
+    const klaviyo_slice_t *page, int *n);
 
 
 void
@@ -97,17 +97,17 @@ klaviyo_page_url_is_empty(const klaviyo_page_url_t *url)
 }
 
 
-klaviyo_page_url_e
+int
 klaviyo_page_url_compare(const klaviyo_page_url_t *url,
     const klaviyo_page_url_t *page)
 {
-    int  same;
+    int  same, n;
 
     if (!klaviyo_page_url_same_path(url, page)) {
         return KLAVIYO_PAGE_URL_OTHER;
     }
 
-    same = klaviyo_page_url_same_args(&url->args, &page->args);
+    same = klaviyo_page_url_same_args(&url->args, &page->args, &n);
 
     if (same == -1) {
         return KLAVIYO_PAGE_URL_OTHER;
@@ -118,7 +118,7 @@ klaviyo_page_url_compare(const klaviyo_page_url_t *url,
         return KLAVIYO_PAGE_URL_PATH;
     }
 
-    return same ? KLAVIYO_PAGE_URL_SAME : KLAVIYO_PAGE_URL_LESS;
+    return same ? KLAVIYO_PAGE_URL_SAME + n : KLAVIYO_PAGE_URL_LESS;
 }
 
 
@@ -353,17 +353,21 @@ klaviyo_page_url_same(const klaviyo_slice_t *one, const klaviyo_slice_t *two)
 }
 
 
-/* 1: the page has them all; 0: not all; -1: one of them is another there */
+/*
+ * 1: the page has them all, which are n; 0: not all; -1: one of them is
+ * another there
+ */
 
 static int
 klaviyo_page_url_same_args(const klaviyo_slice_t *args,
-    const klaviyo_slice_t *page)
+    const klaviyo_slice_t *page, int *n)
 {
     int              all, found;
     klaviyo_slice_t  rest, others, name, value, other, with;
 
     all = 1;
     rest = *args;
+    *n = 0;
 
     while (klaviyo_page_url_arg(&rest, &name, &value)) {
 
@@ -385,6 +389,7 @@ klaviyo_page_url_same_args(const klaviyo_slice_t *args,
         }
 
         all &= found;
+        *n += found;
     }
 
     return all;

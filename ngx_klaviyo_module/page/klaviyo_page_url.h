@@ -25,7 +25,7 @@ typedef enum {
     KLAVIYO_PAGE_URL_OTHER = 0,  /* another page                            */
     KLAVIYO_PAGE_URL_PATH,       /* the path is the same, the host is not   */
     KLAVIYO_PAGE_URL_LESS,       /* it has arguments that the page has not  */
-    KLAVIYO_PAGE_URL_SAME
+    KLAVIYO_PAGE_URL_SAME        /* and one more for each argument it has   */
 } klaviyo_page_url_e;
 
 
@@ -38,9 +38,10 @@ int klaviyo_page_url_is_empty(const klaviyo_page_url_t *url);
 /*
  * Is the URL that of the page?  "www." and the port of the host, the slash at
  * the end of the path, the way that bytes are encoded and the order of the
- * arguments make no difference.
+ * arguments make no difference.  The more arguments it shares with the page,
+ * the better it fits: "/lamp?variant=2" is nearer than "/lamp".
  */
-klaviyo_page_url_e klaviyo_page_url_compare(const klaviyo_page_url_t *url,
+int klaviyo_page_url_compare(const klaviyo_page_url_t *url,
     const klaviyo_page_url_t *page);
 
 

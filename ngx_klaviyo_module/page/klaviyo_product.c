@@ -12,6 +12,7 @@
 
 
 #define KLAVIYO_PRODUCT_OFFERS  200      /* that are looked at               */
+#define KLAVIYO_PRODUCT_DEPTH   1        /* of offers in offers, in variants */
 
 
 /* an offer, and the price that it is compared with */
@@ -21,15 +22,19 @@ typedef struct {
     klaviyo_slice_t   list;
     klaviyo_slice_t   currency;
     klaviyo_slice_t   availability;
-    int               score;             /* klaviyo_page_url_e; -1: none     */
+    int               score;             /* of its URL; -1: none             */
 } klaviyo_product_offer_t;
 
 
 static void klaviyo_product_urls(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, const char *name, int *score,
     int *named);
+static void klaviyo_product_inner_urls(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, size_t depth, int *score, int *named);
 static int klaviyo_product_variant(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_jsonld_node_t *variant);
+static int klaviyo_product_group(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, klaviyo_jsonld_node_t *group);
 static void klaviyo_product_offers(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *best,
     size_t *left, int depth);
@@ -37,6 +42,7 @@ static int klaviyo_product_offer(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer);
 static void klaviyo_product_specification(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer);
+static klaviyo_slice_t klaviyo_product_digits(const klaviyo_slice_t *amount);
 static void klaviyo_product_price(klaviyo_page_t *page,
     const klaviyo_product_offer_t *offer);
 static void klaviyo_product_text(klaviyo_page_t *page,
@@ -52,8 +58,7 @@ static const char  *klaviyo_product_types[] = {
 };
 
 static const char  *klaviyo_product_names[] = { "name", NULL };
-static const char  *klaviyo_product_urls_of[] = { "url", "contentUrl", "@id",
-                                                  NULL };
+static const char  *klaviyo_product_ids[] = { NULL };
 static const char  *klaviyo_product_values[] = { "value", "name", NULL };
 
 
@@ -80,13 +85,6 @@ int
 klaviyo_page_product_score(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, int *score, int *named)
 {
-    size_t                  i;
-    klaviyo_slice_t         value;
-    klaviyo_jsonld_each_t   each;
-    klaviyo_jsonld_node_t   inner;
-
-    static const char  *lists[] = { "offers", "hasVariant" };
-
     if (!klaviyo_product_is(node)) {
         return 0;
     }
@@ -97,12 +95,31 @@ klaviyo_page_product_score(klaviyo_page_t *page,
     klaviyo_product_urls(page, node, "url", score, named);
     klaviyo_product_urls(page, node, "@id", score, named);
     klaviyo_product_urls(page, node, "mainEntityOfPage", score, named);
+    klaviyo_product_inner_urls(page, node, KLAVIYO_PRODUCT_DEPTH, score,
+                               named);
+
+    if (!*named) {
+        *score = 1;
+    }
+
+    return 1;
+}
+
+
+/* those of its offers and variants, and of the offers of these */
+
+static void
+klaviyo_product_inner_urls(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, size_t depth, int *score, int *named)
+{
+    size_t                  i;
+    klaviyo_slice_t         value;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   inner;
+
+    static const char  *lists[] = { "offers", "hasVariant" };
 
     for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-
-        if (*score == KLAVIYO_PAGE_URL_SAME) {
-            break;
-        }
 
         klaviyo_jsonld_each(&each, node, lists[i]);
 
@@ -114,17 +131,30 @@ klaviyo_page_product_score(klaviyo_page_t *page,
 
             klaviyo_product_urls(page, &inner, "url", score, named);
 
-            if (*score == KLAVIYO_PAGE_URL_SAME) {
-                break;
+            if (depth) {
+                klaviyo_product_inner_urls(page, &inner, depth - 1, score,
+                                           named);
             }
         }
     }
+}
 
-    if (!*named) {
-        *score = 1;
+
+/*
+ * An id that names no page: "_:b0", "product-1", and, where it has a fragment,
+ * "https://shop.example/#product"
+ */
+
+static int
+klaviyo_product_is_name(const klaviyo_page_url_t *url)
+{
+    if (url->host.len == 0
+        && (url->path.len == 0 || url->path.data[0] != '/'))
+    {
+        return 1;
     }
 
-    return 1;
+    return url->fragment && url->args.len == 0 && url->path.len < 2;
 }
 
 
@@ -151,11 +181,8 @@ klaviyo_product_urls(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
 
         klaviyo_page_url_parse(&url, text.data, text.len);
 
-        /* "#product", and ids that are no URL, as "_:b0" and "product-1" */
-
         if (klaviyo_page_url_is_empty(&url)
-            || (name[0] == '@' && url.host.len == 0
-                && (url.path.len == 0 || url.path.data[0] != '/')))
+            || (name[0] == '@' && klaviyo_product_is_name(&url)))
         {
             continue;
         }
@@ -175,14 +202,15 @@ void
 klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
 {
     int                           same;
-    size_t                        i, left;
+    size_t                        i, n, left;
     klaviyo_slice_t               text;
     klaviyo_jsonld_each_t         each;
-    klaviyo_jsonld_node_t         node, variant, rating;
+    klaviyo_jsonld_node_t         node, variant, group, rating;
     klaviyo_product_offer_t       offer;
-    const klaviyo_jsonld_node_t  *nodes[3], *priced[3];
+    const klaviyo_jsonld_node_t  *nodes[4], *priced[3];
 
-    static const char  *ids[] = { "productID", "productId", "identifier" };
+    static const char  *ids[] = { "productID", "productId", "identifier",
+                                  "productGroupID", "inProductGroupWithID" };
 
     klaviyo_jsonld_open(&node, value);
 
@@ -190,9 +218,23 @@ klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
 
     /* what is said of the variant that the page shows goes first */
 
-    nodes[0] = same == 1 ? &variant : &node;
-    nodes[1] = same == 1 ? &node : same == 0 ? &variant : NULL;
-    nodes[2] = NULL;
+    n = 0;
+
+    if (same == 1) {
+        nodes[n++] = &variant;
+    }
+
+    nodes[n++] = &node;
+
+    if (same == 0) {
+        nodes[n++] = &variant;
+    }
+
+    if (klaviyo_product_group(page, &node, &group)) {
+        nodes[n++] = &group;
+    }
+
+    nodes[n] = NULL;
 
     priced[0] = same == -1 ? &node : &variant;
     priced[1] = same == -1 ? NULL : &node;
@@ -210,21 +252,14 @@ klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
                              klaviyo_product_values);
     }
 
-    klaviyo_product_text(page, KLAVIYO_PAGE_PRODUCT_ID, nodes,
-                         "productGroupID", klaviyo_product_values);
-
     for (i = 0; nodes[i]; i++) {
 
-        if (klaviyo_page_get(page, nodes[i], "image", klaviyo_product_urls_of,
-                             &text))
-        {
-            klaviyo_page_set_url(page, KLAVIYO_PAGE_IMAGE, &text);
-        }
+        klaviyo_page_image(page, nodes[i]);
 
         klaviyo_jsonld_each(&each, nodes[i], "aggregateRating");
 
         while (klaviyo_jsonld_next(&each, &text)) {
-            if (klaviyo_jsonld_open(&rating, &text)
+            if (klaviyo_page_open(page, &text, &rating)
                 && klaviyo_jsonld_get(&page->pool, &rating, "ratingValue",
                                       &text))
             {
@@ -232,11 +267,7 @@ klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
             }
         }
 
-        if (klaviyo_page_get(page, nodes[i], "category",
-                             klaviyo_product_names, &text))
-        {
-            klaviyo_page_category(page, &text);
-        }
+        klaviyo_page_categories(page, nodes[i]);
     }
 
     left = KLAVIYO_PRODUCT_OFFERS;
@@ -253,20 +284,21 @@ klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
 
 
 /*
- * 1: the variant whose URL is the page's; 0: another, the first one; -1:
- * there is none.
+ * 1: the variant whose URL is the page's, or fits it best; 0: another, the
+ * first one; -1: there is none.
  */
 
 static int
 klaviyo_product_variant(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_jsonld_node_t *variant)
 {
-    int                     score, named, found;
+    int                     score, named, found, best;
     klaviyo_slice_t         value;
     klaviyo_jsonld_each_t   each;
     klaviyo_jsonld_node_t   inner;
 
     found = -1;
+    best = KLAVIYO_PAGE_URL_SAME - 1;
 
     klaviyo_jsonld_each(&each, node, "hasVariant");
 
@@ -277,10 +309,11 @@ klaviyo_product_variant(klaviyo_page_t *page,
         }
 
         if (klaviyo_page_product_score(page, &inner, &score, &named)
-            && named && score == KLAVIYO_PAGE_URL_SAME)
+            && named && score > best)
         {
             *variant = inner;
-            return 1;
+            best = score;
+            found = 1;
         }
 
         if (found == -1) {
@@ -293,14 +326,91 @@ klaviyo_product_variant(klaviyo_page_t *page,
 }
 
 
-/* the first of those whose URL fits best */
+/* 1: the product that this one is a variant of */
+
+static int
+klaviyo_product_group(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node, klaviyo_jsonld_node_t *group)
+{
+    klaviyo_slice_t         value;
+    klaviyo_jsonld_each_t   each;
+
+    klaviyo_jsonld_each(&each, node, "isVariantOf");
+
+    while (klaviyo_jsonld_next(&each, &value)) {
+        if (klaviyo_page_open(page, &value, group)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* 1: both have the property, and it is the same */
+
+static int
+klaviyo_product_agree(klaviyo_page_t *page, const klaviyo_jsonld_node_t *one,
+    const char *name, const klaviyo_jsonld_node_t *two, const char *other)
+{
+    klaviyo_slice_t  a, b;
+
+    return klaviyo_page_get(page, one, name, klaviyo_product_ids, &a)
+           && klaviyo_page_get(page, two, other, klaviyo_product_ids, &b)
+           && a.len == b.len
+           && memcmp(a.data, b.data, a.len) == 0;
+}
+
+
+int
+klaviyo_page_product_is_same(klaviyo_page_t *page,
+    const klaviyo_slice_t *product, int score, const klaviyo_slice_t *other,
+    int other_score)
+{
+    klaviyo_slice_t         text;
+    klaviyo_jsonld_each_t   each;
+    klaviyo_jsonld_node_t   node, more, group;
+
+    klaviyo_jsonld_open(&node, product);
+    klaviyo_jsonld_open(&more, other);
+
+    if (klaviyo_product_agree(page, &node, "productGroupID", &more,
+                              "inProductGroupWithID"))
+    {
+        return 1;
+    }
+
+    klaviyo_jsonld_each(&each, &more, "isVariantOf");
+
+    if (klaviyo_jsonld_next(&each, &text)
+        && klaviyo_jsonld_open(&group, &text)
+        && klaviyo_product_agree(page, &node, "@id", &group, "@id"))
+    {
+        return 1;
+    }
+
+    /* one that is nearer to the page is not told by one that is not */
+
+    if (score >= KLAVIYO_PAGE_URL_SAME && other_score < KLAVIYO_PAGE_URL_SAME)
+    {
+        return 0;
+    }
+
+    return klaviyo_product_agree(page, &node, "@id", &more, "@id")
+           || klaviyo_product_agree(page, &node, "name", &more, "name")
+           || (score >= KLAVIYO_PAGE_URL_SAME
+               && !klaviyo_jsonld_get(&page->pool, &node, "name", &text));
+}
+
+
+/* the first of those whose URL fits best; what it leaves out, others say */
 
 static void
 klaviyo_product_offers(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *best,
     size_t *left, int depth)
 {
-    int                      named;
+    int                      named, priced;
     klaviyo_slice_t          value;
     klaviyo_jsonld_each_t    each;
     klaviyo_jsonld_node_t    inner;
@@ -325,15 +435,25 @@ klaviyo_product_offers(klaviyo_page_t *page,
             offer.score = 0;
         }
 
-        if (klaviyo_product_offer(page, &inner, &offer)
-            && offer.score > best->score)
-        {
-            *best = offer;
+        priced = klaviyo_product_offer(page, &inner, &offer);
+
+        if (offer.currency.len == 0) {
+            offer.currency = best->currency;
+
+        } else if (best->currency.len == 0) {
+            best->currency = offer.currency;
         }
 
-        /* those of an AggregateOffer, if one is the page's, or it has none */
+        if (priced && offer.score > best->score) {
+            *best = offer;
 
-        if (depth == 0 && best->score < KLAVIYO_PAGE_URL_SAME) {
+        } else if (best->availability.len == 0
+                   && (depth || best->price.len == 0))
+        {
+            best->availability = offer.availability;
+        }
+
+        if (depth == 0) {                   /* those of an AggregateOffer */
             klaviyo_product_offers(page, &inner, best, left, 1);
         }
     }
@@ -360,14 +480,16 @@ klaviyo_product_offer(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
 
     while (klaviyo_jsonld_next(&each, &value)) {
 
-        if (klaviyo_jsonld_open(&inner, &value)) {
+        if (klaviyo_page_open(page, &value, &inner)) {
             klaviyo_product_specification(page, &inner, offer);
         }
     }
 
-    if (offer->price.len == 0) {
-        (void) klaviyo_jsonld_get(&page->pool, node, "lowPrice",
-                                  &offer->price);
+    if (offer->price.len == 0
+        && !klaviyo_jsonld_get(&page->pool, node, "lowPrice", &offer->price))
+    {
+        offer->price = offer->list;
+        offer->list.len = 0;
     }
 
     return offer->price.len != 0;
@@ -402,7 +524,19 @@ static void
 klaviyo_product_specification(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer)
 {
-    klaviyo_slice_t  price, type;
+    klaviyo_slice_t         price, type;
+    klaviyo_jsonld_each_t   each;
+
+    /* what members pay, what delivery costs */
+
+    klaviyo_jsonld_each(&each, node, "validForMemberTier");
+
+    if (klaviyo_jsonld_next(&each, &type)
+        || klaviyo_jsonld_is(node, "DeliveryChargeSpecification")
+        || klaviyo_jsonld_is(node, "PaymentChargeSpecification"))
+    {
+        return;
+    }
 
     if (!klaviyo_jsonld_get(&page->pool, node, "price", &price)
         && !klaviyo_jsonld_get(&page->pool, node, "minPrice", &price))
@@ -426,11 +560,55 @@ klaviyo_product_specification(klaviyo_page_t *page,
 }
 
 
+/* 20 is 20.00 */
+
+static int
+klaviyo_product_is_equal(const klaviyo_slice_t *one,
+    const klaviyo_slice_t *two)
+{
+    klaviyo_slice_t  a, b;
+
+    a = klaviyo_product_digits(one);
+    b = klaviyo_product_digits(two);
+
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+
+static klaviyo_slice_t
+klaviyo_product_digits(const klaviyo_slice_t *amount)
+{
+    klaviyo_slice_t  text;
+
+    text = *amount;
+
+    if (text.len == 0 || memchr(text.data, '.', text.len) == NULL
+        || memchr(text.data, 'e', text.len) != NULL)
+    {
+        return text;
+    }
+
+    while (text.data[text.len - 1] == '0') {
+        text.len--;
+    }
+
+    text.len -= text.data[text.len - 1] == '.';
+
+    return text;
+}
+
+
 static void
 klaviyo_product_price(klaviyo_page_t *page,
     const klaviyo_product_offer_t *offer)
 {
     klaviyo_slice_t  text, *price, *list;
+
+    text = offer->availability;
+
+    if (text.len) {
+        klaviyo_product_availability(page, &text);
+    }
 
     if (offer->price.len == 0) {
         return;
@@ -444,16 +622,11 @@ klaviyo_product_price(klaviyo_page_t *page,
     klaviyo_page_set_amount(page, KLAVIYO_PAGE_LIST_PRICE, &offer->list,
                             &offer->currency);
 
-    if (list->len == price->len
-        && memcmp(list->data, price->data, price->len) == 0)
-    {
+    if (klaviyo_product_is_equal(list, price)) {
         list->len = 0;
     }
 
     klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &offer->currency);
-
-    text = offer->availability;
-    klaviyo_product_availability(page, &text);
 }
 
 
@@ -488,6 +661,10 @@ klaviyo_product_availability(klaviyo_page_t *page, klaviyo_slice_t *text)
         "OutOfStock", "oos", "OutOfStock", "preorder", "PreOrder",
         "backorder", "BackOrder", "discontinued", "Discontinued"
     };
+
+    while (text->len && text->data[text->len - 1] == '/') {
+        text->len--;
+    }
 
     for (i = text->len; i > 0; i--) {
         ch = text->data[i - 1];
@@ -553,6 +730,26 @@ klaviyo_page_meta_is_product(klaviyo_page_t *page)
 }
 
 
+/* what a price was before, if it is this one */
+
+static void
+klaviyo_product_list(klaviyo_page_t *page,
+    const klaviyo_product_offer_t *offer)
+{
+    klaviyo_slice_t  amount;
+
+    if (offer->list.len
+        && klaviyo_page_amount(page, &offer->price, &offer->currency, &amount)
+        && klaviyo_product_is_equal(&amount, &page->fact[KLAVIYO_PAGE_PRICE])
+        && klaviyo_page_amount(page, &offer->list, &offer->currency, &amount)
+        && !klaviyo_product_is_equal(&amount,
+                                     &page->fact[KLAVIYO_PAGE_PRICE]))
+    {
+        klaviyo_page_set(page, KLAVIYO_PAGE_LIST_PRICE, &amount);
+    }
+}
+
+
 /* what is not there yet; a price and its currency are one */
 
 void
@@ -592,6 +789,7 @@ klaviyo_page_meta_product(klaviyo_page_t *page)
 
     } else {
         klaviyo_page_set(page, KLAVIYO_PAGE_CURRENCY, &offer.currency);
+        klaviyo_product_list(page, &offer);
     }
 
     klaviyo_page_set(page, KLAVIYO_PAGE_NAME,

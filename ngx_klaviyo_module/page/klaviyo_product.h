@@ -11,6 +11,15 @@ int klaviyo_page_product_score(klaviyo_page_t *page,
 
 void klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value);
 
+/*
+ * 1: the other one says more of the same product, as the blocks of a theme
+ * and of what shows its ratings do: it has its name or its id, or is a variant
+ * of it
+ */
+int klaviyo_page_product_is_same(klaviyo_page_t *page,
+    const klaviyo_slice_t *product, int score, const klaviyo_slice_t *other,
+    int other_score);
+
 /* of the meta tags; 1: they speak of a product */
 int klaviyo_page_meta_is_product(klaviyo_page_t *page);
 void klaviyo_page_meta_product(klaviyo_page_t *page);

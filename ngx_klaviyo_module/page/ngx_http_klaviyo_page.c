@@ -7,6 +7,7 @@
 #include "ngx_http_klaviyo_page_filter.h"
 #include "ngx_http_klaviyo_page_private.h"
 #include "account/ngx_http_klaviyo_compile.h"
+#include "capture/ngx_http_klaviyo_url.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -289,6 +290,7 @@ static ngx_int_t
 ngx_http_klaviyo_page_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_str_t                   text;
     const klaviyo_slice_t      *fact;
     ngx_http_klaviyo_answer_t  *answer;
 
@@ -306,8 +308,19 @@ ngx_http_klaviyo_page_variable(ngx_http_request_t *r,
     fact = klaviyo_page_fact(answer->page, (klaviyo_page_fact_e) data);
 
     if (fact->len) {
-        v->len = fact->len;
-        v->data = (u_char *) fact->data;
+        text.len = fact->len;
+        text.data = (u_char *) fact->data;
+
+        /* a page may print the request's URL, with who asked for it */
+
+        if ((data == KLAVIYO_PAGE_URL || data == KLAVIYO_PAGE_CANONICAL)
+            && ngx_http_klaviyo_url_kept(r->pool, &text, &text) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        v->len = text.len;
+        v->data = text.data;
         v->valid = 1;
         v->no_cacheable = 0;
         v->not_found = 0;

@@ -472,6 +472,343 @@ test_order(void)
 
 
 static void
+test_offers(void)
+{
+    says("an offer without a price", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"@type\":\"Offer\",\"availability\":\"https://schem"
+            "a.org/OutOfStock\"}}"),
+         "type=product\nname=Lamp\navailability=OutOfStock\n");
+
+    says("what an AggregateOffer leaves out, its offers say", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"@type\":\"AggregateOffer\",\"lowPrice\":\"10\","
+            "\"highPrice\":\"20\",\"offers\":[{\"@type\":\"Offer\","
+            "\"price\":\"10\",\"priceCurrency\":\"EUR\","
+            "\"availability\":\"http://schema.org/InStock\"}]}}"),
+         "type=product\nname=Lamp\nprice=10\ncurrency=EUR\navailability=InSto"
+         "ck\n");
+
+    says("a list price alone", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"@type\":\"Offer\",\"priceSpecification\":{\"@type"
+            "\":\"UnitPriceSpecification\",\"price\":\"30.00\","
+            "\"priceCurrency\":\"EUR\",\"priceType\":\"https://schema.org/Lis"
+            "tPrice\"}}}"),
+         "type=product\nname=Lamp\nprice=30.00\ncurrency=EUR\n");
+
+    says("prices that are of members, or of the delivery", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"@type\":\"Offer\",\"priceSpecification\":[{\"@type"
+            "\":\"DeliveryChargeSpecification\",\"price\":\"4.90\","
+            "\"priceCurrency\":\"EUR\"},{\"@type\":\"UnitPriceSpecification\""
+            ",\"price\":8,\"validForMemberTier\":{\"@id\":\"#gold\"},"
+            "\"priceCurrency\":\"EUR\"},{\"@type\":\"UnitPriceSpecification\""
+            ",\"price\":10,\"priceCurrency\":\"EUR\"}]}}"),
+         "type=product\nname=Lamp\nprice=10\ncurrency=EUR\n");
+
+    says("offers: the URL that fits best", "/lamp?variant=2",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"url\":\"https://shop.example/lamp\","
+            "\"offers\":[{\"@type\":\"Offer\",\"price\":1,"
+            "\"priceCurrency\":\"EUR\",\"url\":\"https://shop.example/lamp\"}"
+            ",{\"@type\":\"Offer\",\"price\":2,\"priceCurrency\":\"EUR\","
+            "\"url\":\"https://shop.example/lamp?variant=2\"}]}"),
+         "type=product\nname=Lamp\nprice=2\ncurrency=EUR\n");
+
+    says("one in an AggregateOffer that has the page's URL too",
+         "/lamp?variant=2",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"url\":\"/lamp\","
+            "\"offers\":{\"@type\":\"AggregateOffer\",\"url\":\"/lamp\","
+            "\"lowPrice\":1,\"priceCurrency\":\"EUR\","
+            "\"offers\":[{\"price\":1,\"url\":\"/lamp?variant=1\"},"
+            "{\"price\":2,\"priceCurrency\":\"EUR\","
+            "\"url\":\"/lamp?variant=2\"}]}}"),
+         "type=product\nname=Lamp\nprice=2\ncurrency=EUR\n");
+
+    says("variants: the URL that fits best", "/lamp?variant=2",
+         LD("{\"@type\":\"ProductGroup\",\"name\":\"Lamp\","
+            "\"productGroupID\":\"9\",\"url\":\"https://shop.example/lamp\","
+            "\"hasVariant\":[{\"@type\":\"Product\",\"name\":\"Red\","
+            "\"sku\":\"R\",\"offers\":{\"price\":1,\"priceCurrency\":\"EUR\","
+            "\"url\":\"https://shop.example/lamp\"}},{\"@type\":\"Product\","
+            "\"name\":\"Blue\",\"sku\":\"B\",\"offers\":{\"price\":2,"
+            "\"priceCurrency\":\"EUR\",\"url\":\"https://shop.example/lamp?va"
+            "riant=2\"}}]}"),
+         "type=product\nname=Blue\nproduct_id=9\nsku=B\nprice=2\ncurrency=EUR"
+         "\n");
+
+    says("a variant apart from its group", "/coat?size=small&color=green",
+         LD("[{\"@context\":\"https://schema.org/\","
+            "\"@type\":\"ProductGroup\",\"@id\":\"#coat_parent\","
+            "\"name\":\"Wool winter coat\",\"url\":\"https://shop.example/coa"
+            "t\",\"brand\":{\"@type\":\"Brand\",\"name\":\"Good brand\"},"
+            "\"productGroupID\":\"44E01\"},{\"@type\":\"Product\","
+            "\"sku\":\"44E01-M11000\",\"image\":\"https://shop.example/coat_s"
+            "mall_green.jpg\",\"name\":\"Small green coat\","
+            "\"offers\":{\"@type\":\"Offer\",\"url\":\"https://shop.example/c"
+            "oat?size=small&color=green\",\"priceCurrency\":\"USD\","
+            "\"price\":39.99,\"availability\":\"https://schema.org/InStock\"}"
+            ",\"isVariantOf\":{\"@id\":\"#coat_parent\"}},"
+            "{\"@type\":\"Product\",\"sku\":\"44E01-K11000\","
+            "\"name\":\"Small lightblue coat\","
+            "\"offers\":{\"@type\":\"Offer\",\"url\":\"https://shop.example/c"
+            "oat?size=small&color=lightblue\",\"priceCurrency\":\"USD\","
+            "\"price\":49.99},\"isVariantOf\":{\"@id\":\"#coat_parent\"}}]"),
+         "type=product\nname=Small green coat\nproduct_id=44E01\nsku=44E01-M1"
+         "1000\nbrand=Good brand\nprice=39.99\ncurrency=USD\nimage=https://sh"
+         "op.example/coat_small_green.jpg\navailability=InStock\n");
+
+    says("a group apart from its variants", "/coat",
+         LD("[{\"@type\":\"ProductGroup\",\"@id\":\"#coat_parent\","
+            "\"name\":\"Wool winter coat\",\"url\":\"https://shop.example/coa"
+            "t\",\"brand\":{\"@type\":\"Brand\",\"name\":\"Good brand\"},"
+            "\"productGroupID\":\"44E01\"},{\"@type\":\"Product\","
+            "\"sku\":\"44E01-M11000\",\"image\":\"https://shop.example/coat_s"
+            "mall_green.jpg\",\"name\":\"Small green coat\","
+            "\"offers\":{\"@type\":\"Offer\",\"url\":\"https://shop.example/c"
+            "oat?size=small&color=green\",\"priceCurrency\":\"USD\","
+            "\"price\":39.99,\"availability\":\"https://schema.org/InStock\"}"
+            ",\"isVariantOf\":{\"@id\":\"#coat_parent\"}}]"),
+         "type=product\nname=Wool winter coat\nproduct_id=44E01\nsku=44E01-M1"
+         "1000\nbrand=Good brand\nprice=39.99\ncurrency=USD\nimage=https://sh"
+         "op.example/coat_small_green.jpg\navailability=InStock\n");
+
+    says("Yoast: an attribute in the arguments",
+         "/product/lamp/?attribute_color=blue",
+         "<link rel=\"canonical\" href=\"https://shop.example/product/lamp/\""
+         " />"
+         LD("{\"@context\":\"https://schema.org\","
+            "\"@graph\":[{\"@type\":\"Product\","
+            "\"@id\":\"https://shop.example/product/lamp/#product\","
+            "\"name\":\"Lamp\",\"url\":\"https://shop.example/product/lamp/\""
+            ",\"sku\":1042,\"offers\":[{\"@type\":\"AggregateOffer\","
+            "\"lowPrice\":\"10.00\",\"highPrice\":\"20.00\",\"offerCount\":2,"
+            "\"priceCurrency\":\"EUR\",\"availability\":\"http://schema.org/I"
+            "nStock\",\"url\":\"https://shop.example/product/lamp/\","
+            "\"offers\":[{\"@type\":\"Offer\",\"priceSpecification\":{\"@type"
+            "\":\"PriceSpecification\",\"price\":\"10.00\","
+            "\"priceCurrency\":\"EUR\"},\"url\":\"https://shop.example/produc"
+            "t/lamp/?attribute_color=red\"},{\"@type\":\"Offer\","
+            "\"availability\":\"http://schema.org/OutOfStock\","
+            "\"priceSpecification\":{\"@type\":\"PriceSpecification\","
+            "\"price\":\"20.00\",\"priceCurrency\":\"EUR\"},"
+            "\"url\":\"https://shop.example/product/lamp/?attribute_color=blu"
+            "e\"}]}]}]}"),
+         "type=product\ncanonical=https://shop.example/product/lamp/\nname=La"
+         "mp\nproduct_id=1042\nsku=1042\nprice=20.00\ncurrency=EUR\navailabil"
+         "ity=OutOfStock\n");
+
+    says("a slash behind the availability", "/a",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"price\":1,\"availability\":\"http://schema.org/InS"
+            "tock/\"}}"),
+         "type=product\nname=Lamp\nprice=1\navailability=InStock\n");
+
+    says("what it cost before, of the meta tags", "/lamp",
+         "<meta property=\"product:price:amount\" content=\"30.00\"><meta "
+         "property=\"product:price:currency\" content=\"EUR\"><meta "
+         "property=\"product:sale_price:amount\" content=\"20.00\">"
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"price\":\"20.00\",\"priceCurrency\":\"EUR\"}}"),
+         "type=product\nname=Lamp\nprice=20.00\nlist_price=30.00\ncurrency=EU"
+         "R\n");
+}
+
+
+static void
+test_categories(void)
+{
+    says("a way to the page without categories", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"category\":\"Lamps > "
+            "Desk\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":1,\"name\":\"Home\","
+            "\"item\":\"https://shop.example/\"},{\"@type\":\"ListItem\","
+            "\"position\":2,\"name\":\"Lamp\",\"item\":\"https://shop.example"
+            "/lamp\"}]}"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\",\"Desk\"]\n");
+
+    says("categories as a list", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"category\":[\"Lamps\",\"Desk\"]}"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\",\"Desk\"]\n");
+
+    says("breadcrumbs of a WebPage", "/lamp",
+         LD("{\"@type\":\"WebPage\",\"breadcrumb\":{\"@type\":\"BreadcrumbLis"
+            "t\",\"itemListElement\":[{\"@type\":\"ListItem\",\"position\":1,"
+            "\"name\":\"Home\",\"item\":\"https://shop.example/\"},"
+            "{\"@type\":\"ListItem\",\"position\":2,\"name\":\"Lamps\","
+            "\"item\":\"https://shop.example/lamps\"}]},"
+            "\"mainEntity\":{\"@type\":\"Product\",\"name\":\"Lamp\"}}"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+
+    says("the page at the end of the breadcrumbs, in other words", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":1,\"name\":\"Home\","
+            "\"item\":\"https://shop.example/\"},{\"@type\":\"ListItem\","
+            "\"position\":2,\"name\":\"Lamps\","
+            "\"item\":\"https://shop.example/lamps\"},"
+            "{\"@type\":\"ListItem\",\"position\":3,\"name\":\"The Lamp\"}]}"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+
+    says("a category of two letters", "/tv/sony",
+         LD("{\"@type\":\"Product\",\"name\":\"Sony\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":1,\"name\":\"TV\","
+            "\"item\":\"https://shop.example/tv/\"},{\"@type\":\"ListItem\","
+            "\"position\":2,\"name\":\"OLED\",\"item\":\"https://shop.example"
+            "/tv/oled\"}]}"),
+         "type=product\nname=Sony\ncategories=[\"TV\",\"OLED\"]\n");
+
+    says("breadcrumbs that end before the category", "/lighting/lamps",
+         LD("{\"@type\":\"CollectionPage\",\"name\":\"Lamps\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":1,\"name\":\"Home\","
+            "\"item\":\"https://shop.example/\"},{\"@type\":\"ListItem\","
+            "\"position\":2,\"name\":\"Lighting\","
+            "\"item\":\"https://shop.example/lighting\"}]}"),
+         "type=category\nname=Lamps\ncategories=[\"Lighting\"]\n");
+
+    says("breadcrumbs that are empty", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[]}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":2,\"name\":\"Lamps\","
+            "\"item\":\"https://shop.example/lamps\"}]}"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+}
+
+
+static void
+test_several(void)
+{
+    says("an image that is a reference with a type", "/lamp",
+         LD("{\"@graph\":[{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"image\":{\"@type\":\"ImageObject\","
+            "\"@id\":\"https://shop.example/lamp#primaryimage\"}},"
+            "{\"@type\":\"ImageObject\",\"@id\":\"https://shop.example/lamp#p"
+            "rimaryimage\",\"url\":\"https://shop.example/i.jpg\"}]}"),
+         "type=product\nname=Lamp\nimage=https://shop.example/i.jpg\n");
+
+    says("an image that is no URL", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"image\":[\"data:image/gif;base64,R0\","
+            "\"https://shop.example/i.jpg\"]}"),
+         "type=product\nname=Lamp\nimage=https://shop.example/i.jpg\n");
+
+    says("the ratings of a product apart", "/products/lamp",
+         LD("{\"@type\":\"Product\",\"@id\":\"https://shop.example/products/l"
+            "amp\",\"aggregateRating\":{\"ratingValue\":\"4.5\"}}")
+         LD("{\"@type\":\"Product\",\"url\":\"https://shop.example/products/l"
+            "amp\",\"name\":\"Lamp\",\"sku\":\"L\",\"offers\":{\"price\":5,"
+            "\"priceCurrency\":\"EUR\"}}"),
+         "type=product\nname=Lamp\nproduct_id=L\nsku=L\nprice=5\ncurrency=EUR"
+         "\nrating=4.5\n");
+
+    says("the same without URLs", "/products/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"aggregateRating\":{\"ratingValue\":\"4.5\"}}")
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"sku\":\"L\","
+            "\"offers\":{\"price\":5,\"priceCurrency\":\"EUR\"}}"),
+         "type=product\nname=Lamp\nproduct_id=L\nsku=L\nprice=5\ncurrency=EUR"
+         "\nrating=4.5\n");
+
+    says("comments and CDATA as Drupal has them", "/lamp",
+         LD("<!--//--><![CDATA[//><!--\n{\"@type\":\"Product\","
+            "\"name\":\"Lamp\"}\n//--><!]]>"),
+         "type=product\nname=Lamp\n");
+
+    says("an id that names no page", "/lamp",
+         LD("{\"@type\":\"Product\",\"@id\":\"https://shop.example/#product\""
+            ",\"name\":\"Lamp\"}"),
+         "type=product\nname=Lamp\n");
+}
+
+
+static void
+test_datalayer(void)
+{
+    says("a layer that is made at the same time", "/thanks",
+         "<script>(window.dataLayer = window.dataLayer || "
+         "[]).push({\"event\":\"purchase\",\"ecommerce\":{\"transaction_id\":"
+         "\"T1\",\"value\":5,\"currency\":\"EUR\","
+         "\"items\":[{\"item_id\":\"1\",\"item_name\":\"A\",\"price\":5,"
+         "\"quantity\":1}]}});</script>",
+         "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\nitems=[{\"ProductID"
+         "\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("a member of window", "/thanks",
+         "<script>window['dataLayer'].push({\"event\":\"purchase\","
+         "\"ecommerce\":{\"transaction_id\":\"T1\",\"value\":5,"
+         "\"currency\":\"EUR\",\"items\":[{\"item_id\":\"1\","
+         "\"item_name\":\"A\"}]}});</script>",
+         "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\nitems=[{\"ProductID"
+         "\":\"1\",\"ProductName\":\"A\"}]\nitem_names=[\"A\"]\n");
+
+    says("a comment with a quote", "/thanks",
+         "<script>dataLayer.push({ // the visitor's\n 'a': 1 "
+         "});\ndataLayer.push({\"event\":\"purchase\","
+         "\"ecommerce\":{\"transaction_id\":\"T1\",\"value\":5,"
+         "\"currency\":\"EUR\"}});</script>",
+         "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\n");
+
+    says("what a plugin pushes later", "/thanks",
+         "<script data-cfasync=\"false\" data-pagespeed-no-defer>\n	var "
+         "dataLayer_content = {\"pagePostType\":\"page\","
+         "\"event\":\"purchase\",\"ecommerce\":{\"currency\":\"EUR\","
+         "\"transaction_id\":\"77\",\"value\":5,"
+         "\"items\":[{\"item_id\":\"1\",\"item_name\":\"A\",\"price\":5,"
+         "\"quantity\":1}]}};\n	dataLayer.push( dataLayer_content "
+         ");\n</script>",
+         "type=order\ncurrency=EUR\norder_id=77\ntotal=5\nitems=[{\"ProductID"
+         "\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("a list beside the product", "/lamp",
+         "<script>dataLayer.push({\"event\":\"view_item_list\","
+         "\"ecommerce\":{\"items\":[{\"item_id\":\"9\","
+         "\"item_name\":\"Rel\"}]}});dataLayer.push({\"event\":\"view_item\","
+         "\"ecommerce\":{\"currency\":\"EUR\",\"items\":[{\"item_id\":\"7\","
+         "\"item_name\":\"Lamp DL\",\"price\":3}]}});</script>\n"
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"image\":\"/i.jpg\","
+            "\"offers\":{\"price\":4,\"priceCurrency\":\"USD\"}}"),
+         "type=product\nname=Lamp\nproduct_id=7\nprice=4\ncurrency=USD\nimage"
+         "=https://shop.example/i.jpg\n");
+
+    says("a price in one place, its currency in another", "/lamp",
+         "<script>dataLayer.push({\"event\":\"view_item\","
+         "\"ecommerce\":{\"currency\":\"EUR\",\"items\":[{\"item_id\":\"7\","
+         "\"item_name\":\"Lamp DL\",\"price\":3}]}});</script>\n"
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":{\"price\":\"3.00\"}}"),
+         "type=product\nname=Lamp\nproduct_id=7\nprice=3.00\ncurrency=EUR\n");
+
+    says("an order in two places", "/thanks",
+         LD("{\"@type\":\"Order\",\"orderNumber\":\"T1\","
+            "\"customer\":{\"name\":\"Ann\",\"email\":\"ann@example.com\"}}")
+         "<script>dataLayer.push({\"event\":\"purchase\","
+         "\"ecommerce\":{\"transaction_id\":\"T1\",\"value\":5,"
+         "\"currency\":\"EUR\",\"items\":[{\"item_id\":\"1\","
+         "\"item_name\":\"A\",\"price\":5,\"quantity\":1}]}});</script>",
+         "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\nitems=[{\"ProductID"
+         "\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("the currency of the items", "/thanks",
+         "<script>dataLayer.push({\"event\":\"purchase\","
+         "\"ecommerce\":{\"transaction_id\":\"T1\",\"value\":5,"
+         "\"items\":[{\"item_id\":\"1\",\"item_name\":\"A\",\"price\":5,"
+         "\"currency\":\"EUR\",\"quantity\":1}]}});</script>",
+         "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\nitems=[{\"ProductID"
+         "\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+}
+
+
+static void
 test_bounds(void)
 {
     int          rc;
@@ -534,6 +871,10 @@ main(void)
     test_microdata();
     test_meta();
     test_order();
+    test_offers();
+    test_categories();
+    test_several();
+    test_datalayer();
     test_bounds();
 
     return done_testing();
