@@ -295,6 +295,7 @@ main(int argc, char **argv)
     page_hostile("properties", "<div itemscope itemtype=x>",
                  "<b itemprop=a>", "");
     page_hostile("attributes", "<a ", "b=c ", ">");
+    page_hostile("attributes without values", "<a ", "b ", "=\"c\">");
     page_hostile("names", "<div itemscope itemtype=x>",
                  "<b itemprop='a b c d e f g h i j k l m n o p q'>x</b>", "");
     page_hostile("quotes", "", "<a b='", "");

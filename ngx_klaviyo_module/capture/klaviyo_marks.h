@@ -1,7 +1,7 @@
 /*
- * Private to capture/: the bytes of a text that mean something, one after the
- * other, found a block at a time.  A mask has a bit for each byte of a block
- * that is one of the set.
+ * The bytes of a text that mean something, one after the other, found a block
+ * at a time.  A mask has a bit for each byte of a block that is one of the
+ * set.
  *
  * Plain C, no allocation; reads nothing but the text.
  */
@@ -22,7 +22,7 @@
 #endif
 
 
-/* five bytes, none of them 0 */
+/* five bytes, none of them 0; where they are fewer, one of them again */
 
 typedef struct {
     uint8_t         byte[5];
@@ -38,16 +38,15 @@ typedef struct {
 } klaviyo_marks_t;
 
 
+#define KLAVIYO_MARKS_BLOCK  64
+
 #define klaviyo_marks_inline  static inline __attribute__((always_inline))
 
 
 #if defined(__SSE2__)
 
-#define KLAVIYO_MARKS_BLOCK  16
-#define KLAVIYO_MARKS_SHIFT  0   /* of a bit, to the byte's number          */
-
 klaviyo_marks_inline uint64_t
-klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
+klaviyo_marks_mask16(const uint8_t *p, const klaviyo_marks_set_t set)
 {
     __m128i  block, found;
 
@@ -66,15 +65,23 @@ klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
     return (uint64_t) (unsigned) _mm_movemask_epi8(found);
 }
 
-#elif defined(__aarch64__)
-
-#define KLAVIYO_MARKS_BLOCK  16
-#define KLAVIYO_MARKS_SHIFT  2
 
 klaviyo_marks_inline uint64_t
 klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
 {
-    uint8x8_t   narrow;
+    return klaviyo_marks_mask16(p, set)
+           | klaviyo_marks_mask16(p + 16, set) << 16
+           | klaviyo_marks_mask16(p + 32, set) << 32
+           | klaviyo_marks_mask16(p + 48, set) << 48;
+}
+
+#elif defined(__aarch64__)
+
+/* 0xff for each byte of the set */
+
+klaviyo_marks_inline uint8x16_t
+klaviyo_marks_found(const uint8_t *p, const klaviyo_marks_set_t set)
+{
     uint8x16_t  block, found;
 
 #define klaviyo_marks_is(i)  vceqq_u8(block, vdupq_n_u8(set.byte[i]))
@@ -84,20 +91,34 @@ klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
     found = vorrq_u8(klaviyo_marks_is(0), klaviyo_marks_is(1));
     found = vorrq_u8(found, klaviyo_marks_is(2));
     found = vorrq_u8(found, klaviyo_marks_is(3));
-    found = vorrq_u8(found, klaviyo_marks_is(4));
+
+    return vorrq_u8(found, klaviyo_marks_is(4));
 
 #undef klaviyo_marks_is
+}
 
-    narrow = vshrn_n_u16(vreinterpretq_u16_u8(found), 4);
 
-    return vget_lane_u64(vreinterpret_u64_u8(narrow), 0)
-           & UINT64_C(0x8888888888888888);
+/* a bit of each byte, and eight neighbours added up */
+
+klaviyo_marks_inline uint64_t
+klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
+{
+    uint8x16_t  bits, one, two;
+
+    bits = vreinterpretq_u8_u64(vdupq_n_u64(UINT64_C(0x8040201008040201)));
+
+    one = vpaddq_u8(vandq_u8(klaviyo_marks_found(p, set), bits),
+                    vandq_u8(klaviyo_marks_found(p + 16, set), bits));
+    two = vpaddq_u8(vandq_u8(klaviyo_marks_found(p + 32, set), bits),
+                    vandq_u8(klaviyo_marks_found(p + 48, set), bits));
+
+    one = vpaddq_u8(one, two);
+    one = vpaddq_u8(one, one);
+
+    return vgetq_lane_u64(vreinterpretq_u64_u8(one), 0);
 }
 
 #else
-
-#define KLAVIYO_MARKS_BLOCK  8
-#define KLAVIYO_MARKS_SHIFT  3
 
 klaviyo_marks_inline uint64_t
 klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
@@ -111,7 +132,7 @@ klaviyo_marks_mask(const uint8_t *p, const klaviyo_marks_set_t set)
         for (k = 0; k < sizeof(set.byte); k++) {
 
             if (p[i] == set.byte[k]) {
-                mask |= UINT64_C(1) << (i << KLAVIYO_MARKS_SHIFT);
+                mask |= UINT64_C(1) << i;
                 break;
             }
         }
@@ -168,8 +189,7 @@ klaviyo_marks_next(klaviyo_marks_t *marks, const klaviyo_marks_set_t set)
             p = marks->last - KLAVIYO_MARKS_BLOCK;
 
             marks->mask = klaviyo_marks_mask(p, set)
-                          >> ((KLAVIYO_MARKS_BLOCK - rest)
-                              << KLAVIYO_MARKS_SHIFT);
+                          >> (KLAVIYO_MARKS_BLOCK - rest);
             continue;
         }
 
@@ -179,12 +199,36 @@ klaviyo_marks_next(klaviyo_marks_t *marks, const klaviyo_marks_set_t set)
         marks->mask = klaviyo_marks_mask(buf, set);
     }
 
-    p = marks->block
-        + (__builtin_ctzll(marks->mask) >> KLAVIYO_MARKS_SHIFT);
+    p = marks->block + __builtin_ctzll(marks->mask);
 
     marks->mask &= marks->mask - 1;
 
     return p;
+}
+
+
+/* goes on at p, behind all that were found */
+
+static inline void
+klaviyo_marks_skip(klaviyo_marks_t *marks, const uint8_t *p)
+{
+    if (p < marks->next) {
+        marks->mask &= ~UINT64_C(0) << (p - marks->block);
+
+    } else {
+        marks->next = p;
+        marks->mask = 0;
+    }
+}
+
+
+/* goes on at p, wherever that is */
+
+static inline void
+klaviyo_marks_seek(klaviyo_marks_t *marks, const uint8_t *p)
+{
+    marks->next = p;
+    marks->mask = 0;
 }
 
 

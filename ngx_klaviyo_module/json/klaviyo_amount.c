@@ -291,7 +291,7 @@ klaviyo_amount_trim(const uint8_t **p, const uint8_t *last)
 
 
 /* the bytes of the symbol or code at one end; 0: there is none, or another
-   currency's */
+   currency's; most amounts are digits alone */
 
 static size_t
 klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
@@ -306,6 +306,16 @@ klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
     best = 0;
     owner = "";
     size = last - p;
+
+    if (size == 0) {
+        return 0;
+    }
+
+    at = behind ? last - 1 : p;
+
+    if (*at >= '0' && *at <= '9') {
+        return 0;
+    }
 
     if (size > KLAVIYO_CURRENCY_LEN) {
         at = behind ? last - KLAVIYO_CURRENCY_LEN : p;

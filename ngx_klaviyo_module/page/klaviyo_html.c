@@ -13,22 +13,25 @@
 #include "klaviyo_html_text.h"
 
 
-/* the lengths of the names of the elements that are looked at, by letter */
+/*
+ * The elements that are looked at, by the first letter and the third one of
+ * their names.
+ */
 
-#define klaviyo_html_long(n)  (1U << (n))
+#define klaviyo_html_bit(ch)  (UINT32_C(1) << ((ch) & 31))
 
-static const uint16_t  klaviyo_html_lengths[26] = {
-    ['i' - 'a'] = klaviyo_html_long(6),        /* iframe                     */
-    ['l' - 'a'] = klaviyo_html_long(4),        /* link                       */
-    ['m' - 'a'] = klaviyo_html_long(4),        /* meta                       */
-    ['n' - 'a'] = klaviyo_html_long(7)         /* noembed                    */
-                  | klaviyo_html_long(8),      /* noframes                   */
-    ['s' - 'a'] = klaviyo_html_long(3)         /* svg                        */
-                  | klaviyo_html_long(5)       /* style                      */
-                  | klaviyo_html_long(6),      /* script                     */
-    ['t' - 'a'] = klaviyo_html_long(5)         /* title                      */
-                  | klaviyo_html_long(8),      /* template, textarea         */
-    ['x' - 'a'] = klaviyo_html_long(3)         /* xmp                        */
+static const uint32_t  klaviyo_html_names[32] = {
+    ['i' & 31] = klaviyo_html_bit('r'),        /* iframe                     */
+    ['l' & 31] = klaviyo_html_bit('n'),        /* link                       */
+    ['m' & 31] = klaviyo_html_bit('t'),        /* meta                       */
+    ['n' & 31] = klaviyo_html_bit('e')         /* noembed                    */
+                 | klaviyo_html_bit('f'),      /* noframes                   */
+    ['s' & 31] = klaviyo_html_bit('r')         /* script                     */
+                 | klaviyo_html_bit('y'),      /* style                      */
+    ['t' & 31] = klaviyo_html_bit('m')         /* template                   */
+                 | klaviyo_html_bit('t')       /* title                      */
+                 | klaviyo_html_bit('x'),      /* textarea                   */
+    ['x' & 31] = klaviyo_html_bit('p')         /* xmp                        */
 };
 
 
@@ -188,32 +191,25 @@ klaviyo_html_read(klaviyo_html_t *html, const uint8_t *p,
 }
 
 
-/* behind the name of a tag; "=" is of it */
+/*
+ * The first letters of the names whose end tags mean something; and of <svg>,
+ * as long as a title may be a drawing's.
+ */
 
-static inline const uint8_t *
-klaviyo_html_tag_name(const uint8_t *p, const uint8_t *last)
+static uint32_t
+klaviyo_html_awaited(const klaviyo_html_t *html)
 {
-    do {
-        p = klaviyo_html_name_end(p + 1, last);
-    } while (p < last && *p == '=');
+    size_t    i;
+    uint32_t  letters;
 
-    return p;
-}
+    letters = (html->templates ? klaviyo_html_bit('t') : 0)
+              | (html->titled ? 0 : klaviyo_html_bit('s'));
 
-
-/* most tags do not, by the first letter and the length of their names */
-
-static inline unsigned
-klaviyo_html_matters(const klaviyo_html_t *html, const uint8_t *p,
-    size_t len, unsigned item)
-{
-    if (html->depth || html->templates || html->drawings || item) {
-        return 1;
+    for (i = 0; i < html->depth; i++) {
+        letters |= klaviyo_html_bit(html->open[i].name);
     }
 
-    return *p != '/'
-           && len < 9
-           && (klaviyo_html_lengths[(*p | 0x20) - 'a'] >> len & 1);
+    return letters;
 }
 
 
@@ -221,11 +217,19 @@ static const uint8_t *
 klaviyo_html_in_text(klaviyo_html_t *html, const uint8_t *p,
     const uint8_t *last)
 {
-    unsigned        item;
-    const uint8_t  *tag, *name, *end;
+    unsigned          item;
+    uint32_t          awaited;
+    const uint8_t    *tag, *name, *end;
+    klaviyo_marks_t   marks;
+
+    klaviyo_marks_init(&marks, p, last);
+
+    awaited = klaviyo_html_awaited(html);
 
     for ( ;; ) {
-        tag = klaviyo_html_find(p, last, '<');
+        do {
+            tag = klaviyo_html_mark(&marks);
+        } while (tag < last && *tag != '<');
 
         if (html->reading) {
             klaviyo_html_text(html, p, tag - p);
@@ -247,8 +251,7 @@ klaviyo_html_in_text(klaviyo_html_t *html, const uint8_t *p,
         }
 
         item = 0;
-        name = klaviyo_html_tag_name(name, last);
-        end = klaviyo_html_tag_end(name, last, &item);
+        end = klaviyo_html_tag_end(&marks, name, &item);
 
         if (end == NULL || end - tag > KLAVIYO_HTML_TAG) {
             break;
@@ -256,14 +259,21 @@ klaviyo_html_in_text(klaviyo_html_t *html, const uint8_t *p,
 
         p = end + 1;
 
-        if (!klaviyo_html_matters(html, tag, name - tag, item)) {
-            continue;
-        }
+        /* most tags mean nothing */
 
-        klaviyo_html_element(html, tag, name, end, item);
+        if (item
+            || (awaited & klaviyo_html_bit(*name))
+            || (end - tag > 2
+                && (klaviyo_html_names[*tag & 31]
+                    & klaviyo_html_bit(tag[2]))))
+        {
+            klaviyo_html_element(html, tag, end, item);
 
-        if (html->state != KLAVIYO_HTML_IN_TEXT || html->failed) {
-            return p;
+            if (html->state != KLAVIYO_HTML_IN_TEXT || html->failed) {
+                return p;
+            }
+
+            awaited = klaviyo_html_awaited(html);
         }
     }
 
@@ -327,8 +337,9 @@ static const uint8_t *
 klaviyo_html_in_tag(klaviyo_html_t *html, const uint8_t *p,
     const uint8_t *last)
 {
-    unsigned        item;
-    const uint8_t  *start, *name;
+    unsigned          item;
+    const uint8_t    *start;
+    klaviyo_marks_t   marks;
 
     start = p;
     p = klaviyo_html_tag_next(&html->in_tag, p, last);
@@ -349,11 +360,12 @@ klaviyo_html_in_tag(klaviyo_html_t *html, const uint8_t *p,
     last = start + html->tag.len;
     item = 0;
 
-    name = klaviyo_html_tag_name(*start == '/' ? start + 1 : start, last);
+    klaviyo_marks_init(&marks, start, last);
 
-    (void) klaviyo_html_tag_end(name, last, &item);
+    (void) klaviyo_html_tag_end(&marks, *start == '/' ? start + 1 : start,
+                                &item);
 
-    klaviyo_html_element(html, start, name, last - 1, item);
+    klaviyo_html_element(html, start, last - 1, item);
 
     return p;
 }
@@ -551,22 +563,19 @@ static const uint8_t *
 klaviyo_html_raw_find(const klaviyo_html_t *html, const uint8_t *p,
     const uint8_t *last)
 {
-    for ( ;; ) {
-        p = memchr(p, '<', last - p);
+    klaviyo_marks_t  marks;
 
-        if (p == NULL) {
-            return last;
-        }
+    klaviyo_marks_init(&marks, p, last);
 
-        if (last - p < 3
-            || (p[1] == '/' && (p[2] | 0x20) == (uint8_t) html->raw)
-            || (p[1] == '!' && p[2] == '-'))
-        {
-            return p;
-        }
+    do {
+        p = klaviyo_marks_next(&marks, (klaviyo_marks_set_t)
+                                       { { '<', '<', '<', '<', '<' } });
 
-        p++;
-    }
+    } while (last - p > 2
+             && !(p[1] == '/' && (p[2] | 0x20) == (uint8_t) html->raw)
+             && !(p[1] == '!' && p[2] == '-'));
+
+    return p;
 }
 
 
@@ -671,7 +680,7 @@ klaviyo_html_in_raw(klaviyo_html_t *html, const uint8_t *p,
         {
             html->state = KLAVIYO_HTML_IN_TEXT;
             klaviyo_html_raw_text(html);
-            klaviyo_html_element(html, p + 1, end, end, 0);
+            klaviyo_html_element(html, p + 1, end, 0);
             return end + 1;
         }
 

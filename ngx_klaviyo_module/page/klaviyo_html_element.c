@@ -197,9 +197,12 @@ klaviyo_html_element_end(klaviyo_html_t *html, uint64_t name)
 
 void
 klaviyo_html_element(klaviyo_html_t *html, const uint8_t *p,
-    const uint8_t *name_end, const uint8_t *last, unsigned item)
+    const uint8_t *last, unsigned item)
 {
-    uint64_t  name;
+    uint64_t        name;
+    const uint8_t  *name_end;
+
+    name_end = klaviyo_html_tag_name(*p == '/' ? p + 1 : p, last);
 
     if (*p == '/') {
         klaviyo_html_element_end(html, klaviyo_html_key(p + 1,

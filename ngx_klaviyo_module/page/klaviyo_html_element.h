@@ -6,11 +6,11 @@
 
 
 /*
- * p < last is a tag between "<" and ">", and its name ends at name_end;
- * `item`: it may have an attribute of microdata.
+ * p < last is a tag between "<" and ">"; `item`: it may have an attribute of
+ * microdata.
  */
 void klaviyo_html_element(klaviyo_html_t *html, const uint8_t *p,
-    const uint8_t *name_end, const uint8_t *last, unsigned item);
+    const uint8_t *last, unsigned item);
 
 /* the raw text of an element is in `value` */
 void klaviyo_html_raw_text(klaviyo_html_t *html);

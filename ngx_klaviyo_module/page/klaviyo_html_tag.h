@@ -17,12 +17,7 @@
 #define KLAVIYO_HTML_TAG_H
 
 
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "capture/klaviyo_marks.h"
 
 
 typedef enum {
@@ -64,7 +59,7 @@ typedef struct {
 
 /*
  * A name in lower case as one number: its first eight bytes, and those that
- * follow mixed in.
+ * follow mixed in; the lowest byte is the first one always.
  */
 
 #define klaviyo_html_word(a, b, c, d, e, f, g, h)                            \
@@ -73,7 +68,7 @@ typedef struct {
      | (uint64_t) (g) << 48 | (uint64_t) (h) << 56)
 
 #define klaviyo_html_longer(word, ch)                                        \
-    (((word) ^ (ch)) * UINT64_C(0x100000001b3))
+    (((word) ^ (uint64_t) (ch) << 8) * UINT64_C(0x9e3779b97f4a7c01))
 
 
 /* four bytes, the first one lowest */
@@ -106,7 +101,7 @@ klaviyo_html_key(const uint8_t *p, size_t len)
     }
 
     for (i = 8; i < len; i++) {
-        key = klaviyo_html_longer(key, (uint64_t) (p[i] | 0x20));
+        key = klaviyo_html_longer(key, p[i] | 0x20);
     }
 
     return key;
@@ -219,93 +214,112 @@ const uint8_t *klaviyo_html_attr(const uint8_t *p, const uint8_t *last,
     klaviyo_html_slice_t *name, klaviyo_html_slice_t *value);
 
 
-/* the next "=" or ">", or `last` */
+/* what means something between tags, and in them */
+
+klaviyo_marks_inline const uint8_t *
+klaviyo_html_mark(klaviyo_marks_t *marks)
+{
+    return klaviyo_marks_next(marks, (klaviyo_marks_set_t)
+                                     { { '<', '=', '>', '>', '>' } });
+}
+
+
+/* behind the name of a tag; "=" is of it */
 
 static inline const uint8_t *
-klaviyo_html_tag_find(const uint8_t *p, const uint8_t *last)
+klaviyo_html_tag_name(const uint8_t *p, const uint8_t *last)
 {
-#ifdef __SSE2__
-
-    int      mask;
-    __m128i  bytes;
-
-    while (last - p >= 16) {
-        bytes = _mm_loadu_si128((const __m128i *) p);
-
-        mask = _mm_movemask_epi8(
-                       _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('=')),
-                                    _mm_cmpeq_epi8(bytes,
-                                                   _mm_set1_epi8('>'))));
-        if (mask) {
-            return p + __builtin_ctz(mask);
-        }
-
-        p += 16;
-    }
-
-#endif
-
-    while (p < last && *p != '=' && *p != '>') {
-        p++;
-    }
+    do {
+        p = klaviyo_html_name_end(p + 1, last);
+    } while (p < last && *p == '=');
 
     return p;
 }
 
 
 /*
- * The ">" of a tag behind whose name p is, or NULL.  Sets *item where it may
- * have one of "itemprop" and "itemtype".
+ * The ">" of a tag whose name is at p, or NULL; the marks are those behind p.
+ * Sets *item where it may have one of "itemprop" and "itemtype", one of which
+ * every item has.
  *
  * Nearly all attributes are a name, "=" and a value in quotes; and what stands
- * between two of them, without a "=", is of names.  Others are read from
- * `start` on, as klaviyo_html_attr() reads them.
+ * between two of them, without a "=", is of names.  Others are read by
+ * klaviyo_html_attr(), from `start` on.
  */
 
-static inline const uint8_t *
-klaviyo_html_tag_end(const uint8_t *p, const uint8_t *last, unsigned *item)
+klaviyo_marks_inline const uint8_t *
+klaviyo_html_tag_end(klaviyo_marks_t *marks, const uint8_t *p,
+    unsigned *item)
 {
-    const uint8_t         *start;
+    uint8_t                quote;
+    const uint8_t         *start, *mark, *last;
     klaviyo_html_slice_t   name, value;
 
-    start = p;
+    last = marks->last;
+    start = NULL;
 
     for ( ;; ) {
-        p = klaviyo_html_tag_find(p, last);
+        mark = klaviyo_html_mark(marks);
 
-        if (p < last && *p == '>') {
-            return p;
+        if (mark == last) {
+            return NULL;
         }
 
-        if (last - p > 1
-            && (p[1] == '"' || p[1] == '\'')
-            && p > start && p[-1] > ' ' && p[-1] != '/')
+        if (*mark == '>') {
+            return mark;
+        }
+
+        if (*mark != '=') {
+            continue;
+        }
+
+        if (start == NULL) {
+            start = klaviyo_html_tag_name(p, last);
+
+            if (start > mark) {
+                klaviyo_marks_seek(marks, start);
+                continue;
+            }
+        }
+
+        /* behind a letter or a digit, or another byte that is of a name */
+
+        if (mark[-1] > '/' && last - mark > 1
+            && (mark[1] == '"' || mark[1] == '\''))
         {
-            /* "itemprop", "itemtype", one of which every item has */
+            quote = mark[1];
 
-            *item |= p - start > 8
-                     && (p[-8] | 0x20) == 'i' && (p[-7] | 0x20) == 't';
+            if ((mark[-2] | 0x20) == 'o' || (mark[-2] | 0x20) == 'p') {
+                *item |= mark - start > 8
+                         && (mark[-8] | 0x20) == 'i'
+                         && (mark[-7] | 0x20) == 't';
+            }
 
-            p = p[1] == '"' ? klaviyo_html_find(p + 2, last, '"')
-                            : klaviyo_html_find(p + 2, last, '\'');
+            mark = quote == '"' ? klaviyo_html_find(mark + 2, last, '"')
+                                : klaviyo_html_find(mark + 2, last, '\'');
 
-            if (p == last) {
+            if (mark == last) {
                 return NULL;
             }
 
-            p++;
+            start = mark + 1;
+
+            klaviyo_marks_skip(marks, start);
 
         } else {
-            p = klaviyo_html_attr(start, last, &name, &value);
+            do {
+                start = klaviyo_html_attr(start, last, &name, &value);
 
-            if (p == NULL || name.len == 0) {
-                return p;
-            }
+                if (start == NULL || name.len == 0) {
+                    return start;
+                }
 
-            *item |= name.len == 8 && (name.data[0] | 0x20) == 'i';
+                *item |= name.len == 8 && (name.data[0] | 0x20) == 'i';
+
+            } while (start <= mark);
+
+            klaviyo_marks_seek(marks, start);
         }
-
-        start = p;
     }
 }
 

@@ -201,6 +201,17 @@ main(void)
 
     /* characters */
 
+    finds("<svg><title>no</title></svg><title>yes</title><svg></svg>",
+          "title =yes\n", "a drawing's title is not the page's");
+    finds("<a b='>' c =\"<title>\" d= '>' e=f'>x<a g=\"h\"='>'>x"
+          "<a=\">x<a/i='>'/>x<a j k l ='>'><meta name=a content=b>",
+          "meta a=b\n", "where a tag ends");
+    finds("<product-info itemprop=name>x<b>y</b></product-info>z"
+          "<b data-itemprop=\"no\" j\titemprop =\"price\">1</b>"
+          "<B ITEMPROP=\"sku\" content=\"2\">",
+          "property name=xy\nproperty price=1\nproperty sku=2\n",
+          "properties, in elements of any name");
+
     finds("<meta charset=ISO-8859-1><meta name=a content='Gr\xf6\xdf" "e \x80'>"
           "<script type=application/ld+json>\"\xe9\"</script>",
           "meta a=Gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac\njsonld =\"\xc3\xa9\"\n",

@@ -12,7 +12,7 @@
 #include "capture/klaviyo_marks.h"
 
 
-#define TEXT_MAX  100
+#define TEXT_MAX  300
 #define ROUNDS    200000
 
 
@@ -69,14 +69,70 @@ same_marks(const uint8_t *text, size_t len)
 }
 
 
+/* from each mark on to a place behind it, or to any place */
+
+static int
+same_goes_on(const uint8_t *text, size_t len, unsigned *seed)
+{
+    size_t            at, wanted;
+    uint8_t          *copy;
+    const uint8_t    *mark;
+    klaviyo_marks_t   marks;
+
+    copy = malloc(len + !len);
+    memcpy(copy, text, len);
+
+    klaviyo_marks_init(&marks, copy, copy + len);
+
+    for (at = rand_r(seed) % (len + 1); /* void */ ; /* void */ ) {
+
+        klaviyo_marks_seek(&marks, copy + at);
+
+        for ( ;; ) {
+            mark = klaviyo_marks_next(&marks, set);
+
+            for (wanted = at; wanted < len && !is_mark(copy[wanted]);
+                 wanted++) { /* void */ }
+
+            if (mark != copy + wanted) {
+                free(copy);
+                return 0;
+            }
+
+            if (wanted == len) {
+                free(copy);
+                return 1;
+            }
+
+            at = wanted + 1;
+
+            if (rand_r(seed) % 4 == 0) {
+                break;
+            }
+
+            at += rand_r(seed) % (len - at + 1) / 8;
+            klaviyo_marks_skip(&marks, copy + at);
+        }
+
+        at = rand_r(seed) % (at + 1);
+
+        if (rand_r(seed) % 16 == 0) {
+            free(copy);
+            return 1;
+        }
+    }
+}
+
+
 static void
 test_marks(void)
 {
     size_t    i, len;
     uint8_t   text[TEXT_MAX];
-    unsigned  n, bad, seed;
+    unsigned  n, bad, seed, gone;
 
     bad = 0;
+    gone = 0;
     seed = 1;
 
     for (n = 0; n < ROUNDS; n++) {
@@ -88,9 +144,11 @@ test_marks(void)
         }
 
         bad += !same_marks(text, len);
+        gone += !same_goes_on(text, len, &seed);
     }
 
     is_int(bad, 0, "the marks of %d texts", ROUNDS);
+    is_int(gone, 0, "from anywhere on");
 }
 
 
