@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "klaviyo_breadcrumb.h"
 #include "klaviyo_page_facts.h"
@@ -219,8 +220,8 @@ klaviyo_breadcrumb_is_letters(const uint8_t *p)
 
 
 /*
- * "https://shop.example/", "/", and those of a language, "/en/", "/de-AT/",
- * but not "TV" at "/tv/"
+ * "Home", "https://shop.example/", "/index.php", and those of a language,
+ * "/en/", "/de-AT/", but not "TV" at "/tv/"
  */
 
 static int
@@ -228,6 +229,12 @@ klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb)
 {
     size_t              len;
     klaviyo_page_url_t  url;
+
+    if (crumb->name.len == 4
+        && strncasecmp((const char *) crumb->name.data, "home", 4) == 0)
+    {
+        return 1;
+    }
 
     if (crumb->url.len == 0) {
         return 0;
@@ -246,7 +253,8 @@ klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb)
     }
 
     if (len != 3 && len != 6) {
-        return len == 0;
+        return len == 0
+               || (len == 10 && memcmp(url.path.data, "/index.php", 10) == 0);
     }
 
     return klaviyo_breadcrumb_is_letters(&url.path.data[1])

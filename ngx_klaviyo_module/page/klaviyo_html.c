@@ -148,6 +148,13 @@ klaviyo_html_unreadable(const klaviyo_html_t *html)
 }
 
 
+unsigned
+klaviyo_html_lost(const klaviyo_html_t *html)
+{
+    return html->lost;
+}
+
+
 static void
 klaviyo_html_read(klaviyo_html_t *html, const uint8_t *p,
     const uint8_t *last)

@@ -5,7 +5,8 @@
  *     text ─ "<name" ─▶ tag ─ ">" ─▶ text, or raw behind <script>, <style>…
  *
  * It is a tokenizer, no parser of trees: an element that was asked for ends
- * at the end tag that closes as many of its name as were opened in it.
+ * at the end tag that closes as many of its name as were opened in it, <p> and
+ * <li> at the next one too.
  *
  * Plain C; memory comes from the caller, and is bounded by KLAVIYO_HTML_… and
  * the `size` of klaviyo_html_init().
@@ -43,7 +44,8 @@ typedef enum {
                                              that it is of the item around
                                              it, or none, and its type       */
     KLAVIYO_HTML_FOUND_ITEM_END,
-    KLAVIYO_HTML_FOUND_PROPERTY           /* of the innermost item           */
+    KLAVIYO_HTML_FOUND_PROPERTY           /* of the innermost item; "@id" is
+                                             what its element links to      */
 } klaviyo_html_found_e;
 
 
@@ -79,6 +81,9 @@ void klaviyo_html_end(klaviyo_html_t *html);
 
 /* values that were left out, as they are in a charset that is not read */
 size_t klaviyo_html_unreadable(const klaviyo_html_t *html);
+
+/* blocks of JSON-LD that are longer than a script may be */
+unsigned klaviyo_html_lost(const klaviyo_html_t *html);
 
 
 #endif /* KLAVIYO_HTML_H */

@@ -17,7 +17,12 @@ klaviyo_html_raw_text(klaviyo_html_t *html)
 {
     klaviyo_html_slice_t  text;
 
-    if (html->keep == -1 || html->value.cut || html->value.len == 0) {
+    if (html->keep == -1 || html->value.len == 0) {
+        return;
+    }
+
+    if (html->value.cut) {
+        html->lost += html->keep == KLAVIYO_HTML_FOUND_JSONLD;
         return;
     }
 
@@ -214,7 +219,8 @@ klaviyo_html_element(klaviyo_html_t *html, const uint8_t *p,
            && html->templates == 0;
     name = klaviyo_html_key(p, name_end - p);
 
-    if (name == klaviyo_html_word('p',0,0,0,0,0,0,0)
+    if ((name == klaviyo_html_word('p',0,0,0,0,0,0,0)
+         || name == KLAVIYO_HTML_LI)
         && html->templates == 0)
     {
         klaviyo_html_item_end(html, name);      /* the one before */

@@ -131,6 +131,7 @@ klaviyo_html_item(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
 
     open->name = name;
     open->opened = 1;
+    open->lists = 0;
     open->len = 0;
 
     if (attrs.itemscope.data) {
@@ -139,6 +140,15 @@ klaviyo_html_item(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
                           attrs.itemprop.data, attrs.itemprop.len,
                           attrs.itemtype.data ? attrs.itemtype.data : p,
                           attrs.itemtype.len);
+
+        value = attrs.itemid.len ? &attrs.itemid : &attrs.href;
+
+        if (value->len) {
+            klaviyo_html_tell(html, KLAVIYO_HTML_FOUND_PROPERTY,
+                              (const uint8_t *) "@id", 3, value->data,
+                              value->len);
+        }
+
         return 1;
     }
 
@@ -192,12 +202,72 @@ klaviyo_html_item_close(klaviyo_html_t *html, size_t depth)
 }
 
 
+/*
+ * An <li> ends where the next one of its list begins, or its list ends.  Gives
+ * the depth of the innermost one that waits; 0: there is none, or a list in it
+ * waits too.
+ */
+
+static size_t
+klaviyo_html_item_li(const klaviyo_html_t *html)
+{
+    size_t  i;
+
+    for (i = html->depth; i > 0; i--) {
+
+        if (html->open[i - 1].name == KLAVIYO_HTML_LI) {
+            return i;
+        }
+
+        if (html->open[i - 1].name == KLAVIYO_HTML_UL
+            || html->open[i - 1].name == KLAVIYO_HTML_OL)
+        {
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+/* of an <li>, and of a list's end tag; 1: nothing more is to be done */
+
+static int
+klaviyo_html_item_li_end(klaviyo_html_t *html, uint64_t name)
+{
+    size_t  i;
+
+    while ((i = klaviyo_html_item_li(html)) != 0) {
+
+        if (html->open[i - 1].lists) {
+            html->open[i - 1].lists -= name != KLAVIYO_HTML_LI;
+            return 1;
+        }
+
+        klaviyo_html_item_close(html, i - 1);
+
+        if (name == KLAVIYO_HTML_LI) {
+            return 1;
+        }
+    }
+
+    return name == KLAVIYO_HTML_LI;
+}
+
+
 /* an end tag is of the innermost element of its name */
 
 void
 klaviyo_html_item_end(klaviyo_html_t *html, uint64_t name)
 {
     size_t  i;
+
+    if ((name == KLAVIYO_HTML_LI || name == KLAVIYO_HTML_UL
+         || name == KLAVIYO_HTML_OL)
+        && klaviyo_html_item_li_end(html, name))
+    {
+        return;
+    }
 
     for (i = html->depth; i > 0; i--) {
         if (html->open[i - 1].name == name) {
@@ -215,6 +285,19 @@ void
 klaviyo_html_item_start(klaviyo_html_t *html, uint64_t name)
 {
     size_t  i;
+
+    if (name == KLAVIYO_HTML_LI) {
+        return;
+    }
+
+    if (name == KLAVIYO_HTML_UL || name == KLAVIYO_HTML_OL) {
+        i = klaviyo_html_item_li(html);
+
+        if (i) {
+            html->open[i - 1].lists++;
+            return;
+        }
+    }
 
     for (i = html->depth; i > 0; i--) {
         if (html->open[i - 1].name == name) {

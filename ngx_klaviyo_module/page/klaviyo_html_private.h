@@ -68,6 +68,7 @@ typedef struct {
 typedef struct {
     uint64_t               name;
     size_t                 opened;      /* of its name since then, with it  */
+    size_t                 lists;       /* that are open in an <li>         */
     size_t                 text;        /* where its text begins            */
     size_t                 len;         /* of the property's name; 0: an
                                            item                             */
@@ -80,6 +81,8 @@ struct klaviyo_html_s {
     unsigned               want;
     klaviyo_charset_e      charset;
     size_t                 unreadable;  /* values in another one            */
+    unsigned               lost;        /* blocks of JSON-LD that are too
+                                           long                             */
 
     klaviyo_html_tag_e     in_tag;
     uint8_t                before[3];   /* the last bytes, in a comment     */

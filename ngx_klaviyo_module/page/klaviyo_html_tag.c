@@ -200,6 +200,9 @@ klaviyo_html_attrs_slot(klaviyo_html_attrs_t *attrs, uint64_t key)
 
     case klaviyo_html_word('i','t','e','m','t','y','p','e'):
         return &attrs->itemtype;
+
+    case klaviyo_html_word('i','t','e','m','i','d',0,0):
+        return &attrs->itemid;
     }
 
     return NULL;

@@ -54,6 +54,7 @@ typedef struct {
     klaviyo_html_slice_t   itemprop;
     klaviyo_html_slice_t   itemscope;
     klaviyo_html_slice_t   itemtype;
+    klaviyo_html_slice_t   itemid;
 } klaviyo_html_attrs_t;
 
 

@@ -165,7 +165,7 @@ klaviyo_page_unreadable(const klaviyo_page_t *page)
 unsigned
 klaviyo_page_broken(const klaviyo_page_t *page)
 {
-    return page->broken;
+    return page->broken + klaviyo_html_lost(page->html);
 }
 
 
@@ -260,6 +260,7 @@ klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
     klaviyo_slice_t  text, copy;
 
     if (page->nblocks == KLAVIYO_PAGE_BLOCKS) {
+        page->broken++;
         return;
     }
 
@@ -286,9 +287,12 @@ klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
         }
     }
 
-    if (copy.len) {
-        page->block[page->nblocks++] = copy;
+    if (copy.len == 0) {
+        page->broken++;
+        return;
     }
+
+    page->block[page->nblocks++] = copy;
 }
 
 

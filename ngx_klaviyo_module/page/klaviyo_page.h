@@ -92,7 +92,7 @@ const klaviyo_slice_t *klaviyo_page_fact(klaviyo_page_t *page,
 /* values that were left out, as they are in a charset that is not read */
 size_t klaviyo_page_unreadable(const klaviyo_page_t *page);
 
-/* blocks of JSON-LD that are no JSON */
+/* blocks of JSON-LD that are no JSON, or too many or too long */
 unsigned klaviyo_page_broken(const klaviyo_page_t *page);
 
 

@@ -55,7 +55,8 @@ found(void *data, klaviyo_html_found_e what, const uint8_t *name,
                                     "datalayer", "item", "end", "property" };
 
     if (what == KLAVIYO_HTML_FOUND_ITEM
-        || what == KLAVIYO_HTML_FOUND_ITEM_END)
+        || what == KLAVIYO_HTML_FOUND_ITEM_END
+        || (what == KLAVIYO_HTML_FOUND_PROPERTY && name[0] == '@'))
     {
         return;
     }

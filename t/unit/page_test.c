@@ -325,6 +325,10 @@ test_whose(void)
 static void
 test_microdata(void)
 {
+    int          i;
+    size_t       len;
+    static char  page[16384];
+
     says("as Magento prints it", "/lamp.html",
          "<meta property=\"og:type\" content=\"product\" />"
          "<meta property=\"og:image\" content=\"" HOST "/m/lamp.jpg\" />"
@@ -363,6 +367,79 @@ test_microdata(void)
          "<span itemprop=\"sku\">L-7</span></div></html>",
          "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nbrand=Acme\n"
          "price=495.95\ncurrency=EUR\ncategories=[\"Lamps\"]\n");
+
+    says("list items without end tags", "/lamp",
+         "<div itemscope itemtype=\"https://schema.org/Product\"><h1 "
+         "itemprop=name>Lamp</h1></div><ol itemscope "
+         "itemtype=\"https://schema.org/BreadcrumbList\"><li "
+         "itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemprop=\"item\" "
+         "href=\"https://shop.example/\"><span itemprop=\"name\">Home</span>"
+         "</a><meta itemprop=\"position\" content=\"1\" />\n<li "
+         "itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemprop=\"item\" "
+         "href=\"/books\"><span itemprop=\"name\">Lamps</span></a><meta "
+         "itemprop=\"position\" content=\"2\" /></ol><p>x",
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+
+    says("lists in them", "/lamp",
+         "<ul itemscope itemtype=\"https://schema.org/BreadcrumbList\"><li "
+         "itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemprop=item "
+         "href=\"/a\"><b itemprop=name>A</b></a><ul><li>x<li>y<ul><li>z</ul>"
+         "</ul><meta itemprop=position content=2><li "
+         "itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemprop=item "
+         "href=\"/b\"><b itemprop=name>B</b></a><ol><li>x</li></ol><meta "
+         "itemprop=position content=1></li></ul><div itemscope "
+         "itemtype=\"https://schema.org/Product\"><ul><li itemprop=name>"
+         "Lamp<li itemprop=sku>L</ul><b itemprop=productID>7</b></div>",
+         "type=product\nname=Lamp\nproduct_id=7\nsku=L\ncategories=[\"B\","
+         "\"A\"]\n");
+
+    says("one in a list item", "/lamp",
+         "<div itemscope itemtype=\"https://schema.org/Product\"><ul><li "
+         "itemprop=offers itemscope itemtype=\"https://schema.org/Offer\">"
+         "<meta itemprop=price content=5><ul itemprop=seller itemscope "
+         "itemtype=\"https://schema.org/Organization\"><li itemprop=name>"
+         "Shop<li>x</ul><meta itemprop=priceCurrency content=EUR></ul><h1 "
+         "itemprop=name>Lamp</h1></div>",
+         "type=product\nname=Lamp\nprice=5\ncurrency=EUR\n");
+
+    says("names in links", "/lamp",
+         "<div itemscope itemtype=\"https://schema.org/Product\"><h1 "
+         "itemprop=name>Lamp</h1></div><ol itemscope "
+         "itemtype=\"https://schema.org/BreadcrumbList\"><li "
+         "itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemscope "
+         "itemtype=\"https://schema.org/WebPage\" itemprop=\"item\" "
+         "itemid=\"https://shop.example/\" href=\"https://shop.example/\">"
+         "<span itemprop=\"name\">Home</span></a><meta itemprop=\"position\" "
+         "content=\"1\" /></li><li itemprop=\"itemListElement\" itemscope "
+         "itemtype=\"https://schema.org/ListItem\"><a itemscope "
+         "itemtype=\"https://schema.org/WebPage\" itemprop=\"item\" "
+         "href=\"https://shop.example/lamps\"><span itemprop=\"name\">"
+         "Lamps</span></a><meta itemprop=\"position\" content=\"2\" /></li>"
+         "</ol>",
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+
+    says("products that are links", "/lamps",
+         "<a itemscope itemtype=\"https://schema.org/Product\" "
+         "href=\"/chair\"><b itemprop=name>Chair</b></a>",
+         "");
+
+    taken_limit = sizeof(taken) / sizeof(taken[0]);
+    len = sprintf(page, "<div itemscope itemtype=http://schema.org/Product>");
+
+    for (i = 0; i < 100; i++) {
+        len += sprintf(page + len, "<b itemprop=additionalProperty itemscope>"
+                       "<i itemprop=name>%d</i></b>", i);
+    }
+
+    len += sprintf(page + len, "<b itemprop=name>Lamp</b></div>");
+
+    read_page("/lamp", page, len, ALL, 65536, len);
+    is_str(facts, "type=product\nname=Lamp\n", "a hundred properties");
 }
 
 
@@ -682,6 +759,25 @@ test_categories(void)
 
 
 static void
+test_home(void)
+{
+    says("a home page without a URL", "/lamp",
+         LD("[{\"@type\":\"Product\",\"name\":\"Lamp\"},"
+            "{\"@type\":\"BreadcrumbList\",\"itemListElement\":["
+            "{\"name\":\"Home\"},{\"name\":\"Lamps\"},"
+            "{\"name\":\"Lamp\"}]}]"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+
+    says("one at /index.php", "/lamp",
+         LD("[{\"@type\":\"Product\",\"name\":\"Lamp\"},"
+            "{\"@type\":\"BreadcrumbList\",\"itemListElement\":["
+            "{\"name\":\"Start\",\"item\":\"/index.php\"},"
+            "{\"name\":\"Lamps\",\"item\":\"/lamps\"}]}]"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
+}
+
+
+static void
 test_several(void)
 {
     says("an image that is a reference with a type", "/lamp",
@@ -847,6 +943,23 @@ test_bounds(void)
     read_page("/lamp", page, len, ALL, 64, len);
     ok(strlen(facts) < sizeof(page), "little is kept of a page");
 
+    len = 0;
+
+    for (rc = 0; rc < 40; rc++) {
+        len += sprintf(large + len, LD("{\"@type\":\"Product\","
+                                       "\"name\":\"%d\"}"), rc);
+    }
+
+    read_page("/lamp", large, len, ALL, 65536, len);
+    is_str(facts, "type=product\nname=0\n", "forty blocks");
+    is_int(broken, 8, "those that are too many are counted");
+
+    memset(large, ' ', sizeof(large));
+    memcpy(large, "<script type=application/ld+json>[\"", 35);
+    memcpy(large + 70000, "\"]</script>", 11);
+    read_page("/lamp", large, 80000, ALL, 65536, 4096);
+    is_int(broken, 1, "one that is too long is counted");
+
     memset(large, '[', sizeof(large) - 1);
     memcpy(large, "<script type=application/ld+json>", 33);
     read_page("/lamp", large, sizeof(large) - 1, ALL, 524288, 4096);
@@ -873,6 +986,7 @@ main(void)
     test_order();
     test_offers();
     test_categories();
+    test_home();
     test_several();
     test_datalayer();
     test_bounds();
