@@ -193,8 +193,8 @@ test_formats(void)
 {
     int        wrong;
     char       expected[64];
-    time_t     t;
-    int64_t    back;
+    time_t     c;
+    int64_t    t, back;
     uint8_t    out[KLAVIYO_TIME_LEN];
     struct tm  tm;
 
@@ -207,12 +207,21 @@ test_formats(void)
     check_format(-1, "1970-01-01T00:00:00+00:00");
     check_format(INT64_MIN, "1970-01-01T00:00:00+00:00");
 
-    /* steps of less than a day over 230 years, as the C library has it */
+    /*
+     * steps of less than a day over 230 years, as the C library has it: with
+     * a time_t of 32 bits until 2038
+     */
 
     wrong = 0;
 
     for (t = 662688000; t < INT64_C(7920000000); t += 86399) {
-        gmtime_r(&t, &tm);
+        c = (time_t) t;
+
+        if (c != t) {
+            break;
+        }
+
+        gmtime_r(&c, &tm);
         strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S+00:00", &tm);
 
         klaviyo_value_format_time(out, t);
