@@ -349,7 +349,7 @@ $(OBJS)/plain/%.o: ngx_klaviyo_module/%.c $(HEADERS)
 
 $(PLAIN): $(PLAIN_OBJECTS)
 	@rm -f $@
-	@ar cr $@ $(PLAIN_OBJECTS)
+	@$(AR) cr $@ $(PLAIN_OBJECTS)
 
 $(OBJS)/plain/fleet/%.o: $(FLEET_DIR)/%.c $(FLEET_FILES) $(HEADERS)
 	@mkdir -p $(@D)
@@ -357,7 +357,7 @@ $(OBJS)/plain/fleet/%.o: $(FLEET_DIR)/%.c $(FLEET_FILES) $(HEADERS)
 
 $(FLEET_PLAIN): $(FLEET_OBJECTS)
 	@rm -f $@
-	@ar cr $@ $(FLEET_OBJECTS)
+	@$(AR) cr $@ $(FLEET_OBJECTS)
 
 $(CLI): $(CLI_SOURCES) $(CLI_HEADERS) $(PLAIN)
 	@$(CC) $(CFLAGS_CLI) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_SOURCES) \
