@@ -15,7 +15,7 @@ use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Chaos;
 use Klaviyo::Test::Client;
-use Klaviyo::Test::Process qw(read_file);
+use Klaviyo::Test::Process qw(read_file run);
 use Klaviyo::Test::Redis;
 use Time::HiRes qw(sleep time);
 
@@ -204,6 +204,20 @@ subtest 'together' => sub {
 
     cmp_ok $_->{age}, '<', slow(8), 'heard of' for values %hosts;
     is $_->{left}, 0, 'nothing left behind' for values %hosts;
+};
+
+# so that who stops in order is replaced within a second
+
+subtest 'who waits asks twice a second' => sub {
+    my (undef, $output) = run('timeout', slow(5), 'redis-cli', '-s',
+        $redis->socket, 'MONITOR');
+    my %asked;
+
+    $asked{$1}++ while $output =~ /"lease" "(\w+)"/g;
+
+    is scalar keys %asked, HOSTS, 'all of them';
+    cmp_ok scalar(grep { $_ >= slow(5) * 1.4 } values %asked), '==', HOSTS - 1,
+        'those that wait' or diag explain \%asked;
 };
 
 subtest 'its worker is killed' => sub {

@@ -29,7 +29,8 @@
 
 #define NGX_HTTP_KLAVIYO_PULLER_LEASE   8000    /* ms; the fleet's is 10 s    */
 #define NGX_HTTP_KLAVIYO_PULLER_RENEW   2000    /* ms                         */
-#define NGX_HTTP_KLAVIYO_PULLER_TRY     1000    /* ms, for the lease          */
+#define NGX_HTTP_KLAVIYO_PULLER_TRY     500     /* ms, for the lease          */
+#define NGX_HTTP_KLAVIYO_PULLER_IDLE    1000    /* ms                         */
 #define NGX_HTTP_KLAVIYO_PULLER_EMPTY   100     /* ms until it is asked again */
 #define NGX_HTTP_KLAVIYO_PULLER_OTHER   60000   /* ms, after what is not to be
                                                    read here                  */
@@ -131,6 +132,8 @@ struct ngx_http_klaviyo_puller_s {
 static void ngx_http_klaviyo_puller_nonce(ngx_http_klaviyo_puller_t *puller);
 static void ngx_http_klaviyo_puller_lease(ngx_http_klaviyo_puller_t *puller,
     int64_t now);
+static ngx_msec_t ngx_http_klaviyo_puller_waits(
+    ngx_http_klaviyo_puller_t *puller, int64_t now);
 static ngx_int_t ngx_http_klaviyo_puller_lead(
     ngx_http_klaviyo_puller_t *puller);
 static void ngx_http_klaviyo_puller_stop(ngx_http_klaviyo_puller_t *puller,
@@ -280,7 +283,9 @@ ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller)
     }
 
     if (!puller->leads) {
-        return rc == NGX_DECLINED ? 0 : (rc == NGX_BUSY ? 10 : 1000);
+        return rc == NGX_DECLINED ? 0
+               : rc == NGX_BUSY ? 10
+               : ngx_http_klaviyo_puller_waits(puller, now);
     }
 
     ngx_http_klaviyo_puller_settle(puller);
@@ -329,6 +334,23 @@ ngx_http_klaviyo_puller_lease(ngx_http_klaviyo_puller_t *puller, int64_t now)
         puller->leasing = 1;
         puller->asked = now;
     }
+}
+
+
+/* until the lease is asked for again, to the millisecond: nobody delivers */
+
+static ngx_msec_t
+ngx_http_klaviyo_puller_waits(ngx_http_klaviyo_puller_t *puller, int64_t now)
+{
+    int64_t  wait;
+
+    if (!puller->connected || puller->leasing || now < puller->other) {
+        return NGX_HTTP_KLAVIYO_PULLER_IDLE;
+    }
+
+    wait = puller->asked + NGX_HTTP_KLAVIYO_PULLER_TRY - now;
+
+    return (ngx_msec_t) ngx_max(wait, 10);
 }
 
 
