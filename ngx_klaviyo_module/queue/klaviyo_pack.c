@@ -21,6 +21,7 @@ static const uint8_t  klaviyo_pack_magic[4] = { 'K', 'P', 'K', '1' };
 
 static void klaviyo_pack_put(uint8_t *p, uint64_t n, size_t bytes);
 static uint64_t klaviyo_pack_get(const uint8_t *p, size_t bytes);
+static z_stream *klaviyo_pack_stream(klaviyo_packing_t *pack);
 static uint32_t klaviyo_pack_crc(const uint8_t *data, size_t len);
 static int klaviyo_unpack_inflate(klaviyo_unpacking_t *pack,
     const uint8_t *data, size_t len);
@@ -93,23 +94,30 @@ klaviyo_pack_add(klaviyo_packing_t *pack, const klaviyo_event_t *event,
 
 
 uint8_t *
-klaviyo_pack_close(const klaviyo_packing_t *pack, const uint8_t *uuid,
-    size_t *len)
+klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid, size_t *len)
 {
-    uLongf    deflated;
-    uint8_t  *p;
+    uLong      size;
+    uint8_t   *p;
+    z_stream  *stream;
 
-    deflated = compressBound((uLong) pack->used);
+    stream = klaviyo_pack_stream(pack);
+    if (stream == NULL) {
+        return NULL;
+    }
 
-    p = malloc(KLAVIYO_PACK_HEAD + deflated);
+    size = deflateBound(stream, (uLong) pack->used);
+
+    p = malloc(KLAVIYO_PACK_HEAD + size);
     if (p == NULL) {
         return NULL;
     }
 
-    if (compress2(p + KLAVIYO_PACK_HEAD, &deflated, pack->start,
-                  (uLong) pack->used, Z_BEST_SPEED)
-        != Z_OK)
-    {
+    stream->next_in = pack->start;
+    stream->avail_in = (uInt) pack->used;
+    stream->next_out = p + KLAVIYO_PACK_HEAD;
+    stream->avail_out = (uInt) size;
+
+    if (deflate(stream, Z_FINISH) != Z_STREAM_END) {
         free(p);
         return NULL;
     }
@@ -121,11 +129,38 @@ klaviyo_pack_close(const klaviyo_packing_t *pack, const uint8_t *uuid,
     klaviyo_pack_put(p + 36, pack->n, 4);
     klaviyo_pack_put(p + 40, pack->used, 4);
 
-    *len = KLAVIYO_PACK_HEAD + deflated;
+    *len = KLAVIYO_PACK_HEAD + size - stream->avail_out;
 
     klaviyo_pack_put(p + KLAVIYO_PACK_CRC, klaviyo_pack_crc(p, *len), 4);
 
     return p;
+}
+
+
+static z_stream *
+klaviyo_pack_stream(klaviyo_packing_t *pack)
+{
+    z_stream  *stream;
+
+    stream = pack->stream;
+
+    if (stream) {
+        return deflateReset(stream) == Z_OK ? stream : NULL;
+    }
+
+    stream = calloc(1, sizeof(z_stream));
+    if (stream == NULL) {
+        return NULL;
+    }
+
+    if (deflateInit(stream, Z_BEST_SPEED) != Z_OK) {
+        free(stream);
+        return NULL;
+    }
+
+    pack->stream = stream;
+
+    return stream;
 }
 
 
@@ -140,6 +175,11 @@ klaviyo_pack_reset(klaviyo_packing_t *pack)
 void
 klaviyo_pack_free(klaviyo_packing_t *pack)
 {
+    if (pack->stream) {
+        (void) deflateEnd(pack->stream);
+        free(pack->stream);
+    }
+
     free(pack->start);
 
     memset(pack, 0, sizeof(klaviyo_packing_t));

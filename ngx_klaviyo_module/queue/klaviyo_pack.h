@@ -49,6 +49,9 @@ typedef struct {
     uint32_t   n;
     uint64_t   from;
     uint64_t   to;
+
+    struct z_stream_s  *stream;  /* kept: to make one costs as much as to
+                                    deflate                                 */
 } klaviyo_packing_t;
 
 
@@ -79,8 +82,8 @@ int klaviyo_pack_add(klaviyo_packing_t *pack, const klaviyo_event_t *event,
  * The pack's bytes, which the caller frees, of at least one event; NULL: no
  * memory.
  */
-uint8_t *klaviyo_pack_close(const klaviyo_packing_t *pack,
-    const uint8_t *uuid, size_t *len);
+uint8_t *klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid,
+    size_t *len);
 
 /* empty again; its memory is kept */
 void klaviyo_pack_reset(klaviyo_packing_t *pack);

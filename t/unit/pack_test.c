@@ -108,6 +108,42 @@ test_round(uint32_t n, size_t each)
 }
 
 
+/* what is kept of the one before says nothing in the next one */
+
+static void
+test_again(void)
+{
+    int                   i;
+    size_t                len[3];
+    char                  text[4096];
+    uint8_t              *p[3];
+    klaviyo_event_t       event;
+    klaviyo_packing_t     pack;
+    klaviyo_unpacking_t   read;
+
+    memset(&pack, 0, sizeof(klaviyo_packing_t));
+
+    for (i = 0; i < 3; i++) {
+        event_make(&event, text, sizeof(text), i == 1 ? 3000 : 100, i == 1);
+        (void) klaviyo_pack_add(&pack, &event, 7);
+        p[i] = klaviyo_pack_close(&pack, uuid, &len[i]);
+        klaviyo_pack_reset(&pack);
+    }
+
+    ok(len[0] == len[2] && memcmp(p[0], p[2], len[0]) == 0,
+       "the same events, the same pack");
+    ok(klaviyo_unpack_open(&read, p[1], len[1]) == NULL && read.n == 1,
+       "and another one between them");
+
+    klaviyo_unpack_free(&read);
+    klaviyo_pack_free(&pack);
+
+    for (i = 0; i < 3; i++) {
+        free(p[i]);
+    }
+}
+
+
 static void
 test_bounds(void)
 {
@@ -240,6 +276,7 @@ main(void)
     test_round(KLAVIYO_PACK_EVENTS, 400);
     test_round(1, 4600 * 1024);
     test_bounds();
+    test_again();
     test_damage();
     test_lies();
 
