@@ -109,6 +109,8 @@ static const klaviyo_cli_value_t  klaviyo_cli_values[] = {
     { "--user", offsetof(klaviyo_cli_t, user), KLAVIYO_CLI_FLEET },
     { "--password-file", offsetof(klaviyo_cli_t, password_file),
       KLAVIYO_CLI_FLEET },
+    { "--trusted-certificate", offsetof(klaviyo_cli_t, trusted),
+      KLAVIYO_CLI_FLEET },
     { NULL, 0, 0 }
 };
 

@@ -42,6 +42,7 @@ typedef struct {
     const char      *until;
     const char      *user;       /* of fleet: Redis's, and the next         */
     const char      *password_file;
+    const char      *trusted;    /* certificates, a file                    */
     const char     **file_names; /* of import: logs; of fleet: where it is  */
     unsigned         files;
     FILE            *in;         /* of file                                 */

@@ -106,7 +106,7 @@ klaviyo_cli_fleet(klaviyo_cli_t *cli)
     }
 
     fleet.redis = klaviyo_cli_redis_open(cli->file_names[0], cli->user,
-                                         password);
+                                         password, cli->trusted);
     free(password);
 
     if (fleet.redis == NULL) {

@@ -16,6 +16,7 @@
 
 #include "klaviyo_cli.h"
 #include "klaviyo_cli_redis.h"
+#include "klaviyo_cli_tls.h"
 
 
 #define KLAVIYO_CLI_REDIS_TEXT      (16 * 1024 * 1024)  /* bytes            */
@@ -29,6 +30,7 @@ typedef struct {
     char         host[256];
     char         port[8];
     char         database[8];
+    unsigned     tls:1;
 } klaviyo_cli_redis_url_t;
 
 
@@ -41,6 +43,8 @@ struct klaviyo_cli_redis_s {
 
 static const char *klaviyo_cli_redis_url(klaviyo_cli_redis_url_t *url,
     const char *text);
+static int klaviyo_cli_redis_streams(klaviyo_cli_redis_t *redis,
+    const klaviyo_cli_redis_url_t *url, const char *trusted);
 static int klaviyo_cli_redis_connect(const klaviyo_cli_redis_url_t *url);
 static int klaviyo_cli_redis_setup(klaviyo_cli_redis_t *redis,
     const klaviyo_cli_redis_url_t *url, const char *user,
@@ -52,14 +56,17 @@ static void klaviyo_cli_reply_clear(klaviyo_cli_reply_t *reply);
 
 klaviyo_cli_redis_t *
 klaviyo_cli_redis_open(const char *text, const char *user,
-    const char *password)
+    const char *password, const char *trusted)
 {
-    int                       fd;
     const char               *wrong;
     klaviyo_cli_redis_t      *redis;
     klaviyo_cli_redis_url_t   url;
 
     wrong = klaviyo_cli_redis_url(&url, text);
+
+    if (wrong == NULL && trusted && !url.tls) {
+        wrong = "\"--trusted-certificate\" is for \"rediss://\"";
+    }
 
     if (wrong) {
         (void) klaviyo_cli_error("\"%s\": %s", text, wrong);
@@ -74,14 +81,46 @@ klaviyo_cli_redis_open(const char *text, const char *user,
 
     redis->url = text;
 
-    fd = klaviyo_cli_redis_connect(&url);
+    if (klaviyo_cli_redis_streams(redis, &url, trusted) != 0
+        || klaviyo_cli_redis_setup(redis, &url, user, password) != 0)
+    {
+        klaviyo_cli_redis_close(redis);
+        return NULL;
+    }
+
+    return redis;
+}
+
+
+static int
+klaviyo_cli_redis_streams(klaviyo_cli_redis_t *redis,
+    const klaviyo_cli_redis_url_t *url, const char *trusted)
+{
+    int   fd;
+    char  error[KLAVIYO_CLI_TLS_ERROR];
+
+    if (url->tls) {
+
+        if (klaviyo_cli_tls_open(&redis->in, &redis->out, url->host,
+                                 url->port, trusted, KLAVIYO_CLI_REDIS_WAIT,
+                                 error)
+            != 0)
+        {
+            (void) klaviyo_cli_error("\"%s\" cannot be reached: %s",
+                                     redis->url, error);
+            return -1;
+        }
+
+        return 0;
+    }
+
+    fd = klaviyo_cli_redis_connect(url);
 
     if (fd == -1) {
-        (void) klaviyo_cli_error("\"%s\" cannot be reached: %s", text,
+        (void) klaviyo_cli_error("\"%s\" cannot be reached: %s", redis->url,
                                  errno ? strerror(errno)
                                        : "its name is not resolved");
-        free(redis);
-        return NULL;
+        return -1;
     }
 
     redis->in = fdopen(fd, "r");
@@ -89,16 +128,10 @@ klaviyo_cli_redis_open(const char *text, const char *user,
 
     if (redis->out == NULL) {
         (void) klaviyo_cli_error("fdopen() failed: %s", strerror(errno));
-        klaviyo_cli_redis_close(redis);
-        return NULL;
+        return -1;
     }
 
-    if (klaviyo_cli_redis_setup(redis, &url, user, password) != 0) {
-        klaviyo_cli_redis_close(redis);
-        return NULL;
-    }
-
-    return redis;
+    return 0;
 }
 
 
@@ -113,26 +146,28 @@ klaviyo_cli_redis_url(klaviyo_cli_redis_url_t *url, const char *text)
 
     (void) strcpy(url->port, "6379");
 
-    if (strncmp(text, "rediss://", 9) == 0) {
-        return "TLS is not spoken here: use a tunnel, or \"redis-cli\"";
-    }
-
     if (strncmp(text, "unix:/", 6) == 0) {
         return snprintf(url->path, sizeof(url->path), "%s", text + 5)
                < (int) sizeof(url->path) ? NULL : "its path is too long";
     }
 
-    if (strncmp(text, "redis://", 8) != 0) {
-        return "it begins with \"redis://\" or \"unix:/\"";
+    if (strncmp(text, "redis://", 8) == 0) {
+        text += 8;
+
+    } else if (strncmp(text, "rediss://", 9) == 0) {
+        text += 9;
+        url->tls = 1;
+
+    } else {
+        return "it begins with \"redis://\", \"rediss://\" or \"unix:/\"";
     }
 
-    text += 8;
     n = 0;
 
-    if (sscanf(text, "[%255[^]]]%n", url->host, &n) != 1 || n == 0) {
+    if (sscanf(text, "[%255[0-9A-Fa-f.:]]%n", url->host, &n) != 1 || n == 0) {
         n = 0;
 
-        if (sscanf(text, "%255[^][:/@]%n", url->host, &n) != 1) {
+        if (sscanf(text, "%255[-._0-9A-Za-z]%n", url->host, &n) != 1) {
             return "its host is missing";
         }
     }

@@ -27,11 +27,11 @@ struct klaviyo_cli_reply_s {
 
 
 /*
- * "redis://..." or "unix:..."; `user` and `password` may be NULL.  NULL:
- * already told
+ * "redis://...", "rediss://..." or "unix:..."; `user` and `password` may be
+ * NULL, and `trusted`, see klaviyo_cli_tls.h.  NULL: already told
  */
 klaviyo_cli_redis_t *klaviyo_cli_redis_open(const char *url, const char *user,
-    const char *password);
+    const char *password, const char *trusted);
 void klaviyo_cli_redis_close(klaviyo_cli_redis_t *redis);
 
 /* the reply, which the caller frees; NULL: an error, already told */

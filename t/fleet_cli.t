@@ -5,6 +5,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
+use Klaviyo::Test::Certificates;
 use Klaviyo::Test::Process qw(run temp_folder write_file);
 use Klaviyo::Test::Redis;
 use Mojo::JSON qw(decode_json);
@@ -30,14 +31,20 @@ my ($code, $output) = fleet('stat', $redis->url);
 is $code, 2, 'no queue is shared';
 like $output, qr/no queue is shared there/, 'says so';
 
-my $t = Klaviyo::Test->new(
-    main    => "load_module $module;",
-    account => 'fleet main deliver=off;',
-    http    => 'klaviyo_profile email $arg_email; klaviyo_fleet main {'
-               . ' server ' . $redis->url . '; }',
-    server  => 'location / { klaviyo_event "Viewed Page" {'
-               . ' unique_id $arg_id; } return 200 "page\n"; }',
-)->start;
+sub fleet_nginx {
+    my ($server) = @_;
+
+    return Klaviyo::Test->new(
+        main    => "load_module $module;",
+        account => 'fleet main deliver=off;',
+        http    => 'klaviyo_profile email $arg_email; klaviyo_fleet main {'
+                   . " server $server; }",
+        server  => 'location / { klaviyo_event "Viewed Page" {'
+                   . ' unique_id $arg_id; } return 200 "page\n"; }',
+    );
+}
+
+my $t = fleet_nginx($redis->url)->start;
 
 $t->get("/?id=e$_&email=a$_\@shop.test") for 1 .. 300;
 ok wait_for(20, sub { $t->account->{fleet}{accepted} == 300 }), 'added';
@@ -91,7 +98,10 @@ subtest 'where there is none' => sub {
     for my $case (
         [['stat', 'http://x'], qr{"http://x": it begins with "redis://"}],
         [['stat', 'redis://u:p@x'], qr/it is no "redis:/],
-        [['stat', 'rediss://x'], qr/TLS is not spoken here/],
+        [['stat', 'rediss://u:p@x'], qr/it is no "redis:/],
+        [['stat', "rediss://x\r\ny"], qr/it is no "redis:/],
+        [['stat', '--trusted-certificate=x', $redis->url],
+         qr/"--trusted-certificate" is for "rediss/],
         [['stat', 'unix:/nowhere'], qr/cannot be reached: No such file/],
         [['stat', $redis->url, 'other'], qr/no queue is shared there by "oth/],
         [['what', $redis->url], qr/needs one of "stat", "check" and "export"/],
@@ -120,6 +130,65 @@ subtest 'where there is none' => sub {
     is $code, 2, 'with a wrong password';
     like $output, qr/AUTH: WRONGPASS/, 'says so';
     unlike $output, qr/wrong\n/, 'and not the password';
+};
+
+subtest 'TLS' => sub {
+    my $ca    = Klaviyo::Test::Certificates->new("$folder/tls");
+    my $trust = '--trusted-certificate=' . $ca->file;
+    my %redis = (
+        good  => Klaviyo::Test::Redis->start(
+            tls => [$ca->issue('good'), $ca->file]),
+        wrong => Klaviyo::Test::Redis->start(
+            tls => [$ca->issue('wrong', names => ['DNS:other.test']),
+                    $ca->file]),
+    );
+    my %port = map { $_ => $redis{$_}->port } keys %redis;
+
+    # a queue as the other one has it; of a pack more than one read
+
+    my $t = fleet_nginx("rediss://localhost:$port{good};"
+                        . ' ssl_trusted_certificate ' . $ca->file)->start;
+    my $client = $t->client;
+
+    $client->get("/?id=t$_&email=t$_\@shop.test&x=" . 'y' x 400)
+        for 1 .. 400;
+    $client->close;
+    ok wait_for(20, sub { $t->account->{fleet}{accepted} == 400 }), 'added';
+
+    for my $host ('localhost', '127.0.0.1') {
+        ($code, $output) = fleet('stat', $trust, "rediss://$host:$port{good}");
+        is $code, 0, "stat, $host" or diag $output;
+        like $output, qr/^queued +400$/m, 'what is there';
+    }
+
+    ($code, $output) = fleet('export', $trust,
+        "rediss://localhost:$port{good}/0", 'shop');
+    is $code, 0, 'export';
+    is scalar(() = $output =~ /^\{/mg), 400, 'all of it';
+
+    ($code, $output) = fleet('stat', "rediss://localhost:$port{good}");
+    is $code, 2, 'without its authority';
+    like $output, qr/its certificate is not trusted .*"--trusted-certificate"/,
+        'says so, and what to do';
+
+    ($code, $output) = fleet('stat', $trust,
+        "rediss://localhost:$port{wrong}");
+    is $code, 2, 'a wrong name';
+    like $output, qr/its certificate is for another name than "localhost"/,
+        'says so';
+
+    ($code, $output) = fleet('stat', $trust, 'rediss://localhost:'
+                             . $redis->port);
+    is $code, 2, 'what speaks no TLS';
+    like $output, qr/"rediss:\S+" cannot be reached: \S/, 'says so';
+
+    ($code, $output) = fleet('stat', "--trusted-certificate=$folder/none",
+        "rediss://localhost:$port{good}");
+    is $code, 2, 'a file that is not there';
+    like $output, qr/cannot be reached: .*none/, 'says which';
+
+    $t->stop;
+    $_->stop for values %redis;
 };
 
 $t->stop;
