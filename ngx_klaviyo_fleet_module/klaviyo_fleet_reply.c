@@ -40,6 +40,10 @@ static const klaviyo_fleet_error_t  klaviyo_fleet_errors[] = {
     { "ERR invalid password", KLAVIYO_FLEET_DENIED },
     { "ERR AUTH ", KLAVIYO_FLEET_DENIED },
     { "OOM ", KLAVIYO_FLEET_FULL },
+    { "TRYAGAIN ", KLAVIYO_FLEET_MOVES },
+    { "MOVED ", KLAVIYO_FLEET_MOVES },
+    { "ASK ", KLAVIYO_FLEET_MOVES },
+    { "CLUSTERDOWN ", KLAVIYO_FLEET_MOVES },
     { NULL, KLAVIYO_FLEET_REFUSED }
 };
 
@@ -230,22 +234,27 @@ klaviyo_fleet_reply_sentinel(const redisReply *reply,
 }
 
 
-/* MOVED SLOT HOST:PORT */
+/* MOVED SLOT HOST:PORT, or ASK */
 
 klaviyo_fleet_reply_e
-klaviyo_fleet_reply_moved(const redisReply *reply, klaviyo_fleet_url_t *node)
+klaviyo_fleet_reply_moved(const redisReply *reply, klaviyo_fleet_url_t *node,
+    unsigned *ask)
 {
     size_t       used;
     uint64_t     port;
     const char  *p, *end, *colon;
 
-    if (reply->type != REDIS_REPLY_ERROR || reply->len < 6
-        || memcmp(reply->str, "MOVED ", 6) != 0)
-    {
+    if (reply->type != REDIS_REPLY_ERROR) {
         return KLAVIYO_FLEET_STRANGE;
     }
 
-    p = reply->str + 6;
+    *ask = (reply->len >= 4 && memcmp(reply->str, "ASK ", 4) == 0);
+
+    if (!*ask && (reply->len < 6 || memcmp(reply->str, "MOVED ", 6) != 0)) {
+        return KLAVIYO_FLEET_STRANGE;
+    }
+
+    p = reply->str + (*ask ? 4 : 6);
     end = reply->str + reply->len;
 
     p = memchr(p, ' ', (size_t) (end - p));

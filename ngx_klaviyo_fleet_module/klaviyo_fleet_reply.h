@@ -26,6 +26,7 @@ typedef enum {
     KLAVIYO_FLEET_READONLY,      /* a replica                               */
     KLAVIYO_FLEET_DENIED,        /* WRONGPASS, NOAUTH, NOPERM               */
     KLAVIYO_FLEET_FULL,          /* OOM                                     */
+    KLAVIYO_FLEET_MOVES,         /* TRYAGAIN, MOVED, ASK, CLUSTERDOWN       */
     KLAVIYO_FLEET_REFUSED,       /* another error                           */
     KLAVIYO_FLEET_STRANGE        /* not what was asked for                  */
 } klaviyo_fleet_reply_e;
@@ -68,9 +69,12 @@ klaviyo_fleet_reply_e klaviyo_fleet_reply_role(const redisReply *reply);
 klaviyo_fleet_reply_e klaviyo_fleet_reply_sentinel(const redisReply *reply,
     klaviyo_fleet_url_t *primary);
 
-/* an error of a Cluster: which node has the key; no host: the same one */
+/*
+ * An error of a Cluster: which node has the key; no host: the same one.  *ask:
+ * it is about to get it, and answers what comes behind an ASKING.
+ */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_moved(const redisReply *reply,
-    klaviyo_fleet_url_t *node);
+    klaviyo_fleet_url_t *node, unsigned *ask);
 
 /* INFO server, or INFO memory: what it says of either is set */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_info(const redisReply *reply,

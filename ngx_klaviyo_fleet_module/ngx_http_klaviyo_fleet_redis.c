@@ -27,7 +27,8 @@ typedef enum {
     NGX_HTTP_KLAVIYO_FLEET_RESOLVES,
     NGX_HTTP_KLAVIYO_FLEET_CONNECTS,
     NGX_HTTP_KLAVIYO_FLEET_SHAKES,
-    NGX_HTTP_KLAVIYO_FLEET_READY
+    NGX_HTTP_KLAVIYO_FLEET_READY,
+    NGX_HTTP_KLAVIYO_FLEET_STAYS
 } ngx_http_klaviyo_fleet_redis_state_e;
 
 
@@ -40,7 +41,8 @@ typedef enum {
     NGX_HTTP_KLAVIYO_FLEET_TAG_ROLE,
     NGX_HTTP_KLAVIYO_FLEET_TAG_SERVER,
     NGX_HTTP_KLAVIYO_FLEET_TAG_MEMORY,
-    NGX_HTTP_KLAVIYO_FLEET_TAG_KEY
+    NGX_HTTP_KLAVIYO_FLEET_TAG_KEY,
+    NGX_HTTP_KLAVIYO_FLEET_TAG_ASKING
 } ngx_http_klaviyo_fleet_tag_e;
 
 
@@ -78,6 +80,8 @@ struct ngx_http_klaviyo_fleet_redis_s {
     ngx_uint_t                                       moves;
     ngx_str_t                                       *key;   /* of a hash     */
     unsigned                                         asks:1;  /* a sentinel  */
+    unsigned                                         asking:1;  /* a node that
+                                                     is about to get the key */
 
     ngx_connection_t                                *c;
     ngx_pool_t                                      *pool;
@@ -119,6 +123,8 @@ static void ngx_http_klaviyo_fleet_redis_trusted(ngx_connection_t *c);
 #endif
 static void ngx_http_klaviyo_fleet_redis_hello(
     ngx_http_klaviyo_fleet_redis_t *redis);
+static ngx_int_t ngx_http_klaviyo_fleet_redis_find(
+    ngx_http_klaviyo_fleet_redis_t *redis);
 static void ngx_http_klaviyo_fleet_redis_ask(
     ngx_http_klaviyo_fleet_redis_t *redis);
 static void ngx_http_klaviyo_fleet_redis_told(
@@ -128,11 +134,17 @@ static ngx_uint_t ngx_http_klaviyo_fleet_redis_moved(
 static void ngx_http_klaviyo_fleet_redis_shake(
     ngx_http_klaviyo_fleet_redis_t *redis, ngx_uint_t tag,
     const redisReply *reply);
+static ngx_int_t ngx_http_klaviyo_fleet_redis_of_key(
+    ngx_http_klaviyo_fleet_redis_t *redis, int argc, const char **argv,
+    const size_t *len, ngx_uint_t tag);
 static ngx_int_t ngx_http_klaviyo_fleet_redis_put(
     ngx_http_klaviyo_fleet_redis_t *redis, int argc, const char **argv,
     const size_t *len, ngx_uint_t tag);
 static void ngx_http_klaviyo_fleet_redis_write(ngx_event_t *wev);
 static void ngx_http_klaviyo_fleet_redis_read(ngx_event_t *rev);
+static void ngx_http_klaviyo_fleet_redis_answered(
+    ngx_http_klaviyo_fleet_redis_t *redis, ngx_uint_t tag,
+    const redisReply *reply);
 static void ngx_http_klaviyo_fleet_redis_timeout(ngx_event_t *ev);
 static void ngx_http_klaviyo_fleet_redis_fail(
     ngx_http_klaviyo_fleet_redis_t *redis, const char *what, ngx_err_t err);
@@ -226,7 +238,8 @@ ngx_http_klaviyo_fleet_redis_destroy(ngx_http_klaviyo_fleet_redis_t *redis)
 ngx_uint_t
 ngx_http_klaviyo_fleet_redis_idle(ngx_http_klaviyo_fleet_redis_t *redis)
 {
-    return redis->state == NGX_HTTP_KLAVIYO_FLEET_IDLE;
+    return redis->state == NGX_HTTP_KLAVIYO_FLEET_IDLE
+           || redis->state == NGX_HTTP_KLAVIYO_FLEET_STAYS;
 }
 
 
@@ -237,6 +250,19 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
 {
     ngx_http_klaviyo_fleet_conf_t  *conf;
 
+    if (redis->state == NGX_HTTP_KLAVIYO_FLEET_STAYS) {
+        redis->state = NGX_HTTP_KLAVIYO_FLEET_SHAKES;
+        redis->moves = 0;
+
+        if (ngx_http_klaviyo_fleet_redis_find(redis) != NGX_OK) {
+            ngx_http_klaviyo_fleet_redis_end(redis, "no memory", 0);
+            return;
+        }
+
+        ngx_http_klaviyo_fleet_redis_write(redis->c->write);
+        return;
+    }
+
     if (redis->state != NGX_HTTP_KLAVIYO_FLEET_IDLE) {
         return;
     }
@@ -245,6 +271,7 @@ ngx_http_klaviyo_fleet_redis_connect(ngx_http_klaviyo_fleet_redis_t *redis)
 
     conf = redis->conf;
     redis->moves = 0;
+    redis->asking = 0;
     redis->asks = (conf->sentinels != 0);
     redis->target = redis->asks
                     ? conf->sentinel[redis->sentinel++ % conf->sentinels]
@@ -705,16 +732,7 @@ ngx_http_klaviyo_fleet_redis_hello(ngx_http_klaviyo_fleet_redis_t *redis)
     rc |= ngx_http_klaviyo_fleet_redis_put(redis, 2, argv, len,
                                            NGX_HTTP_KLAVIYO_FLEET_TAG_MEMORY);
 
-    /* a node of a Cluster says which one has it */
-
-    argv[0] = "HGET";
-    argv[1] = (char *) redis->key->data;
-    len[1] = redis->key->len;
-    argv[2] = "-";
-    len[2] = 1;
-
-    rc |= ngx_http_klaviyo_fleet_redis_put(redis, 3, argv, len,
-                                           NGX_HTTP_KLAVIYO_FLEET_TAG_KEY);
+    rc |= ngx_http_klaviyo_fleet_redis_find(redis);
 
     if (rc != NGX_OK) {
         ngx_http_klaviyo_fleet_redis_end(redis, "no memory", 0);
@@ -722,6 +740,26 @@ ngx_http_klaviyo_fleet_redis_hello(ngx_http_klaviyo_fleet_redis_t *redis)
     }
 
     ngx_http_klaviyo_fleet_redis_write(redis->c->write);
+}
+
+
+/* a node of a Cluster says which one has the key */
+
+static ngx_int_t
+ngx_http_klaviyo_fleet_redis_find(ngx_http_klaviyo_fleet_redis_t *redis)
+{
+    size_t       len[3];
+    const char  *argv[3];
+
+    argv[0] = "HGET";
+    len[0] = 4;
+    argv[1] = (char *) redis->key->data;
+    len[1] = redis->key->len;
+    argv[2] = "-";
+    len[2] = 1;
+
+    return ngx_http_klaviyo_fleet_redis_of_key(redis, 3, argv, len,
+                                              NGX_HTTP_KLAVIYO_FLEET_TAG_KEY);
 }
 
 
@@ -775,19 +813,27 @@ ngx_http_klaviyo_fleet_redis_told(ngx_http_klaviyo_fleet_redis_t *redis,
 }
 
 
-/* 1: another node of a Cluster has the key, and is connected to */
+/*
+ * 1: another node of a Cluster has the key, and is connected to.  What else is
+ * under way at this one is lost, as its user is told.
+ */
 
 static ngx_uint_t
 ngx_http_klaviyo_fleet_redis_moved(ngx_http_klaviyo_fleet_redis_t *redis,
     const redisReply *reply)
 {
+    unsigned             ask;
+    ngx_uint_t           ready;
     klaviyo_fleet_url_t  node;
 
-    if (klaviyo_fleet_reply_moved(reply, &node) != KLAVIYO_FLEET_OK
-        || redis->moves++ == NGX_HTTP_KLAVIYO_FLEET_MOVES)
+    if (redis->moves >= NGX_HTTP_KLAVIYO_FLEET_MOVES
+        || klaviyo_fleet_reply_moved(reply, &node, &ask) != KLAVIYO_FLEET_OK)
     {
         return 0;
     }
+
+    redis->moves++;
+    ready = (redis->state == NGX_HTTP_KLAVIYO_FLEET_READY);
 
     /* without a host it is the same one */
 
@@ -799,8 +845,16 @@ ngx_http_klaviyo_fleet_redis_moved(ngx_http_klaviyo_fleet_redis_t *redis,
     ngx_http_klaviyo_fleet_redis_close(redis);
 
     redis->target = node;
+    redis->asking = ask;
 
     ngx_http_klaviyo_fleet_redis_begin(redis);
+
+    /* one that did not begin is lost already */
+
+    if (ready && redis->state != NGX_HTTP_KLAVIYO_FLEET_IDLE) {
+        redis->handlers->lost(redis->data, "another node of the Cluster has "
+                              "its keys by now", 0);
+    }
 
     return 1;
 }
@@ -899,7 +953,7 @@ ngx_http_klaviyo_fleet_redis_send(ngx_http_klaviyo_fleet_redis_t *redis,
     int argc, const char **argv, const size_t *len, ngx_uint_t tag)
 {
     if (redis->state != NGX_HTTP_KLAVIYO_FLEET_READY
-        || ngx_http_klaviyo_fleet_redis_put(redis, argc, argv, len, tag)
+        || ngx_http_klaviyo_fleet_redis_of_key(redis, argc, argv, len, tag)
            != NGX_OK)
     {
         return NGX_BUSY;
@@ -919,6 +973,27 @@ ngx_http_klaviyo_fleet_redis_flush(ngx_http_klaviyo_fleet_redis_t *redis)
     if (redis->c) {
         ngx_http_klaviyo_fleet_redis_write(redis->c->write);
     }
+}
+
+
+/* a command that names keys */
+
+static ngx_int_t
+ngx_http_klaviyo_fleet_redis_of_key(ngx_http_klaviyo_fleet_redis_t *redis,
+    int argc, const char **argv, const size_t *len, ngx_uint_t tag)
+{
+    static const char    *asking[] = { "ASKING" };
+    static const size_t   asking_len[] = { 6 };
+
+    if (redis->asking
+        && ngx_http_klaviyo_fleet_redis_put(redis, 1, asking, asking_len,
+                                            NGX_HTTP_KLAVIYO_FLEET_TAG_ASKING)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_klaviyo_fleet_redis_put(redis, argc, argv, len, tag);
 }
 
 
@@ -1103,12 +1178,7 @@ ngx_http_klaviyo_fleet_redis_read(ngx_event_t *rev)
                 ngx_add_timer(&redis->timer, redis->conf->answer_timeout);
             }
 
-            if (redis->state == NGX_HTTP_KLAVIYO_FLEET_READY) {
-                redis->handlers->answer(redis->data, tag, reply);
-
-            } else {
-                ngx_http_klaviyo_fleet_redis_shake(redis, tag, reply);
-            }
+            ngx_http_klaviyo_fleet_redis_answered(redis, tag, reply);
 
             freeReplyObject(reply);
 
@@ -1121,6 +1191,47 @@ ngx_http_klaviyo_fleet_redis_read(ngx_event_t *rev)
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_http_klaviyo_fleet_redis_end(redis, "epoll failed", 0);
     }
+}
+
+
+static void
+ngx_http_klaviyo_fleet_redis_answered(ngx_http_klaviyo_fleet_redis_t *redis,
+    ngx_uint_t tag, const redisReply *reply)
+{
+    klaviyo_fleet_reply_e  kind;
+
+    if (tag == NGX_HTTP_KLAVIYO_FLEET_TAG_ASKING) {
+        return;
+    }
+
+    if (redis->state != NGX_HTTP_KLAVIYO_FLEET_READY) {
+
+        /* of before it stayed, its user was told that it is lost */
+
+        if (tag >= NGX_HTTP_KLAVIYO_FLEET_TAG_SENTINEL) {
+            ngx_http_klaviyo_fleet_redis_shake(redis, tag, reply);
+        }
+
+        return;
+    }
+
+    kind = klaviyo_fleet_reply(reply);
+
+    if (kind == KLAVIYO_FLEET_OK) {
+        redis->moves = 0;
+
+    } else if (kind == KLAVIYO_FLEET_MOVES) {
+
+        if (!ngx_http_klaviyo_fleet_redis_moved(redis, reply)) {
+            redis->state = NGX_HTTP_KLAVIYO_FLEET_STAYS;
+            redis->handlers->lost(redis->data, "its keys are on their way to "
+                                  "another node of the Cluster", 0);
+        }
+
+        return;
+    }
+
+    redis->handlers->answer(redis->data, tag, reply);
 }
 
 

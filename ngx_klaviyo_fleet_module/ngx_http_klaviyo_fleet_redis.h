@@ -6,6 +6,9 @@
  *       ▲                     │           │             │            │
  *       └────── lost() ───────┴───────────┴─────────────┴────────────┘
  *
+ * In a Cluster, READY ─▶ STAYS while the keys move, and is idle as well: to
+ * connect is to ask the same node where they are by now.
+ *
  * The hands: TLS and the certificate, AUTH, SELECT, ROLE (a primary), INFO (a
  * version that will do, a memory policy that keeps what is there).  Commands
  * are answered in their order; one that has no answer in time ends the

@@ -37,6 +37,7 @@ static void
 test_reply(int kind, const redisReply *reply)
 {
     char                    text[64];
+    unsigned                ask;
     const char             *why;
     klaviyo_fleet_url_t     primary;
     klaviyo_fleet_info_t    info;
@@ -67,7 +68,7 @@ test_reply(int kind, const redisReply *reply)
 
     case 2:
         if ((klaviyo_fleet_reply_sentinel(reply, &primary) == KLAVIYO_FLEET_OK
-             || klaviyo_fleet_reply_moved(reply, &primary)
+             || klaviyo_fleet_reply_moved(reply, &primary, &ask)
                 == KLAVIYO_FLEET_OK)
             && (memchr(primary.host, '\0', sizeof(primary.host)) == NULL
                 || primary.port == 0 || primary.port > 65535))

@@ -129,6 +129,9 @@ test_url(void)
 }
 
 
+static unsigned  test_ask;
+
+
 static klaviyo_fleet_reply_e
 test_read(const char *bytes, int what, void *out)
 {
@@ -148,7 +151,8 @@ test_read(const char *bytes, int what, void *out)
 
     kind = what == 0 ? klaviyo_fleet_reply_limit(reply, out)
            : what == 1 ? klaviyo_fleet_reply_role(reply)
-                       : klaviyo_fleet_reply_info(reply, out);
+           : what == 2 ? klaviyo_fleet_reply_info(reply, out)
+                       : klaviyo_fleet_reply_moved(reply, out, &test_ask);
 
     freeReplyObject(reply);
     redisReaderFree(reader);
@@ -162,8 +166,15 @@ test_reply(void)
 {
     size_t                  i;
     char                    text[256];
+    klaviyo_fleet_url_t     node;
     klaviyo_fleet_info_t    info;
     klaviyo_fleet_limit_t   limit;
+
+    static const char      *moved[] = {
+        "-MOVED\r\n", "-MOVED 7\r\n", "-ASK 7 a\r\n", "-ASK 7 a:0\r\n",
+        "-ASK 7 a:65536\r\n", "-ASKS 7 a:1\r\n", "-TRYAGAIN 7 a:1\r\n",
+        "+MOVED 7 a:1\r\n"
+    };
 
     static const struct {
         const char             *bytes;
@@ -176,6 +187,8 @@ test_reply(void)
         { "-WRONGPASS invalid\r\n", KLAVIYO_FLEET_DENIED },
         { "-NOPERM this user\r\n", KLAVIYO_FLEET_DENIED },
         { "-OOM command not allowed\r\n", KLAVIYO_FLEET_FULL },
+        { "-TRYAGAIN Multiple keys\r\n", KLAVIYO_FLEET_MOVES },
+        { "-CLUSTERDOWN Hash slot\r\n", KLAVIYO_FLEET_MOVES },
         { "-ERR what\r\n", KLAVIYO_FLEET_REFUSED },
         { "-\r\n", KLAVIYO_FLEET_REFUSED },
         { "+OK\r\n", KLAVIYO_FLEET_STRANGE },
@@ -211,6 +224,23 @@ test_reply(void)
            KLAVIYO_FLEET_READONLY, "a replica");
     is_int(test_read("*1\r\n$8\r\nsentinel\r\n", 1, NULL),
            KLAVIYO_FLEET_READONLY, "a sentinel");
+
+    is_int(test_read("-MOVED 7 10.0.0.7:6380\r\n", 3, &node),
+           KLAVIYO_FLEET_OK, "another node");
+    ok(strcmp(node.host, "10.0.0.7") == 0 && node.port == 6380 && !test_ask
+       && !node.ipv6, "has the key");
+    is_int(test_read("-ASK 7 fd00::7:6380\r\n", 3, &node), KLAVIYO_FLEET_OK,
+           "another node");
+    ok(strcmp(node.host, "fd00::7") == 0 && node.port == 6380 && test_ask
+       && node.ipv6, "is about to get it");
+    is_int(test_read("-MOVED 7 :6380\r\n", 3, &node), KLAVIYO_FLEET_OK,
+           "another port");
+    ok(node.host[0] == '\0' && node.port == 6380, "of the same one");
+
+    for (i = 0; i < sizeof(moved) / sizeof(moved[0]); i++) {
+        is_int(test_read(moved[i], 3, &node), KLAVIYO_FLEET_STRANGE,
+               "no node %d", (int) i);
+    }
 
     memset(&info, 0, sizeof(info));
 
