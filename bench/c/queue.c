@@ -1,8 +1,10 @@
 /*
  * A hand on the queue of a running nginx:
  *
- *     queue fill RING MEGABYTES N [RATE]   appends N events of ten properties,
- *                                          RATE in a second or as it can
+ *     queue fill RING MEGABYTES N [RATE [random]]
+ *                                          appends N events of ten properties,
+ *                                          RATE in a second or as it can (0);
+ *                                          three of them differ in each
  *     queue hold RING MEGABYTES            has the lease, so that no worker
  *                                          delivers, until stdin ends
  *
@@ -21,8 +23,38 @@ static bench_template_t  queue_template;
 static bench_event_t     queue_event;
 
 
+/* what no packing makes smaller than half of it */
+
+static void
+queue_random(bench_template_t *t)
+{
+    size_t           k;
+    unsigned         i, values;
+    static uint64_t  state = 88172645463325252;
+
+    values = 0;
+
+    for (i = 0; i < t->n && values < 3; i++) {
+
+        if (t->type[i] != KLAVIYO_VALUE_STRING) {
+            continue;
+        }
+
+        values++;
+
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+
+        for (k = 0; k < t->value_len[i]; k++) {
+            t->value[i][k] = "0123456789abcdef"[(state >> k % 16 * 4) & 15];
+        }
+    }
+}
+
+
 static int
-queue_fill(klaviyo_ring_t *ring, uint64_t n, uint64_t rate)
+queue_fill(klaviyo_ring_t *ring, uint64_t n, uint64_t rate, int random)
 {
     int64_t          begin, now, due;
     uint64_t         i, in;
@@ -42,6 +74,10 @@ queue_fill(klaviyo_ring_t *ring, uint64_t n, uint64_t rate)
                 ts.tv_nsec = (due - now) % 1000000000;
                 (void) nanosleep(&ts, NULL);
             }
+        }
+
+        if (random) {
+            queue_random(&queue_template);
         }
 
         bench_encode(&queue_event, &queue_template, i, n / 4 + 1,
@@ -108,5 +144,5 @@ main(int argc, char **argv)
     bench_template(&queue_template, 10, 16);
 
     return queue_fill(ring, argc > 4 ? strtoull(argv[4], NULL, 10) : 1,
-                      argc > 5 ? strtoull(argv[5], NULL, 10) : 0);
+                      argc > 5 ? strtoull(argv[5], NULL, 10) : 0, argc > 6);
 }

@@ -140,7 +140,8 @@ sub end {
 
 
 # config; cpu (ours), env, ports that have to answer, wrap => [command, ...],
-# peer (name of what is not ours: alerts in its log are told, no more)
+# peer (name of what is not ours: alerts in its log are told, no more), expect
+# (alerts that are none)
 # -> {pid, worker, folder}
 sub nginx {
     my ($self, %option) = @_;
@@ -160,7 +161,8 @@ sub nginx {
         env => $option{env},
     );
 
-    my $nginx = {pid => $pid, folder => $folder, peer => $option{peer}};
+    my $nginx = {pid => $pid, folder => $folder, peer => $option{peer},
+                 expect => $option{expect} // qr/(?!)/};
 
     my $up = wait_for($option{patience} // 15, sub {
         return 'gone' if !running($pid);
@@ -195,11 +197,12 @@ sub stop {
     end_process($nginx->{worker}, 'KILL', 5)
         if ($signal // '') eq 'KILL' && $nginx->{worker};
 
-    my $log = read_file("$nginx->{folder}/error.log");
+    my ($alert) = grep { /\[(?:alert|emerg)\]/ && !/$nginx->{expect}/ }
+        split /\n/, read_file("$nginx->{folder}/error.log");
 
-    if ($log =~ /^(.*\[(?:alert|emerg)\].*)$/m) {
-        die "nginx says:\n$1\n" if !$nginx->{peer};
-        $self->say_on("$nginx->{peer}: $1");
+    if (defined $alert) {
+        die "nginx says:\n$alert\n" if !$nginx->{peer};
+        $self->say_on("$nginx->{peer}: $alert");
     }
 
     remove_tree($nginx->{folder});

@@ -23,13 +23,6 @@
 #define KLAVIYO_LIMITER_RESERVE  50    /* a request in so many is reserve   */
 
 
-/* more than 1 only to measure without limits, see bench/ */
-
-#ifndef KLAVIYO_LIMITER_TIMES
-#define KLAVIYO_LIMITER_TIMES  1
-#endif
-
-
 /* "Rate limits" of Klaviyo's create_event and bulk_create_events */
 
 static const uint64_t  klaviyo_limiter_limits[KLAVIYO_LIMITER_N] = {

@@ -34,6 +34,12 @@
 
 #define KLAVIYO_LIMITER_LOG     150
 
+/* more than 1 only to measure without limits, see bench/ */
+
+#ifndef KLAVIYO_LIMITER_TIMES
+#define KLAVIYO_LIMITER_TIMES   1
+#endif
+
 
 typedef enum {
     KLAVIYO_LIMITER_SINGLE = 0,

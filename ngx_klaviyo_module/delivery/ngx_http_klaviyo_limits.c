@@ -257,7 +257,8 @@ ngx_http_klaviyo_limits_open(ngx_http_klaviyo_limits_t *limits,
 
     for (i = 0; i < KLAVIYO_LIMITER_N; i++) {
         limits->used[i] = -1;
-        lane->limit[i] = ngx_http_klaviyo_limits_of(limits, i);
+        lane->limit[i] = ngx_http_klaviyo_limits_of(limits, i)
+                         * KLAVIYO_LIMITER_TIMES;
     }
 
     /* bytes of any kind, as those of the limiter */

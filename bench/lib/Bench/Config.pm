@@ -120,7 +120,7 @@ END
 
 
 # variant; page ("static" or "proxied"), port, status (port), app (port of the
-# application), more variables in capitals
+# application), workers, log (level), more variables in capitals
 sub config {
     my ($bench, $name, %option) = @_;
 
@@ -146,6 +146,8 @@ END
     my $server   = $variant->{server}   // '';
     my $location = $option{location} // $variant->{location} // '';
     my $main     = $option{main}        // '';
+    my $workers  = $option{workers}     // 1;
+    my $log      = $option{log}         // 'warn';
 
     my $page = ($option{page} // 'static') eq 'static'
         ? "root $bench->{dir}/site;" : <<'END';
@@ -165,8 +167,8 @@ END
 $load
 $bench->{user}
 daemon            off;
-worker_processes  1;
-error_log         %%DIR%%/error.log warn;
+worker_processes  $workers;
+error_log         %%DIR%%/error.log $log;
 pid               %%DIR%%/nginx.pid;
 $main
 
@@ -219,12 +221,13 @@ sub temp_paths {
 }
 
 
-# endpoint (that of the sink), size (of the ring), more (settings)
+# endpoint (that of the sink), queue (its name), size (of it), more (settings)
 sub account {
     my ($bench, %option) = @_;
 
     my $endpoint = $option{endpoint}
         // "http://127.0.0.1:$option{sink}{ports}{ok}";
+    my $queue = $option{queue} // 'shop';
     my $size  = $option{size} // '512m';
     my $more  = $option{more} // '';
     my $spool = $option{spool} // 'off';
@@ -233,7 +236,7 @@ sub account {
     klaviyo_account shop {
         api_key_file  $bench->{dir}/key;
         endpoint      $endpoint;
-        queue         $bench->{memory}/shop.ring size=$size;
+        queue         $bench->{memory}/$queue.ring size=$size;
         spool         $spool;
         $more
     }

@@ -8,13 +8,14 @@ use warnings;
 use Klaviyo::Test::Process qw(run);
 
 
-# appends n events, rate in a second or as it can -> how many bytes one has
+# appends n events, rate in a second or as it can; random: values differ
+# -> how many bytes one has
 sub fill {
-    my ($bench, $megabytes, $n, $rate) = @_;
+    my ($bench, $megabytes, $n, $rate, $random) = @_;
 
     my ($code, $output) = run('taskset', '-c', $bench->{them},
         $bench->program('queue'), 'fill', "$bench->{memory}/shop.ring",
-        $megabytes, $n, $rate // 0);
+        $megabytes, $n, $rate // 0, $random ? 'random' : ());
 
     my ($in, $bytes) = $output =~ /^(\d+) events of (\d+) bytes/m;
 

@@ -53,6 +53,8 @@ sub all {
 
     push @parts, "## Pages\n\n" . page($found->{page}) if $found->{page};
 
+    push @parts, "## Fleet\n\n" . fleet($found->{fleet}) if $found->{fleet};
+
     return join "\n", @parts;
 }
 
@@ -268,12 +270,77 @@ sub trouble {
 }
 
 
-# [what, target, measured, met], as text
-sub _targets {
-    my ($found) = @_;
+# what sharing by a Redis costs, and how soon what
+sub fleet {
+    my ($f) = @_;
 
+    my ($mover, $delivered, $requests, $together)
+        = @{$f}{qw(mover delivered requests together)};
+    my @modes = ('none', 'share=limits', 'share=queue');
+    my %name  = (none => 'no fleet', map { $_ => "`$_`" } @modes[1, 2]);
+
+    return _table(_fleet_targets($f))
+        . "\none host | requests/s | of no fleet | worker's µs a request"
+        . " | worker's µs an event delivered | Redis's\n"
+        . "--- | --: | --: | --: | --: | --:\n"
+        . join('', map { sprintf "%s | %.0f | %s | %.1f | %.2f | %.2f\n",
+            $name{$_}, $requests->{$_}{rps}, ratio($requests->{$_}{ratio}),
+            $requests->{$_}{cpu_us},
+            @{ $delivered->{$_} }{qw(cpu_us redis_us)} } @modes)
+        . sprintf("\nAdded to Redis: %d events of %.0f bytes, compressed"
+            . " %.0f, at %.0f events/s.\n", $mover->{events},
+            @{$mover}{qw(event_bytes bytes events_per_second)})
+        . sprintf("\n%d nginx, %d s, %.0f events/s: from capture to recorded"
+            . " %.2f s (p50), %.2f s (p99), %.2f s (at most).\n",
+            @{$together}{qw(hosts seconds events_per_second p50 p99 most)})
+        . sprintf("\nRedis hangs | well | hung | ratio\n"
+            . "--- | --: | --: | --:\n")
+        . join('', map { sprintf "%s µs | %.0f | %.0f | %s\n", $_,
+            @{ $f->{hung}{$_} }{qw(healthy hung)},
+            ratio($f->{hung}{$_}{ratio}) } qw(p50 p99 p999));
+}
+
+
+# for docs/performance.md, with its goals
+sub fleet_short {
+    my ($f, $machine) = @_;
+
+    return join "\n", 'Measured on ' . join('; ', @$machine) . ".\n",
+        fleet($f);
+}
+
+
+sub _fleet_targets {
+    my ($f) = @_;
+
+    my ($rows, $row) = _rows();
+    my $took = $f->{takeover};
+
+    $row->('mover, processor of an event, µs', '≤', 3, $f->{mover}{cpu_us},
+           '%.2f');
+    $row->('Redis, processor of an event that is added, µs', '≤', 2,
+           $f->{mover}{redis_us}, '%.2f');
+    $row->('p99 of a request, Redis hung to healthy', '≤', 1.05,
+           $f->{hung}{p99}{ratio}{median}, '%.3f');
+    $row->('another delivers after a killed worker, s', '≤', 2,
+           $took->{worker}{most}, '%.1f');
+    $row->('after a killed host, s', '≤', 12, $took->{host}{most}, '%.1f');
+    $row->('after an orderly stop, s', '≤', 1, $took->{stop}{most}, '%.1f');
+    $row->("$f->{together}{hosts} nginx, requests a minute", '≤', 60,
+           $f->{together}{requests_a_minute}, '%.0f');
+    $row->('answers of 429', '≤', 0, $f->{together}{throttled}, '%.0f');
+    $row->('from capture to recorded, p50, s', '≤', 1.2,
+           $f->{together}{p50}, '%.2f');
+
+    return @$rows;
+}
+
+
+# -> the rows, and who adds one: [what, target, measured, met], as text
+sub _rows {
     my @rows;
-    my $row = sub {
+
+    return \@rows, sub {
         my ($what, $sign, $target, $value, $format) = @_;
 
         my $met = $sign eq '≥' ? $value >= $target : $value <= $target;
@@ -281,6 +348,13 @@ sub _targets {
         push @rows, [$what, sprintf("$sign $format", $target),
                      sprintf($format, $value), $met ? 'yes' : '**no**'];
     };
+}
+
+
+sub _targets {
+    my ($found) = @_;
+
+    my ($rows, $row) = _rows();
 
     if (my $r = $found->{requests}) {
         for my $page (qw(static proxied)) {
@@ -340,15 +414,16 @@ sub _targets {
         }
     }
 
-    return @rows;
+    return @$rows;
 }
 
 
-sub targets {
-    my ($found) = @_;
+sub targets { return _table(_targets($_[0])) }
 
+
+sub _table {
     return "what | target | measured | met\n--- | --: | --: | ---\n"
-        . join '', map { join(' | ', @$_) . "\n" } _targets($found);
+        . join '', map { join(' | ', @$_) . "\n" } @_;
 }
 
 
