@@ -7,7 +7,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 
-use Compress::Zlib qw(memGzip compress);
+use Compress::Zlib qw(memGzip compress deflateInit MAX_WBITS);
 use IO::Socket::INET;
 use Mojo::JSON     qw(decode_json);
 use Time::HiRes    qw(sleep);
@@ -82,6 +82,14 @@ sub shop {
     return;
 }
 
+# without the header of zlib
+
+sub bare {
+    my ($deflate) = deflateInit(-WindowBits => -MAX_WBITS());
+
+    return $deflate->deflate($_[0]) . $deflate->flush;
+}
+
 sub answer {
     my ($c) = @_;
 
@@ -96,6 +104,7 @@ sub answer {
 
     my $body = $arg{json} ? '{"items":[{"title":"Lamp"}],"total":1990}'
              : $arg{pad}  ? $page . ' ' x $arg{pad}
+             : $arg{clp}  ? $page =~ s/19\.90/139.980/r =~ s/EUR/CLP/r
              : $arg{who}  ? $page =~ s{(rel="canonical" href=")[^"]*}{$1$who}r
              :              $page;
     my @headers = ('Connection: close', 'Content-Type: '
@@ -108,7 +117,7 @@ sub answer {
     }
 
     if ($arg{deflate}) {
-        $body = compress($body);
+        $body = $arg{deflate} eq 'bare' ? bare($body) : compress($body);
         push @headers, 'Content-Encoding: deflate';
     }
 
@@ -250,6 +259,7 @@ complete('byte by byte', '/lamp?chunked=1&piece=1');
 complete('gzip upstream', '/lamp?gzip=1');
 complete('gzip upstream in pieces', '/lamp?gzip=1&chunked=1&piece=5');
 complete('deflate upstream', '/lamp?deflate=1');
+complete('without a header', '/lamp?deflate=bare&chunked=1&piece=1');
 complete('gzip to the client', '/lamp', 'Accept-Encoding' => 'gzip');
 complete('cached, a miss', '/cached/lamp');
 complete('cached, a hit', '/cached/lamp');
@@ -258,15 +268,27 @@ complete('static', '/static');
 is $t->h2('/lamp', Host => 'shop.example')->body, $page, 'HTTP/2: served';
 is event()->{properties}{ProductName}, $expected{ProductName}, 'the event';
 
-is figures()->{read}, 11, 'pages that were read';
+is figures()->{read}, 12, 'pages that were read';
 
 $t->get('/lamp?who=1', Host => 'shop.example');
 is event()->{properties}{URL}, 'https://shop.example/lamp?id=7',
     'who asked is no part of the URL of a page';
 
-$t->get('/own/lamp', Host => 'shop.example');
+my $reasons = $t->account('shop')->{reasons}{left_out};
+
+$t->get('/lamp?clp=1', Host => 'shop.example');
 
 my $event = event();
+
+ok !exists $event->{properties}{Price} && !exists $event->{value},
+    'a price that can be read in two ways is none';
+$t->wait_idle;
+is $t->account('shop')->{reasons}{left_out}{$_}, ($reasons->{$_} // 0) + 1,
+    "counted as $_" for qw(number value);
+
+$t->get('/own/lamp', Host => 'shop.example');
+
+$event = event();
 
 is $event->{properties}{ProductName}, 'mine', 'property wins';
 ok !exists $event->{properties}{SKU}, 'an empty one removes';
@@ -282,7 +304,7 @@ my %left = (
     '/lamp?pad=20000&chunked=1'      => 'too_large',
     '/lamp?pad=50000&gzip=1'         => 'too_large',
     '/lamp?coding=br'                => 'unreadable',
-    '/lamp?gzip=1&cut=1'             => undef,
+    '/lamp?gzip=1&cut=1&chunked=1'   => 'unreadable',
     '/lamp?status=404'               => 'status',
     '/missing'                       => 'status',
     '/cart/none.js'                  => undef,

@@ -25,8 +25,8 @@ static size_t klaviyo_breadcrumb_read(klaviyo_page_t *page,
 static long klaviyo_breadcrumb_position(const klaviyo_slice_t *text);
 static void klaviyo_breadcrumb_sort(klaviyo_breadcrumb_t *crumb, size_t n);
 static int klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb);
-static void klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
-    const klaviyo_slice_t *text);
+static size_t klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
+    const klaviyo_slice_t *text, size_t n);
 static void klaviyo_breadcrumb_set(klaviyo_page_t *page,
     klaviyo_page_text_t *list);
 
@@ -277,7 +277,7 @@ klaviyo_page_category(klaviyo_page_t *page, const klaviyo_slice_t *text)
     }
 
     klaviyo_page_text_init(&list, &page->pool, page->size);
-    klaviyo_breadcrumb_split(&list, text);
+    klaviyo_breadcrumb_split(&list, text, 0);
     klaviyo_breadcrumb_set(page, &list);
 }
 
@@ -286,6 +286,7 @@ void
 klaviyo_page_categories(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node)
 {
+    size_t                  n;
     klaviyo_slice_t         value, text;
     klaviyo_page_text_t     list;
     klaviyo_jsonld_each_t   each;
@@ -299,9 +300,12 @@ klaviyo_page_categories(klaviyo_page_t *page,
     klaviyo_page_text_init(&list, &page->pool, page->size);
     klaviyo_jsonld_each(&each, node, "category");
 
-    while (klaviyo_jsonld_next(&each, &value)) {
+    for (n = 0;
+         n < KLAVIYO_PAGE_CATEGORIES_MAX && klaviyo_jsonld_next(&each, &value);
+         /* void */)
+    {
         if (klaviyo_page_value(page, &value, names, &text)) {
-            klaviyo_breadcrumb_split(&list, &text);
+            n = klaviyo_breadcrumb_split(&list, &text, n);
         }
     }
 
@@ -309,11 +313,11 @@ klaviyo_page_categories(klaviyo_page_t *page,
 }
 
 
-/* "Home > Lamps > Desk lamps" */
+/* "Home > Lamps > Desk lamps": how many there are, with the n before them */
 
-static void
+static size_t
 klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
-    const klaviyo_slice_t *text)
+    const klaviyo_slice_t *text, size_t n)
 {
     size_t          len;
     const uint8_t  *p, *last, *end;
@@ -321,7 +325,7 @@ klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
     p = text->data;
     last = p + text->len;
 
-    while (p < last) {
+    while (p < last && n < KLAVIYO_PAGE_CATEGORIES_MAX) {
         end = memchr(p, '>', last - p);
 
         if (end == NULL) {
@@ -341,10 +345,13 @@ klaviyo_breadcrumb_split(klaviyo_page_text_t *list,
         if (len) {
             klaviyo_page_text_raw(list, list->len ? "," : "[", 1);
             klaviyo_page_text_string(list, p, len);
+            n++;
         }
 
         p = end < last ? end + 1 : last;
     }
+
+    return n;
 }
 
 

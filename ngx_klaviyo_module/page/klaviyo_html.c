@@ -199,8 +199,9 @@ klaviyo_html_read(klaviyo_html_t *html, const uint8_t *p,
 
 
 /*
- * The first letters of the names whose end tags mean something; and of <svg>,
- * as long as a title may be a drawing's.
+ * The first letters of the names whose end tags mean something, of the lists
+ * that an <li> may hold or end with; and of <svg>, as long as a title may be
+ * a drawing's.
  */
 
 static uint32_t
@@ -214,6 +215,10 @@ klaviyo_html_awaited(const klaviyo_html_t *html)
 
     for (i = 0; i < html->depth; i++) {
         letters |= klaviyo_html_bit(html->open[i].name);
+
+        if (html->open[i].name == KLAVIYO_HTML_LI) {
+            letters |= klaviyo_html_bit('u') | klaviyo_html_bit('o');
+        }
     }
 
     return letters;

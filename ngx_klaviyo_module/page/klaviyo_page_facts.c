@@ -16,6 +16,8 @@ typedef struct {
 } klaviyo_page_resolve_t;
 
 
+static klaviyo_slice_t klaviyo_page_join(klaviyo_page_t *page,
+    const klaviyo_slice_t *text, const klaviyo_slice_t *currency);
 static int klaviyo_page_resolve_met(void *data,
     const klaviyo_jsonld_node_t *node, const klaviyo_slice_t *value);
 
@@ -152,14 +154,54 @@ void
 klaviyo_page_set_amount(klaviyo_page_t *page, klaviyo_page_fact_e fact,
     const klaviyo_slice_t *text, const klaviyo_slice_t *currency)
 {
-    klaviyo_slice_t  amount;
+    klaviyo_slice_t  none, amount;
 
     if (page->fact[fact].len || text->len == 0) {
         return;
     }
 
-    page->fact[fact] = klaviyo_page_amount(page, text, currency, &amount)
-                       ? amount : *text;
+    none.data = NULL;
+    none.len = 0;
+
+    if (klaviyo_page_amount(page, text, currency, &amount)) {
+        page->fact[fact] = amount;
+
+    } else if (klaviyo_page_amount(page, text, &none, &amount)) {
+        page->fact[fact] = klaviyo_page_join(page, text, currency);
+
+    } else {
+        page->fact[fact] = *text;
+    }
+}
+
+
+/* "139.980 CLP", which nobody takes for a number */
+
+static klaviyo_slice_t
+klaviyo_page_join(klaviyo_page_t *page, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *currency)
+{
+    uint8_t          *p;
+    klaviyo_slice_t   whole;
+
+    whole.data = NULL;
+    whole.len = 0;
+
+    p = page->pool.alloc(page->pool.data, text->len + 1 + currency->len);
+
+    if (p == NULL) {
+        page->pool.failed = 1;
+        return whole;
+    }
+
+    whole.data = p;
+    whole.len = text->len + 1 + currency->len;
+
+    memcpy(p, text->data, text->len);
+    p[text->len] = ' ';
+    memcpy(p + text->len + 1, currency->data, currency->len);
+
+    return whole;
 }
 
 

@@ -18,8 +18,9 @@ void klaviyo_page_set_url(klaviyo_page_t *page, klaviyo_page_fact_e fact,
     const klaviyo_slice_t *text);
 
 /*
- * An amount as a JSON number where it can be read in one way, else as it
- * is; the currency may be empty.
+ * An amount as a JSON number where it can be read in one way, else as it is;
+ * the currency, which may be empty, is told with one that would be another
+ * number without it.
  */
 void klaviyo_page_set_amount(klaviyo_page_t *page, klaviyo_page_fact_e fact,
     const klaviyo_slice_t *text, const klaviyo_slice_t *currency);

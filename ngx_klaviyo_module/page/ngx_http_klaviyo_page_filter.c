@@ -294,6 +294,7 @@ ngx_http_klaviyo_page_encoding(ngx_http_request_t *r,
         if (inflateInit2(answer->zstream, NGX_HTTP_KLAVIYO_PAGE_BITS)
             == Z_OK)
         {
+            answer->bare = (coding->len == 7);
             return NGX_OK;
         }
     }
@@ -441,6 +442,16 @@ ngx_http_klaviyo_page_read(ngx_http_klaviyo_answer_t *answer, ngx_chain_t *in)
         }
 
         if (b->last_buf) {
+
+            if (answer->zstream && answer->zstream->total_in
+                && !answer->inflated)
+            {
+                ngx_http_klaviyo_page_leave(answer,
+                                            KLAVIYO_COUNT_PAGE_UNREADABLE,
+                                            KLAVIYO_COUNT_BODY_UNREADABLE);
+                return;
+            }
+
             answer->over = 1;
 
             klaviyo_ring_count(answer->ring,
@@ -452,7 +463,10 @@ ngx_http_klaviyo_page_read(ngx_http_klaviyo_answer_t *answer, ngx_chain_t *in)
 }
 
 
-/* what follows the end of the compressed data is nothing to browsers */
+/*
+ * What follows the end of the compressed data is nothing to browsers.  They
+ * take "deflate" without the header of zlib too, which names its method.
+ */
 
 static ngx_int_t
 ngx_http_klaviyo_page_inflate(ngx_http_klaviyo_answer_t *answer, u_char *p,
@@ -465,6 +479,18 @@ ngx_http_klaviyo_page_inflate(ngx_http_klaviyo_answer_t *answer, u_char *p,
 
     zstream->next_in = p;
     zstream->avail_in = (u_int) len;
+
+    if (answer->bare && len) {
+        answer->bare = 0;
+
+        if ((*p & 0x0f) != Z_DEFLATED
+            && inflateReset2(zstream, -MAX_WBITS) != Z_OK)
+        {
+            ngx_http_klaviyo_page_leave(answer, KLAVIYO_COUNT_PAGE_UNREADABLE,
+                                        KLAVIYO_COUNT_BODY_UNREADABLE);
+            return NGX_DECLINED;
+        }
+    }
 
     while (!answer->inflated) {
 

@@ -35,6 +35,7 @@ struct ngx_http_klaviyo_answer_s {
     unsigned              json:1;
     unsigned              begun:1;     /* the first bytes have come          */
     unsigned              over:1;      /* the last ones have                 */
+    unsigned              bare:1;      /* it may be without zlib's header    */
     unsigned              inflated:1;  /* all that is compressed             */
     unsigned              ended:1;     /* the page's facts are there         */
 };
