@@ -136,6 +136,7 @@ my $t = Klaviyo::Test->new(
 
         location = /events {
             klaviyo_request_body on;
+            client_body_buffer_size 512k;
             klaviyo_track_json $request_body;
             return 200;
         }
@@ -364,8 +365,19 @@ is event('/events', '[{"metric":"A","profile":{"email":"a@shop.com"}},{"metric":
     . '"B","profile":{"email":"b@shop.com"},"value":1}]')->{metric}, 'A',
     'events of a variable';
 is $t->sandbox->events->[-1]{value}, 1, 'each of them';
+
+my @lines = map { {metric => 'Ordered', unique_id => "l$_",
+    profile => {email => 'a@shop.com'}} } 1 .. 1001;
+
+my $had = $seen;
+
+is event('/events', encode_json(\@lines))->{metric}, 'Ordered',
+    'the lines of a large order';
+is $seen - $had, 1000, 'a thousand';
+is reason('skipped', 'klaviyo_track_json'), 1, 'what is more is counted';
+
 is event('/events', '{"metric":'), undef, 'no JSON';
-is reason('skipped', 'klaviyo_track_json'), 1, 'counted';
+is reason('skipped', 'klaviyo_track_json'), 2, 'counted';
 like $t->log, qr/\[warn\].*"klaviyo_track_json" got a text/, 'told';
 
 

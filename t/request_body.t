@@ -7,7 +7,9 @@
 use lib 't/lib';
 use Klaviyo::Test;
 
+use Digest::SHA qw(hmac_sha256);
 use IO::Select;
+use MIME::Base64 qw(encode_base64);
 use Mojo::JSON qw(encode_json);
 use Time::HiRes qw(sleep);
 
@@ -377,6 +379,86 @@ $t->start;
 is $t->post('/', 'text')->body, "none\n", 'off by default';
 is $t->wait_events(1)->[0]{properties}{Body}, undef, 'nothing is read';
 $t->stop;
+
+# who reads it is somebody else, and a file is where it goes
+
+$t = Klaviyo::Test->new(
+    http => q{
+        client_body_buffer_size 8k;
+        client_max_body_size 100k;
+
+        klaviyo_json $email $request_body /email;
+        klaviyo_form $name  $request_body name;
+
+        klaviyo_profile email $email;
+        klaviyo_defaults off;
+        klaviyo_skip off;
+
+        server {
+            listen 127.0.0.1:%%PORT_APP%%;
+            client_max_body_size 0;
+            location / { return 200 "app\n"; }
+        }
+    },
+    server => <<'END');
+        location /proxied {
+            klaviyo_track "Posted";
+            proxy_pass http://127.0.0.1:%%PORT_APP%%;
+        }
+
+        location /unbuffered {
+            klaviyo_track "Posted";
+            proxy_request_buffering off;
+            proxy_http_version 1.1;
+            proxy_pass http://127.0.0.1:%%PORT_APP%%;
+        }
+
+        location /form {
+            klaviyo_event "Posted" {
+                profile  external_id  7;
+                property Name         $name;
+            }
+            proxy_pass http://127.0.0.1:%%PORT_APP%%;
+        }
+
+        location /hook {
+            klaviyo_webhook secret_file=hook.key from=shopify;
+            klaviyo_track "Posted";
+            try_files /204 =204;
+        }
+
+        location /events {
+            klaviyo_webhook secret_file=hook.key from=shopify;
+            klaviyo_track_json $request_body;
+            try_files /204 =204;
+        }
+END
+
+$t->file('hook.key', "shh\n", 0600);
+$t->start;
+$seen = 0;
+
+my $count = 0;
+
+for my $path (qw(/proxied /unbuffered /form /hook /events)) {
+    my $large = large(20_000);
+
+    post($path, $large, headers => ['X-Shopify-Hmac-Sha256' =>
+        encode_base64(hmac_sha256($large, 'shh'), '')]);
+    like $answer->status, qr/^20[04]$/, "$path: taken";
+    $count++;
+    ok wait_for(10, sub { missing() == $count }),
+        "$path: the body was wanted, counted";
+}
+
+like $t->log, qr/\[warn\].*"client_body_buffer_size" is too small/, 'told';
+
+post('/proxied', '{}');
+is missing(), $count, 'one that is read and does not have it is not counted';
+post('/form', '', method => 'GET');
+is missing(), $count, 'nor is none';
+$t->stop;
+
 
 my ($code, $output) = config_test(server => 'klaviyo_request_body maybe;');
 

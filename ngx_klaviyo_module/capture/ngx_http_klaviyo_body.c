@@ -84,7 +84,11 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
 
     klcf = ngx_http_klaviyo_conf(r);
 
-    if (!klcf->request_body || r != r->main) {
+    if (ctx->deflated) {
+        return 1;
+    }
+
+    if ((!klcf->request_body && !ctx->wanted) || r != r->main) {
         return 0;
     }
 
@@ -94,7 +98,14 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
         return 1;
     }
 
-    return ctx->large || ctx->deflated;
+    return ctx->large;
+}
+
+
+ngx_uint_t
+ngx_http_klaviyo_body_named(ngx_str_t *text)
+{
+    return ngx_strnstr(text->data, "request_body", text->len) != NULL;
 }
 
 
@@ -135,12 +146,12 @@ ngx_http_klaviyo_body_unread(ngx_http_request_t *r,
         } else if (r->request_body && r->request_body_no_buffering) {
             ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &buffering,
                                   "is off, and a request body was not read "
-                                  "for klaviyo_request_body: set it on");
+                                  "for its events: set it on");
 
         } else {
             ngx_http_klaviyo_warn(r, NGX_HTTP_KLAVIYO_WARN_BODY, &size,
                                   "is too small, and a request body was not "
-                                  "read for klaviyo_request_body: raise it");
+                                  "read for its events: raise it");
         }
 
     } else if (ctx->unread) {

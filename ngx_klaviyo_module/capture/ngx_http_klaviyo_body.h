@@ -5,9 +5,15 @@
 #include "ngx_http_klaviyo_context.h"
 
 
-/* 1: klaviyo_request_body is on here, and the body is not in memory */
+/*
+ * 1: the body is not in memory, or not what it was before it was compressed,
+ * and klaviyo_request_body is on here, or a value was asked of it
+ */
 ngx_uint_t ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx);
+
+/* 1: $request_body is a part of this text of the configuration */
+ngx_uint_t ngx_http_klaviyo_body_named(ngx_str_t *text);
 
 /* the counter of the source that could not be read, ctx->unread */
 klaviyo_counter_e ngx_http_klaviyo_body_source(ngx_http_klaviyo_ctx_t *ctx);

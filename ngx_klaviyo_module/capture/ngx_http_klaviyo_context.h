@@ -88,6 +88,7 @@ typedef struct {
     unsigned             logged:1;   /* the rules have been gone through     */
     unsigned             refused:1;  /* klaviyo_prefetch answered 503        */
     unsigned             large:1;    /* klaviyo_request_body left it unread  */
+    unsigned             wanted:1;   /* a value of the body, which is empty  */
     unsigned             repair:1;   /* JSON that was read is repaired       */
     unsigned             deflated:1; /* a body that could not be inflated    */
     unsigned             unread_form:1;  /* it is one of klaviyo_form        */

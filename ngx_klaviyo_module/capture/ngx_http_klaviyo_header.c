@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_klaviyo_header.h"
+#include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_inflate.h"
 #include "ngx_http_klaviyo_lane.h"
 #include "ngx_http_klaviyo_location.h"
@@ -28,7 +29,7 @@ static void ngx_http_klaviyo_header_remember(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_klaviyo_header_cached(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_header_events(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    ngx_str_t *text, ngx_uint_t *n, klaviyo_counter_e bad);
+    ngx_str_t *text, ngx_uint_t *left, klaviyo_counter_e bad);
 static void ngx_http_klaviyo_header_skip(ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_klaviyo_rule_t *rule, klaviyo_counter_e reason, ngx_uint_t n);
 
@@ -280,7 +281,7 @@ ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
 {
     size_t       size;
     ngx_str_t   *header;
-    ngx_uint_t   i, n;
+    ngx_uint_t   i, left;
 
     if (ctx->named == NULL) {
         return;
@@ -294,8 +295,8 @@ ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
         return;
     }
 
-    n = 0;
     size = 0;
+    left = NGX_HTTP_KLAVIYO_NAMED_MAX;
 
     for (i = 0; i < ctx->named->nelts; i++) {
 
@@ -307,7 +308,7 @@ ngx_http_klaviyo_header_capture(ngx_http_request_t *r,
             continue;
         }
 
-        if (ngx_http_klaviyo_header_events(r, ctx, rule, &header[i], &n,
+        if (ngx_http_klaviyo_header_events(r, ctx, rule, &header[i], &left,
                                            KLAVIYO_COUNT_SKIPPED_HEADER)
             != NGX_OK)
         {
@@ -322,7 +323,7 @@ ngx_http_klaviyo_header_variable(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule)
 {
     ngx_str_t   text;
-    ngx_uint_t  n;
+    ngx_uint_t  left;
 
     if (ngx_http_complex_value(r, &rule->track->metric, &text) != NGX_OK
         || ngx_http_klaviyo_inflate(r, ctx, &text) == NGX_ERROR)
@@ -333,25 +334,26 @@ ngx_http_klaviyo_header_variable(ngx_http_request_t *r,
     }
 
     if (text.len == 0) {
+        ctx->wanted |= ngx_http_klaviyo_body_named(&rule->track->metric.value);
         return;
     }
 
-    n = 0;
+    left = NGX_HTTP_KLAVIYO_NAMED_JSON;
 
-    (void) ngx_http_klaviyo_header_events(r, ctx, rule, &text, &n,
+    (void) ngx_http_klaviyo_header_events(r, ctx, rule, &text, &left,
                                           KLAVIYO_COUNT_SKIPPED_JSON);
 }
 
 
 /*
- * The events of one text, of which *n were there before; NGX_ERROR: no memory.
- * What is none is counted as `bad`.
+ * The events of one text, at most *left; NGX_ERROR: no memory.  What is none,
+ * or one too many, is counted as `bad`.
  */
 
 static ngx_int_t
 ngx_http_klaviyo_header_events(ngx_http_request_t *r,
     ngx_http_klaviyo_ctx_t *ctx, ngx_http_klaviyo_rule_t *rule,
-    ngx_str_t *text, ngx_uint_t *n, klaviyo_counter_e bad)
+    ngx_str_t *text, ngx_uint_t *left, klaviyo_counter_e bad)
 {
     const char               *reason, *anonymous;
     klaviyo_named_t           named;
@@ -383,10 +385,12 @@ ngx_http_klaviyo_header_events(ngx_http_request_t *r,
             return NGX_OK;
         }
 
-        if (rc == KLAVIYO_VALUE_BAD || (*n)++ >= NGX_HTTP_KLAVIYO_NAMED_MAX) {
+        if (rc == KLAVIYO_VALUE_BAD || *left == 0) {
             ngx_http_klaviyo_header_skip(ctx, rule, bad, 1);
             continue;
         }
+
+        (*left)--;
 
         if (ngx_http_klaviyo_named_rule(r, rule, &named, &own) != NGX_OK) {
             ngx_http_klaviyo_header_skip(ctx, rule,

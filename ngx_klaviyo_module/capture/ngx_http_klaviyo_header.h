@@ -12,7 +12,9 @@
 #include "json/klaviyo_named.h"
 
 
-#define NGX_HTTP_KLAVIYO_NAMED_MAX  100      /* events of one request        */
+/* events of one request: in headers, and in a variable */
+#define NGX_HTTP_KLAVIYO_NAMED_MAX   100
+#define NGX_HTTP_KLAVIYO_NAMED_JSON  1000
 
 
 /* in the log phase, after the tracks: the events of the header's values */

@@ -10,7 +10,7 @@
 
 #include "ngx_http_klaviyo_source.h"
 #include "klaviyo_decode.h"
-#include "ngx_http_klaviyo_context.h"
+#include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_inflate.h"
 #include "account/ngx_http_klaviyo_compile.h"
@@ -23,6 +23,7 @@ typedef struct {
     ngx_http_complex_value_t   value;
     ngx_str_t                  text;        /* in the configuration         */
     ngx_uint_t                 index;       /* of ctx->sources              */
+    unsigned                   body:1;      /* the request's is in it       */
 } ngx_http_klaviyo_source_t;
 
 
@@ -247,6 +248,7 @@ ngx_http_klaviyo_source(ngx_conf_t *cf, ngx_str_t *text)
 
     source->text = *text;
     source->index = kmcf->sources->nelts - 1;
+    source->body = ngx_http_klaviyo_body_named(text);
 
     if (ngx_http_klaviyo_compile(cf, text, &source->value) != NGX_OK) {
         return NULL;
@@ -381,6 +383,11 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
         || ngx_http_klaviyo_inflate(r, ctx, &text) == NGX_ERROR)
     {
         return NGX_ERROR;
+    }
+
+    if (text.len == 0) {
+        ctx->wanted |= part->source->body;
+        return NGX_OK;
     }
 
     klaviyo_form_open(&form, text.data,
@@ -548,6 +555,7 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
     text->data = value.data;
 
     if (text->len == 0) {
+        ctx->wanted |= source->body;
         return NGX_DECLINED;
     }
 
