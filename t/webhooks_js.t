@@ -148,6 +148,75 @@ my $figures = $t->account;
 is $figures->{captured}, $sum + 3, 'none of them fires an event';
 is $figures->{reasons}{skipped}{unsigned}, 2, 'unsigned: counted';
 
+# what the payloads do not have
+
+sub said {
+    my ($sender, $change, %option) = @_;
+
+    my $payload = decode_json(payload($sender));
+    my $before  = @{ $t->sandbox->events };
+
+    $change->($payload);
+    call($sender, ($option{mark} // '') . encode_json($payload), %option);
+    wait_for($option{none} ? 1 : 20,
+        sub { @{ $t->sandbox->events } > $before });
+    $t->wait_idle;
+
+    my @now = @{ $t->sandbox->events };
+
+    return @now[$before .. $#now];
+}
+
+sub only { return grep { $_->{metric} eq $_[0] } @_[1 .. $#_] }
+
+my ($event) = only('Placed Order', said('shopify', sub { $_[0]{id} = 2 },
+    mark => "\xef\xbb\xbf"));
+is $event->{unique_id}, 2, 'a byte order mark';
+
+is_deeply [said('shopify', sub {
+    $_[0]{email} = $_[0]{contact_email} = $_[0]{phone} = $_[0]{customer}
+        = $_[0]{billing_address} = $_[0]{shipping_address} = undef;
+    $_[0]{token} = 'cart' }, topic => 'checkouts/create', none => 1)], [],
+    'a checkout of nobody';
+($event) = said('shopify', sub { $_[0]{token} = 'cart' },
+    topic => 'checkouts/update');
+is_deeply [@{$event}{qw(metric unique_id)}], ['Started Checkout', 'cart'],
+    'that has its buyer later';
+
+my @download = said('woocommerce', sub {
+    @{ $_[0] }{qw(id status date_paid_gmt date_completed_gmt)} = (9,
+        'completed', '2026-09-06T18:06:00', '2026-09-06T18:06:00');
+}, topic => 'order.updated');
+is_deeply [sort map { $_->{metric} } @download], ['Fulfilled Order',
+    'Ordered Product', 'Ordered Product', 'Placed Order'],
+    'an order that is completed when it is paid';
+is_deeply [map { $_->{metric} } said('woocommerce', sub {
+    @{ $_[0] }{qw(id status date_paid_gmt date_completed_gmt)} = (10,
+        'completed', '2026-09-06T18:06:00', '2026-09-09T10:00:00');
+}, topic => 'order.updated')], ['Fulfilled Order'],
+    'and one that was shipped';
+
+($event) = only('Placed Order', said('stripe', sub {
+    @{ $_[0]{data}{object} }{qw(id currency)} = ('cs_ugx', 'ugx') }));
+is $event->{value}, 78, 'UGX has two decimals at Stripe';
+is_deeply [said('stripe', sub {
+    @{ $_[0]{data}{object} }{qw(id mode)} = ('cs_setup', 'setup') },
+    none => 1)], [], 'a card that is set up is no order';
+
+my @refunds = map {
+    my ($sum, $before) = @$_;
+
+    said('stripe', sub {
+        $_[0]{type} = 'charge.refunded';
+        $_[0]{data} = {object => {id => 'ch_1', currency => 'eur',
+            amount_refunded => $sum,
+            billing_details => {email => 'ann@shop.com'}},
+            previous_attributes => {amount_refunded => $before}};
+    })
+} [1000, 0], [3000, 1000];
+
+is_deeply [map { $_->{value} } @refunds], [10, 20], 'refunds in parts';
+
 $t->stop;
 
 # in node they say the same

@@ -23,6 +23,18 @@
  */
 
 
+/* how long a byte order mark is; njs of old has bytes for characters */
+
+function mark(text) {
+    if (text.charCodeAt(0) === 0xfeff) {
+        return 1;
+    }
+
+    return text.charCodeAt(0) === 0xef && text.charCodeAt(1) === 0xbb
+           && text.charCodeAt(2) === 0xbf ? 3 : 0;
+}
+
+
 /*
  * An integer that a double cannot hold becomes text: ids stay exact.  Only
  * where there is one is the text looked at: quotes that no backslash precedes
@@ -31,7 +43,7 @@
 
 function parse(text) {
     const long = /-?[0-9]{16,}/g;
-    let exact = '', from = 0, inside = false, match;
+    let exact = '', from = mark(text), inside = false, match;
 
     while ((match = long.exec(text)) !== null) {
         const before = text.slice(from, match.index);
@@ -137,8 +149,8 @@ function distinct(names) {
 
 /* The order that every shop's order is turned into first:
  *
- *     id, time, value, currency, profile, url, discount_code,
- *     discount_value, billing, shipping, reason,
+ *     id, unique_id (if it is not the id), time, value, currency, profile,
+ *     url, discount_code, discount_value, billing, shipping, reason,
  *     items: [{id, product, sku, name, quantity, price, url, image,
  *              categories, brand}]
  */
@@ -168,7 +180,7 @@ function categories(order) {
 function event(metric, order) {
     return {
         metric: metric,
-        unique_id: order.id,
+        unique_id: order.unique_id || order.id,
         time: order.time,
         value: order.value,
         value_currency: order.value === undefined ? undefined
@@ -311,7 +323,10 @@ function shopifyEvents(body, topic) {
         order.time = text(body.updated_at);
         return [event('Refunded Order', order)];
 
+    /* who it is comes later, the first event that says so counts */
+
     case 'checkouts/create':
+    case 'checkouts/update':
         order.id = text(body.token) || order.id;
         order.url = text(body.abandoned_checkout_url);
         return [event('Started Checkout', order)];
@@ -356,8 +371,15 @@ function woocommerceOrder(body) {
 }
 
 
+function isDoneWhenPaid(body) {
+    return Date.parse(body.date_completed_gmt) - Date.parse(body.date_paid_gmt)
+           < 60000;
+}
+
+
 function woocommerceEvents(body, topic) {
     const order = woocommerceOrder(body);
+    let first;
 
     if (topic === 'customer.created') {
         return [{
@@ -386,10 +408,14 @@ function woocommerceEvents(body, topic) {
     case 'processing':
         return placed(order);
 
+    /* one without anything to ship was never `processing` */
+
     case 'completed':
+        first = topic === 'order.created' || isDoneWhenPaid(body)
+                ? placed(order) : [];
         order.time = text(body.date_completed_gmt) || order.time;
         return topic === 'order.created'
-               ? placed(order) : [event('Fulfilled Order', order)];
+               ? first : first.concat(event('Fulfilled Order', order));
 
     case 'cancelled':
         order.time = text(body.date_modified_gmt) || order.time;
@@ -474,10 +500,10 @@ function bigcommerceEvents(body) {
 }
 
 
-/* Stripe: money is in minor units, in most currencies hundredths */
+/* Stripe: money is in minor units, in most currencies hundredths, in UGX too */
 
 const whole = ['BIF', 'CLP', 'DJF', 'GNF', 'JPY', 'KMF', 'KRW', 'MGA', 'PYG',
-               'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'];
+               'RWF', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'];
 const thousandths = ['BHD', 'JOD', 'KWD', 'OMR', 'TND'];
 
 
@@ -513,7 +539,12 @@ function stripeEvents(body) {
     const currency = text(about.currency)
                      && text(about.currency).toUpperCase();
     const details = object(about.customer_details || about.billing_details);
-    const shipping = object(about.shipping_details || about.shipping);
+    const shipping = object(about.shipping_details
+                            || object(about.collected_information)
+                               .shipping_details
+                            || about.shipping);
+    const before = number(object(object(body.data).previous_attributes)
+                          .amount_refunded) || 0;
 
     const order = {
         id: text(about.id),
@@ -538,7 +569,7 @@ function stripeEvents(body) {
 
     case 'checkout.session.completed':
     case 'checkout.session.async_payment_succeeded':
-        if (about.payment_status === 'unpaid') {
+        if (about.payment_status === 'unpaid' || about.mode === 'setup') {
             return [];
         }
 
@@ -547,8 +578,11 @@ function stripeEvents(body) {
             object(about.total_details).amount_discount, currency);
         return placed(order);
 
+    /* a charge may be refunded in parts, and names the sum of them */
+
     case 'charge.refunded':
-        order.value = major(about.amount_refunded, currency);
+        order.unique_id = order.id + '_' + about.amount_refunded;
+        order.value = major(about.amount_refunded - before, currency);
         order.reason = text(object(list(object(about.refunds).data)[0])
                             .reason);
         return [event('Refunded Order', order)];
