@@ -220,8 +220,8 @@ klaviyo_breadcrumb_is_letters(const uint8_t *p)
 
 
 /*
- * "Home", "https://shop.example/", "/index.php", and those of a language,
- * "/en/", "/de-AT/", but not "TV" at "/tv/"
+ * "https://shop.example/", "/index.php", those of a language, "/en/",
+ * "/de-AT/", but not "TV" at "/tv/"; of those without a URL "Home"
  */
 
 static int
@@ -230,14 +230,10 @@ klaviyo_breadcrumb_is_home(const klaviyo_breadcrumb_t *crumb)
     size_t              len;
     klaviyo_page_url_t  url;
 
-    if (crumb->name.len == 4
-        && strncasecmp((const char *) crumb->name.data, "home", 4) == 0)
-    {
-        return 1;
-    }
-
     if (crumb->url.len == 0) {
-        return 0;
+        return crumb->name.len == 4
+               && strncasecmp((const char *) crumb->name.data, "home", 4)
+                  == 0;
     }
 
     klaviyo_page_url_parse(&url, crumb->url.data, crumb->url.len);

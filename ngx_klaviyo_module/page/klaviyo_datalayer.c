@@ -6,7 +6,10 @@
  *       "items":[{"item_id":"7","item_name":"Lamp","price":19.90}]}});
  *     dataLayer = [{"ecommerce":{"purchase":{"actionField":{…}, …}}}];
  *
- * The first form is that of GA4, the second that of the version before it.
+ *     gtag("event", "view_item", {"currency":"EUR", "items":[…]});
+ *
+ * The first form is that of GA4, the second that of the version before it, the
+ * third that of its own tag.
  * The layer may be made at the same time, `(dataLayer = dataLayer || []).push`,
  * be a member, `window["dataLayer"]`, or what a plugin pushes later,
  * `dataLayer_content`.
@@ -29,10 +32,20 @@
 
 static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,
     const uint8_t *last);
+static const uint8_t *klaviyo_datalayer_word(const uint8_t *p,
+    const uint8_t *last, const char *word);
 static const uint8_t *klaviyo_datalayer_end(const uint8_t *p,
     const uint8_t *last);
+static void klaviyo_datalayer_pushes(klaviyo_page_t *page, const uint8_t *p,
+    const uint8_t *last);
+static void klaviyo_datalayer_tags(klaviyo_page_t *page, const uint8_t *p,
+    const uint8_t *last);
+static const uint8_t *klaviyo_datalayer_quoted(const uint8_t *p,
+    const uint8_t *last, klaviyo_slice_t *word);
+static int klaviyo_datalayer_is(const klaviyo_slice_t *quoted,
+    const char *word);
 static void klaviyo_datalayer_keep(klaviyo_page_t *page,
-    const klaviyo_slice_t *text);
+    const klaviyo_slice_t *text, const klaviyo_slice_t *told);
 static int klaviyo_datalayer_member(const klaviyo_jsonld_node_t *node,
     const char *name, klaviyo_slice_t *value);
 static int klaviyo_datalayer_open(klaviyo_page_t *page,
@@ -64,12 +77,20 @@ static const struct {
 void
 klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
 {
+    klaviyo_datalayer_pushes(page, p, p + len);
+    klaviyo_datalayer_tags(page, p, p + len);
+}
+
+
+static void
+klaviyo_datalayer_pushes(klaviyo_page_t *page, const uint8_t *p,
+    const uint8_t *last)
+{
     size_t            open;
-    const uint8_t    *last, *end;
+    const uint8_t    *end;
     klaviyo_slice_t   text;
 
     open = 0;
-    last = p + len;
 
     for ( ;; ) {
         p = memmem(p, last - p, "dataLayer", 9);
@@ -97,7 +118,7 @@ klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
             text.data = p;
             text.len = end - p;
 
-            klaviyo_datalayer_keep(page, &text);
+            klaviyo_datalayer_keep(page, &text, NULL);
 
             /* more of them may follow */
 
@@ -106,6 +127,97 @@ klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
             }
         }
     }
+}
+
+
+static void
+klaviyo_datalayer_tags(klaviyo_page_t *page, const uint8_t *p,
+    const uint8_t *last)
+{
+    size_t            open;
+    const uint8_t    *next, *end;
+    klaviyo_slice_t   text, event;
+
+    open = 0;
+
+    for ( ;; ) {
+        p = memmem(p, last - p, "gtag", 4);
+
+        if (p == NULL) {
+            return;
+        }
+
+        p += 4;
+        next = klaviyo_datalayer_word(p, last, "(");
+
+        if (next) {
+            next = klaviyo_datalayer_quoted(next, last, &event);
+        }
+
+        if (next == NULL || !klaviyo_datalayer_is(&event, "event")) {
+            continue;
+        }
+
+        next = klaviyo_datalayer_quoted(next, last, &event);
+
+        if (next == NULL || next == last || *next != '{') {
+            continue;
+        }
+
+        end = klaviyo_datalayer_end(next, last);
+
+        if (end == NULL) {
+
+            if (++open == KLAVIYO_DATALAYER_OPEN) {
+                return;
+            }
+
+            continue;
+        }
+
+        text.data = next;
+        text.len = end - next;
+
+        klaviyo_datalayer_keep(page, &text, &event);
+
+        p = end;
+    }
+}
+
+
+/* behind a word in quotes, which it has with them, and a comma; or NULL */
+
+static const uint8_t *
+klaviyo_datalayer_quoted(const uint8_t *p, const uint8_t *last,
+    klaviyo_slice_t *word)
+{
+    const uint8_t  *end;
+
+    if (p == last || (*p != '"' && *p != '\'')) {
+        return NULL;
+    }
+
+    end = memchr(p + 1, *p, last - p - 1);
+
+    if (end == NULL) {
+        return NULL;
+    }
+
+    word->data = p;
+    word->len = end + 1 - p;
+
+    return klaviyo_datalayer_word(end + 1, last, ",");
+}
+
+
+static int
+klaviyo_datalayer_is(const klaviyo_slice_t *quoted, const char *word)
+{
+    size_t  len;
+
+    len = strlen(word);
+
+    return quoted->len == len + 2 && memcmp(quoted->data + 1, word, len) == 0;
 }
 
 
@@ -273,7 +385,8 @@ klaviyo_datalayer_end(const uint8_t *p, const uint8_t *last)
 
 
 static void
-klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text)
+klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *told)
 {
     size_t                 i;
     klaviyo_slice_t        copy, value, event;
@@ -288,7 +401,12 @@ klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text)
         return;
     }
 
-    if (!klaviyo_datalayer_member(&node, "event", &event)) {
+    if (told) {
+        event = *told;
+
+    } else if (!klaviyo_datalayer_member(&node, "event", &event)
+               || klaviyo_scan_type(event.data) != KLAVIYO_SCAN_STRING)
+    {
         event.len = 0;
     }
 
@@ -300,10 +418,7 @@ klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text)
 
     for (i = 0; i < KLAVIYO_DATALAYER_EVENTS; i++) {
 
-        if ((event.len
-             && klaviyo_scan_type(event.data) == KLAVIYO_SCAN_STRING
-             && klaviyo_scan_is(&event, klaviyo_datalayer_events[i].event,
-                                strlen(klaviyo_datalayer_events[i].event)))
+        if (klaviyo_datalayer_is(&event, klaviyo_datalayer_events[i].event)
             || (klaviyo_datalayer_events[i].action
                 && klaviyo_datalayer_member(&ecommerce,
                                         klaviyo_datalayer_events[i].action,

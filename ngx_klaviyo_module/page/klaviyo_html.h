@@ -23,7 +23,7 @@
 #define KLAVIYO_HTML_JSONLD     0x01      /* <script type=…/ld+json>         */
 #define KLAVIYO_HTML_MICRODATA  0x02      /* itemscope, itemprop             */
 #define KLAVIYO_HTML_META       0x04      /* <meta property|name content>    */
-#define KLAVIYO_HTML_DATALAYER  0x08      /* scripts that name dataLayer     */
+#define KLAVIYO_HTML_DATALAYER  0x08      /* scripts with dataLayer or gtag  */
 
 #define KLAVIYO_HTML_TAG      16384       /* bytes of a tag; a longer one is
                                              passed over                     */

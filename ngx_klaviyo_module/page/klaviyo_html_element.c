@@ -40,8 +40,8 @@ klaviyo_html_raw_text(klaviyo_html_t *html)
         break;
 
     case KLAVIYO_HTML_FOUND_DATALAYER:
-        if (memmem(html->value.data, html->value.len, "dataLayer", 9)
-            == NULL)
+        if (memmem(html->value.data, html->value.len, "dataLayer", 9) == NULL
+            && memmem(html->value.data, html->value.len, "gtag", 4) == NULL)
         {
             return;
         }

@@ -22,6 +22,7 @@ typedef struct {
     klaviyo_slice_t   list;
     klaviyo_slice_t   currency;
     klaviyo_slice_t   availability;
+    klaviyo_slice_t   sku;
     int               score;             /* of its URL; -1: none             */
 } klaviyo_product_offer_t;
 
@@ -475,6 +476,7 @@ klaviyo_product_offer(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
                               &offer->currency);
     (void) klaviyo_jsonld_get(&page->pool, node, "availability",
                               &offer->availability);
+    (void) klaviyo_jsonld_get(&page->pool, node, "sku", &offer->sku);
 
     klaviyo_jsonld_each(&each, node, "priceSpecification");
 
@@ -613,6 +615,8 @@ klaviyo_product_price(klaviyo_page_t *page,
     if (offer->price.len == 0) {
         return;
     }
+
+    klaviyo_page_set(page, KLAVIYO_PAGE_SKU, &offer->sku);
 
     price = &page->fact[KLAVIYO_PAGE_PRICE];
     list = &page->fact[KLAVIYO_PAGE_LIST_PRICE];

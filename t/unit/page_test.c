@@ -690,6 +690,13 @@ test_offers(void)
             "\"offers\":{\"price\":\"20.00\",\"priceCurrency\":\"EUR\"}}"),
          "type=product\nname=Lamp\nprice=20.00\nlist_price=30.00\ncurrency=EU"
          "R\n");
+
+    says("the SKU of an offer", "/p/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
+            "\"offers\":[{\"@type\":\"Offer\",\"sku\":\"A1\",\"price\":5,"
+            "\"priceCurrency\":\"EUR\"}]}"),
+         "type=product\nname=Lamp\nproduct_id=A1\nsku=A1\nprice=5\n"
+         "currency=EUR\n");
 }
 
 
@@ -901,6 +908,22 @@ test_datalayer(void)
          "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\nitems=[{\"ProductID"
          "\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
          "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("an event that Google's tag is told", "/thanks",
+         "<script>function gtag(){x.push(arguments)} gtag('js', new Date()); "
+         "gtag( 'event', \"purchase\", {\"transaction_id\":\"T9\","
+         "\"value\":5,\"currency\":\"EUR\",\"items\":[{\"id\":\"1\","
+         "\"name\":\"A\",\"price\":5,\"quantity\":1}]} );</script>",
+         "type=order\ncurrency=EUR\norder_id=T9\ntotal=5\n"
+         "items=[{\"ProductID\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
+         "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("what else it is told", "/thanks",
+         "<script>gtag(\"event\"); gtag(\"event\",\"purchase\",x); "
+         "gtag(\"event\",'purchase',{a:1}); gtag(\"config\",\"G-1\","
+         "{\"a\":1}); gtag('event','add_to_cart',{\"value\":1}); "
+         "gtag(\"event\",\"purch</script>",
+         "");
 }
 
 
