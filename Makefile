@@ -184,8 +184,8 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
-        test-valgrind test-shops test-page test-packages test-versions \
-        test-portable soak demo bench install deb dist clean loads \
+        test-valgrind test-valkey test-shops test-page test-packages \
+        test-versions test-portable soak demo bench install deb dist clean loads \
         mutate
 .SECONDARY: $(FUZZ_OBJECTS)
 
@@ -207,6 +207,7 @@ help:
 	@echo 'make test-asan    runs them under ASan and UBSan'
 	@echo 'make test-valgrind  runs them in valgrind'
 	@echo '                  T=t/x.t: this one alone; JOBS=$(JOBS): at a time'
+	@echo 'make test-valkey  the tests of fleets with VALKEY=$(VALKEY)'
 	@echo 'make test-shops   Chromium shops in a real WordPress and EverShop'
 	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make test-packages  builds, installs and purges packages on SUITES'
@@ -466,6 +467,15 @@ test-valgrind: deps
 	@$(MAKE) --no-print-directory OBJS=objs/valgrind \
 	    CFLAGS='-DKLAVIYO_RING_WAIT_TIMES=100' all unit crash pages
 	@$(call prove,$(ENV_VALGRIND),$(filter-out $(TESTS_PLAIN),$(TESTS)))
+
+# Fleets by another server than Debian's Redis.
+
+VALKEY       ?= $(or $(shell command -v valkey-server),valkey-server)
+
+test-valkey: deps
+	@$(MAKE) --no-print-directory all
+	@KLAVIYO_REDIS=$(VALKEY) KLAVIYO_NGINX=$(NGINX) \
+	    $(PROVE) --timer $(or $(T),$(wildcard t/fleet*.t))
 
 # A WordPress behind the module, and a visitor in Chromium; what Chromium says
 # of pages that it asks for ahead.

@@ -1,6 +1,7 @@
 package Klaviyo::Test::Redis;
 
-# A Redis of a test's own, on a free port, without a service.
+# A Redis of a test's own, on a free port, without a service; KLAVIYO_REDIS
+# names another server, as valkey-server.
 #
 #   my $redis = Klaviyo::Test::Redis->start(['maxmemory', '64mb'], ...);
 #   $redis->port; $redis->socket; $redis->url
@@ -29,8 +30,8 @@ sub start {
 
     # Debian's server is the program that also checks files: its name decides
 
-    my ($server) = grep { -x } map { "$_/redis-server" }
-        split /:/, $ENV{PATH};
+    my ($server) = $ENV{KLAVIYO_REDIS} || grep { -x }
+        map { "$_/redis-server" } split /:/, $ENV{PATH};
 
     if (!$server) {
         symlink '/usr/bin/redis-check-rdb', "$folder/redis-server";
@@ -77,7 +78,7 @@ sub run {
     );
 
     wait_for(20, sub { $self->cli('PING') =~ /PONG|NOAUTH|NOPERM|LOADING/ })
-        or die "redis-server did not start:\n" . $self->log;
+        or die "$self->{server} did not start:\n" . $self->log;
 
     return $self;
 }
