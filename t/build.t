@@ -91,6 +91,21 @@ my $output = `cd $src && ./configure --builddir=$tmp/objs --with-compat \\
 is $?, 0, 'built into nginx' or diag $output;
 like $output, qr/\+ ngx_http_klaviyo_module was configured/, 'configured';
 
+# what make installs enables no module in the nginx of this machine
+
+{
+    my $show     = 'packages: ; @echo $(BUILD_DEPS) / $(TEST_DEPS)'
+        . ' $(SHOPS_DEPS) $(BENCH_DEPS)';
+    my $packages = `make -s -C $root --eval='$show' packages`;
+    my ($build) = split m{/}, $packages;
+
+    like $packages, qr/\bnginx-dev\b.*\bperl\b/, 'the packages are known';
+    unlike $packages, qr/libnginx-mod|nginx-(?:full|extras|core|light)/,
+        'none is a module of nginx';
+    unlike $build, qr/\b(?:perl|valgrind|clang|libmojolicious-perl)\b/,
+        'a build takes nothing that tests need';
+}
+
 # make compares the source with the nginx that will load the module
 
 {

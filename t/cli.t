@@ -211,6 +211,30 @@ subtest 'make install' => sub {
     is system("make -s install OBJS=$objs DESTDIR=$to >/dev/null"), 0, 'goes well';
     ok -x "$to/usr/sbin/klaviyo-queue", 'the program';
     ok -f "$to/usr/share/man/man8/klaviyo-queue.8", 'its man page';
+    ok !-e "$to/etc/nginx", 'nothing is enabled for another root';
+
+    # with a folder of enabled modules, as Debian has one, and without
+
+    for my $enabled (0, 1) {
+        my $here = "$to/$enabled";
+
+        mkdir $_ for $here, "$here/available", $enabled ? "$here/enabled" : ();
+
+        my $out = `make -s install OBJS=$objs MODULES_PATH=$here/modules \\
+            SBIN_PATH=$here/sbin MAN_PATH=$here/man \\
+            MODULES_ENABLED=$here/enabled MODULES_AVAILABLE=$here/available`;
+
+        my $link = "$here/enabled/50-mod-http-klaviyo.conf";
+
+        is $?, 0, 'goes well' or diag $out;
+        is -e $link ? read_file($link) : '', $enabled
+            ? "load_module modules/ngx_http_klaviyo_module.so;\n" : '',
+            $enabled ? 'the module is enabled' : 'no folder, no link';
+        is !!($out =~ /^enabled in /m), !!$enabled, '... and told';
+        ok !-e "$here/available/mod-http-klaviyo.conf",
+            '... and nothing is left' if !$enabled;
+    }
+
     $t->stop;
 };
 
