@@ -44,6 +44,8 @@ static const uint8_t *klaviyo_scan_name(const uint8_t *p,
     const uint8_t *last, klaviyo_scan_seen_t *seen);
 static const uint8_t *klaviyo_scan_quoted(const uint8_t *p,
     const uint8_t *last, klaviyo_scan_seen_t *seen);
+static const uint8_t *klaviyo_scan_closing(const uint8_t *p,
+    const uint8_t *last);
 static const uint8_t *klaviyo_scan_escape(const uint8_t *p,
     const uint8_t *last, klaviyo_scan_seen_t *seen);
 static const uint8_t *klaviyo_scan_number(const uint8_t *p,
@@ -588,6 +590,10 @@ klaviyo_scan_quoted(const uint8_t *p, const uint8_t *last,
 {
     int  n;
 
+    if (seen == NULL) {
+        return klaviyo_scan_closing(p, last);
+    }
+
     for ( ;; ) {
 
         p = klaviyo_plain(p, last);
@@ -609,17 +615,11 @@ klaviyo_scan_quoted(const uint8_t *p, const uint8_t *last,
 
         } else if (*p < 0x80) {
 
-            if (*p == '\0' && seen) {
+            if (*p == '\0') {
                 seen->repair = 1;
             }
 
             p++;
-
-        } else if (seen == NULL) {
-
-            while (p < last && *p >= 0x80) {
-                p++;
-            }
 
         } else {
 
@@ -634,6 +634,33 @@ klaviyo_scan_quoted(const uint8_t *p, const uint8_t *last,
                 p += n;
             }
         }
+    }
+}
+
+
+/* the same of a string that was checked: a quote that no backslash escapes */
+
+static const uint8_t *
+klaviyo_scan_closing(const uint8_t *p, const uint8_t *last)
+{
+    const uint8_t  *start, *quote;
+
+    start = p;
+
+    for ( ;; ) {
+        quote = memchr(p, '"', last - p);
+
+        if (quote == NULL) {
+            return NULL;
+        }
+
+        for (p = quote; p > start && p[-1] == '\\'; p--) { /* void */ }
+
+        if ((quote - p) % 2 == 0) {
+            return quote + 1;
+        }
+
+        p = quote + 1;
     }
 }
 
@@ -657,10 +684,6 @@ klaviyo_scan_escape(const uint8_t *p, const uint8_t *last,
 
     if (klaviyo_scan_unicode(p, last) == -1) {
         return NULL;
-    }
-
-    if (seen == NULL) {
-        return p + 6;
     }
 
     repair = 0;

@@ -21,17 +21,6 @@ static void klaviyo_jsonld_step(klaviyo_jsonld_walk_t *walk,
     const klaviyo_slice_t *value, size_t depth);
 
 
-static int
-klaviyo_jsonld_says(const klaviyo_slice_t *text, const char *word)
-{
-    size_t  len;
-
-    len = strlen(word);
-
-    return text->len == len && memcmp(text->data, word, len) == 0;
-}
-
-
 int
 klaviyo_jsonld_open(klaviyo_jsonld_node_t *node, const klaviyo_slice_t *value)
 {
@@ -111,6 +100,7 @@ klaviyo_jsonld_each(klaviyo_jsonld_each_t *each,
 {
     each->node = node;
     each->name = name;
+    each->len = strlen(name);
     each->i = 0;
     each->in_items = 0;
 }
@@ -140,7 +130,9 @@ klaviyo_jsonld_next(klaviyo_jsonld_each_t *each, klaviyo_slice_t *value)
 
         member = &each->node->member[each->i++];
 
-        if (!klaviyo_jsonld_says(&member->name, each->name)) {
+        if (member->name.len != each->len
+            || memcmp(member->name.data, each->name, each->len) != 0)
+        {
             continue;
         }
 

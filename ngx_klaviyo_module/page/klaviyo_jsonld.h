@@ -38,6 +38,7 @@ typedef struct {
 typedef struct {
     const klaviyo_jsonld_node_t  *node;
     const char                   *name;
+    size_t                        len;    /* of the name                     */
     size_t                        i;
     klaviyo_scan_t                items;
     unsigned                      in_items:1;
