@@ -308,6 +308,52 @@ subtest 'an event that always fails ends as a dead letter' => sub {
 };
 
 
+subtest 'no answer to the first request: the next ones do not wait' => sub {
+    my $t = start();
+
+    $t->sandbox->fault(kind => 'hang', contains => 'marked');
+
+    hits($t, 'marked', 0);
+
+    ok wait_for(10, sub { $t->account('shop')->{requests}{single} == 1 }),
+        'one is under way';
+
+    hits($t, 'good', 1 .. 20);
+
+    ok wait_for(15, sub { recorded($t, 'good') == 20 }),
+        'those behind it arrive' or diag recorded($t, 'good');
+
+    $t->sandbox->clear_faults;
+    $t->sandbox->release;
+    ok $t->wait_idle(60), 'so does it';
+    $t->stop;
+};
+
+
+subtest 'an endpoint that knows some requests only is told once' => sub {
+    my $t = start(account => 'batch linger=50ms; retry min=50ms max=1s;');
+
+    $t->sandbox->fault(kind => 'status', status => 405, contains => 'marked');
+
+    for my $n (1 .. 8) {
+        hits($t, 'marked', $n);
+        sleep 0.3;
+        hits($t, 'good', $n);
+        sleep 0.3;
+    }
+
+    ok wait_for(20, sub { recorded($t, 'good') == 8 }), 'the others arrive';
+
+    my @lines = $t->log =~ /\[error\].*delivery has failed since/g;
+
+    is scalar @lines, 1, 'one line in this minute' or diag explain \@lines;
+
+    $t->sandbox->clear_faults;
+    ok $t->wait_idle(60), 'nothing is left';
+    $t->stop;
+};
+
+
 subtest 'a batch that takes too long is sent in parts' => sub {
     my $t = start(account => "$defaults timeout total=6s;");
 

@@ -106,6 +106,33 @@ subtest 'caches' => sub {
 };
 
 
+subtest 'conditions of the client do not hide what was done' => sub {
+    my $t = Klaviyo::Test->new(server => q{
+        location / { klaviyo_pass; }
+    })->start;
+
+    my $epoch = 'Thu, 01 Jan 1970 00:00:00 GMT';
+
+    for my $condition (['If-Match', '"x"'], ['If-Unmodified-Since', $epoch],
+        ['If-None-Match', '*'])
+    {
+        my $profile = encode_json({data => {type => 'profile',
+            attributes => {email => 'c@shop.com', note => $condition->[0]}}});
+
+        my $answer = $t->request(POST => '/api/profile-import', $condition,
+            $profile);
+
+        like $answer->status, qr/^20[01]$/, "POST with $condition->[0]";
+        like $answer->body, qr/c\@shop\.com/, 'has its answer';
+        next if $condition->[0] eq 'If-None-Match';
+        is $t->request(GET => '/api/lists', $condition)->status, 200,
+            "GET with $condition->[0]";
+    }
+
+    $t->stop;
+};
+
+
 subtest 'variables stay where they stand' => sub {
     my $t = Klaviyo::Test->new(http => q{
         map $http_x_email $q_email { default $http_x_email; }

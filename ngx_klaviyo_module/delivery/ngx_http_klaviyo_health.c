@@ -150,8 +150,7 @@ ngx_http_klaviyo_health_accepted(ngx_http_klaviyo_health_t *health)
     told = 0;
 
     for (i = KLAVIYO_STATE_KEY_REFUSED; i <= KLAVIYO_STATE_THROTTLED; i++) {
-        told |= (kept->told[i] != 0);
-        kept->told[i] = 0;
+        told |= (kept->told[i] >= kept->since);
     }
 
     if (told) {

@@ -47,7 +47,6 @@ static ngx_http_klaviyo_transport_option_t
     { CURLOPT_FOLLOWLOCATION, 0 },
     { CURLOPT_NETRC, CURL_NETRC_IGNORED },
     { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
-    { CURLOPT_PIPEWAIT, 1 },
     { CURLOPT_TCP_KEEPALIVE, 1 },
 
     /* the key is not for the proxy */
@@ -154,7 +153,7 @@ static ngx_int_t
 ngx_http_klaviyo_transport_url(ngx_http_klaviyo_exchange_t *exchange,
     ngx_http_klaviyo_call_t *call)
 {
-    long                     version;
+    long                     version, wait;
     u_char                  *url;
     CURLcode                 rc;
     ngx_str_t               *endpoint;
@@ -172,6 +171,19 @@ ngx_http_klaviyo_transport_url(ngx_http_klaviyo_exchange_t *exchange,
     }
 
     endpoint = &exchange->transport->account->endpoint;
+
+    /*
+     * The handshake of TLS tells whether a connection takes many requests.
+     * Without it the first answer does: others would wait for one that hangs.
+     */
+
+    wait = (ngx_strncasecmp(endpoint->data, (u_char *) "https://", 8) == 0);
+
+    rc = curl_easy_setopt(exchange->easy, CURLOPT_PIPEWAIT, wait);
+
+    if (rc != CURLE_OK) {
+        return NGX_ERROR;
+    }
 
     url = ngx_alloc(endpoint->len + ngx_strlen(call->path) + 1,
                     exchange->transport->event.log);

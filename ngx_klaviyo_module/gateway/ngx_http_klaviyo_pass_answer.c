@@ -380,6 +380,14 @@ ngx_http_klaviyo_pass_answer_head(ngx_http_klaviyo_pass_ctx_t *ctx)
     r->headers_out.status = answer->status;
     r->headers_out.content_length_n = answer->length;
 
+    /* it is done by now: a condition may only spare what the client has */
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        || r->headers_in.if_match || r->headers_in.if_unmodified_since)
+    {
+        r->disable_not_modified = 1;
+    }
+
     cache = 0;
     header = answer->headers.elts;
 
