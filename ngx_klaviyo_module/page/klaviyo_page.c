@@ -320,6 +320,11 @@ klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
 
         nodes->unnamed += !named;
 
+        klaviyo_jsonld_each(&each, node, "isVariantOf");
+
+        nodes->less += score == KLAVIYO_PAGE_URL_LESS
+                       && !klaviyo_jsonld_next(&each, &item);
+
         if (score > nodes->score) {
             nodes->score = score;
             nodes->product = *value;
@@ -507,9 +512,31 @@ klaviyo_page_decide(klaviyo_page_t *page)
 
 
 /*
- * A product that names no URL is this page's, unless the page is a list of
- * products; and of several in microdata nobody knows which one it is.
+ * A product that names no URL, or one with more arguments than the page has,
+ * is this page's, unless the page is a list of products.  Of several that have
+ * more arguments, and of several in microdata without a URL, nobody knows which
+ * one it is.
  */
+
+static int
+klaviyo_page_is_product(klaviyo_page_t *page,
+    const klaviyo_page_nodes_t *nodes, int alone, int list)
+{
+    if (nodes->score > KLAVIYO_PAGE_URL_LESS) {
+        return 1;
+    }
+
+    if (nodes->score == 0 || list) {
+        return 0;
+    }
+
+    if (nodes->score == KLAVIYO_PAGE_URL_LESS) {
+        alone = nodes->less < 2;
+    }
+
+    return alone || klaviyo_page_meta_is_product(page);
+}
+
 
 static int
 klaviyo_page_decide_product(klaviyo_page_t *page,
@@ -528,10 +555,8 @@ klaviyo_page_decide_product(klaviyo_page_t *page,
 
     nodes = jsonld->score ? jsonld : micro;
 
-    if (nodes->score > 1
-        || (nodes->score == 1 && !list
-            && (nodes == jsonld || nodes->unnamed < 2
-                || klaviyo_page_meta_is_product(page))))
+    if (klaviyo_page_is_product(page, nodes,
+                                nodes == jsonld || nodes->unnamed < 2, list))
     {
         klaviyo_page_product(page, &nodes->product);
         product = 1;

@@ -82,6 +82,8 @@ typedef struct {
     klaviyo_slice_t           product;    /* the one that fits best          */
     int                       score;      /* of the product                  */
     unsigned                  unnamed;    /* products without a URL          */
+    unsigned                  less;       /* whose URL has more arguments
+                                             than the page's, no variants    */
     klaviyo_page_product_t    others[KLAVIYO_PAGE_PRODUCTS];
     size_t                    n;          /* of them, the product with them  */
     klaviyo_slice_t           order;

@@ -313,6 +313,22 @@ test_whose(void)
             "{\"@type\":\"Product\",\"name\":\"Lamp\"}]"),
          "type=category\nname=Lamps\n");
 
+    says("a list of products by their arguments", "/lamps",
+         LD("[{\"@type\":\"Product\",\"name\":\"A\",\"url\":\"/lamps?id=7\"},"
+            "{\"@type\":\"Product\",\"name\":\"B\",\"url\":\"/lamps?id=8\"}]"),
+         "");
+
+    says("variants by their arguments", "/coat",
+         LD("[{\"@type\":\"Product\",\"name\":\"A\",\"url\":\"/coat?s=1\","
+            "\"isVariantOf\":{\"@id\":\"#c\"}},{\"@type\":\"Product\","
+            "\"name\":\"B\",\"url\":\"/coat?s=2\","
+            "\"isVariantOf\":{\"@id\":\"#c\"}}]"),
+         "type=product\nname=A\n");
+
+    says("one product with more arguments", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"A\",\"url\":\"/lamp?v=7\"}"),
+         "type=product\nname=A\n");
+
     says("products of a list in microdata", "/lamps",
          "<div itemscope itemtype=http://schema.org/Product>"
          "<b itemprop=name>One</b></div>"
