@@ -366,6 +366,18 @@ is event('/events', '[{"metric":"A","profile":{"email":"a@shop.com"}},{"metric":
     'events of a variable';
 is $t->sandbox->events->[-1]{value}, 1, 'each of them';
 
+$repaired = reason('changed', 'utf8_repaired');
+$event = event('/events', '{"metric":"N","profile":{"email":"a@shop.com",'
+    . "\"\\ud83d\":1,\"k\xe9\":2},\"properties\":{\"a\\u0000\":1,\"b\xe9\":2,"
+    . "\"c\\ud83d\":3,\"\\u0064\\u0022\":4,\"\xc3\xa9\":5}}");
+is_deeply $event->{properties}, {"a\x{fffd}" => 1, "b\x{fffd}" => 2,
+    "c\x{fffd}" => 3, 'd"' => 4, "\x{e9}" => 5}, 'names that are repaired';
+is_deeply $event->{profile}{properties}, {"\x{fffd}" => 1, "k\x{fffd}" => 2},
+    'of a profile too';
+is reason('changed', 'utf8_repaired'), ++$repaired, 'counted';
+is event('/events', '{"metric":"A","metric":null,"profile":{"email":'
+    . '"a@shop.com"}}'), undef, 'no metric in the end';
+
 my @lines = map { {metric => 'Ordered', unique_id => "l$_",
     profile => {email => 'a@shop.com'}} } 1 .. 1001;
 

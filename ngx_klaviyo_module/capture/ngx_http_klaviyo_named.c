@@ -15,6 +15,7 @@
 #include "ngx_http_klaviyo_check.h"
 #include "ngx_http_klaviyo_field.h"
 #include "ngx_http_klaviyo_op.h"
+#include "json/klaviyo_plain.h"
 #include "queue/klaviyo_ring_figures.h"
 
 
@@ -50,6 +51,8 @@ static ngx_uint_t ngx_http_klaviyo_named_has(ngx_array_t *fields,
 static ngx_uint_t ngx_http_klaviyo_named_is_nothing(klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_named_field(ngx_http_request_t *r,
     ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_member_t *field);
+static ngx_int_t ngx_http_klaviyo_named_name(ngx_http_request_t *r,
+    ngx_http_klaviyo_member_t *field, ngx_str_t *text);
 static ngx_int_t ngx_http_klaviyo_named_properties(ngx_http_request_t *r,
     ngx_http_klaviyo_template_t *base, ngx_http_klaviyo_template_t *template,
     ngx_array_t *fields);
@@ -483,7 +486,6 @@ static ngx_int_t
 ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
     ngx_http_klaviyo_member_t *field)
 {
-    u_char                    *p;
     ngx_uint_t                 type;
     klaviyo_scan_type_e        json;
     ngx_http_klaviyo_known_t  *known;
@@ -506,15 +508,9 @@ ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
         }
     }
 
-    p = ngx_pnalloc(r->pool, field->json.len + 1);
-    if (p == NULL) {
+    if (ngx_http_klaviyo_named_name(r, field, &op->text) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    op->text.data = p;
-    p = ngx_cpymem(p, field->json.data, field->json.len);
-    *p++ = ':';
-    op->text.len = p - op->text.data;
 
     op->name = field->name;
 
@@ -524,6 +520,49 @@ ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
     }
 
     return ngx_http_klaviyo_named_op(r, op, type, &field->value);
+}
+
+
+/* the name with its colon; what is no character in it is repaired */
+
+static ngx_int_t
+ngx_http_klaviyo_named_name(ngx_http_request_t *r,
+    ngx_http_klaviyo_member_t *field, ngx_str_t *text)
+{
+    size_t           len, size;
+    klaviyo_json_t   json;
+    const uint8_t   *last;
+
+    last = field->json.data + field->json.len - 1;
+
+    if (klaviyo_plain(field->json.data + 1, last) == last) {
+        len = field->json.len;
+        size = len + 1;
+
+    } else {
+        len = 0;
+        size = klaviyo_json_string_size(field->name.len) + 1;
+    }
+
+    text->data = ngx_pnalloc(r->pool, size);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    klaviyo_json_init(&json, text->data, size);
+
+    if (len) {
+        klaviyo_json_raw(&json, field->json.data, len);
+
+    } else {
+        klaviyo_json_string(&json, field->name.data, field->name.len, size);
+    }
+
+    klaviyo_json_literal(&json, ":");
+
+    text->len = json.pos - json.start;
+
+    return NGX_OK;
 }
 
 

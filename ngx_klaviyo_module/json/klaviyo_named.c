@@ -126,6 +126,7 @@ klaviyo_named_object(klaviyo_named_t *named, const klaviyo_slice_t *object)
         }
 
         if (i < KLAVIYO_NAMED_N && type == KLAVIYO_SCAN_NULL) {
+            named->member[i].len = 0;
             continue;
         }
 
