@@ -630,7 +630,7 @@ install: $(MODULE) $(FLEET_MODULE) $(CLI)
 # Debian's packages, for the Debian that this is; in the folder above.
 
 deb: build-deps
-	@$(call install,debhelper dh-sequence-nginx dpkg-dev)
+	@$(call install,debhelper dh-sequence-nginx dpkg-dev $(FLEET_DEPS))
 	dpkg-buildpackage -b -us -uc
 
 # What is released: the tree of a commit, as it stands.
