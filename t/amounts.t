@@ -176,6 +176,14 @@ for my $case (
     ['', "1\x{a0}234,56 €", 'EUR', 1234.56, 'EUR'],
     ['', '€49.00', 'EUR', 49, 'EUR'],
     ['', '€49.00', 'USD', undef, undef, 'value'],
+    ['', '$49.00', 'EUR', undef, undef, 'value'],
+    ['', '$49.00', 'MXN', 49, 'MXN'],
+    ['', '£5', 'EUR', undef, undef, 'value'],
+    ['', '5 £', 'GBP', 5, 'GBP'],
+    ['', '¥980', 'USD', undef, undef, 'value'],
+    ['', '¥980', 'CNY', 980, 'CNY'],
+    ['', '49,90 kr', 'EUR', undef, undef, 'value'],
+    ['', 'Rs. 49', 'USD', undef, undef, 'value'],
     ['', '-33,95', 'EUR', -33.95, 'EUR'],
     ['', '1,234', 'USD', undef, undef, 'value'],
     ['', '139.980', 'CLP', undef, undef, 'value'],
@@ -329,6 +337,7 @@ for my $case (
     ['[2001:db8::7]', 0],
     ['unknown', 0],
     ['fe80::1%eth0', 0],
+    ['1..2.3', 0], ['01.2.3.4', 0], ['...', 0], ['1.2.3.4.', 0], ['1::2::3', 0],
 ) {
     my ($ip, $good) = @$case;
     my ($event, $count) = order('/order', ip => $ip);
@@ -410,6 +419,15 @@ my ($code, $output) = config_test(
 is $code, 0, 'a capture that a rewrite may set: taken';
 like $output, qr/\[warn\].*"\$1" in the value "\$1" is a capture, which/,
     'with a warning';
+
+for my $line ('email info@bücher.example', 'email ann%40shop.example',
+    'phone_number "+44 (0)7911 123456"', 'phone_number "001 555 123 4567"',
+    'ip 2001:DB8::1')
+{
+    ($code, $output) = config_test(server => "klaviyo_profile $line;");
+
+    is $code, 0, "$line: taken" or diag $output;
+}
 
 ($code, $output) = config_test(
     server => 'klaviyo_profile email ann@example.com;');

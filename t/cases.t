@@ -293,6 +293,15 @@ is event('/cookie', undef, Cookie => 'a=1; _tracking_consent=%7B%22x%22%3A1%7D')
 $event = event('/form', 'email=a%40shop.com&interests[]=x&interests%5B%5D=y+z');
 is_deeply $event->{properties}{Interests}, ['x', 'y z'], 'all of a name';
 
+$repaired = reason('changed', 'utf8_repaired');
+
+$event = event('/form', 'email=a%40shop.com&interests[]=Ren%E9+Dupont'
+    . '&interests[]=%FF%FE&interests[]=a%00b');
+is_deeply $event->{properties}{Interests},
+    ["Ren\x{fffd} Dupont", "\x{fffd}\x{fffd}", "a\x{fffd}b"],
+    'bytes of Latin 1 in a list';
+is reason('changed', 'utf8_repaired'), $repaired + 1, 'counted';
+
 my $part = 'Content-Disposition: form-data; name=';
 $event = event('/form', join("\r\n", '--b', "$part\"email\"", '', 'a@shop.com',
     '--b', "$part\"f\"; filename=\"x\"", '', 'file', '--b',
@@ -300,6 +309,12 @@ $event = event('/form', join("\r\n", '--b', "$part\"email\"", '', 'a@shop.com',
     '2', '--b--', ''), 'Content-Type' => 'multipart/form-data; boundary=b');
 is $event->{profile}{email}, 'a@shop.com', 'a multipart form';
 is_deeply $event->{properties}{Interests}, ["caf\x{e9}", '2'], 'all of a name';
+
+$event = event('/form', join("\r\n", '--b', "$part\"email\"", '', 'a@shop.com',
+    '--b', "$part\"interests[]\"", '', '1', '--b', "$part\"interests[]\"", '',
+    '2'), 'Content-Type' => 'multipart/form-data; boundary=b');
+is_deeply $event->{properties}{Interests}, ['1'], 'a form that breaks off';
+is reason('left_out', 'klaviyo_form'), 1, 'counted';
 
 
 # what could not be read has its own name
@@ -310,6 +325,12 @@ is event('/small', $large), undef, 'a body that is too large';
 is reason('left_out', 'request_body'), 1, 'counted';
 like $t->log, qr/\[warn\].*"client_body_buffer_size" is too small/, 'told';
 
+# what says that it is too large, and is in memory all the same
+
+is event('/small', '{"email":"a@shop.com","x":"' . 'x' x 8_200 . '"}')
+    ->{profile}{email}, 'a@shop.com', 'a body that the proxy has read';
+is reason('left_out', 'request_body'), 1, 'is not counted';
+
 is event('/small', '{"email":'), undef, 'half a body';
 is reason('left_out', 'klaviyo_json'), 1, 'counted';
 like $t->log, qr/\[warn\].*"\$request_body" holds no JSON/, 'told';
@@ -319,7 +340,7 @@ is event('/small', '{"email":null}'), undef, 'nobody';
 ok wait_for(5, sub {
     open my $in, '<', $t->dir . '/captured.log' or return;
     my @causes = map { chomp; $_ } <$in>;
-    return "@causes" eq 'request_body klaviyo_json anonymous';
+    return "@causes" eq 'request_body 1 klaviyo_json anonymous';
 }), 'what $klaviyo_captured says of each';
 
 my $json = '{' . join(',', @order) . '}';

@@ -247,6 +247,7 @@ for my $case (
     ['X-J', 'json', '{', '[1,]', 'x', '"\x"', '[' x 10 . ']' x 10],
     ['X-Email', 'email', 'v', 'v@', 'v@localhost', 'a b@shop.com',
         'v%40', 'a%20b%40shop.com', 'a%40b%40shop.com', 'a%00b%40shop.com',
+        '%C3%BC@shop.com', 'a%00b@shop.com', 'b%40c@shop.com',
         'x' x 92 . '@shop.com'],
     ['X-Phone', 'phone_number', qw(015112345678 +0123456789 +1-500 +12)],
     ['X-Latitude', 'number', 'north'],

@@ -98,7 +98,10 @@ ngx_http_klaviyo_body_missing(ngx_http_request_t *r,
         return 1;
     }
 
-    return ctx->large;
+    /* a large one may be in memory all the same, read by a proxy */
+
+    return ctx->large
+           && (r->request_body == NULL || r->request_body->bufs == NULL);
 }
 
 

@@ -6,85 +6,40 @@
 
 
 #include "ngx_http_klaviyo_check.h"
+#include "klaviyo_decode.h"
 #include "ngx_http_klaviyo_warn.h"
 #include "json/klaviyo_check.h"
 #include "json/klaviyo_idn.h"
 #include "json/klaviyo_phone.h"
+#include "json/klaviyo_value.h"
 
 
-static ngx_uint_t ngx_http_klaviyo_check_decode(ngx_http_request_t *r,
-    ngx_str_t *value, ngx_str_t *decoded);
-static ngx_uint_t ngx_http_klaviyo_check_value(ngx_http_request_t *r,
-    ngx_http_klaviyo_check_e check, ngx_uint_t country, ngx_str_t *value);
-static ngx_uint_t ngx_http_klaviyo_check_copy(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_klaviyo_check_decode(ngx_pool_t *pool,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_check_ip(ngx_str_t *value);
+static ngx_uint_t ngx_http_klaviyo_check_copy(ngx_pool_t *pool,
     ngx_str_t *value, const uint8_t *p, size_t len);
 
 
 /*
  * Cookies are not decoded by nginx, and most applications encode the `@` and
- * the `+` in theirs: what passes when it is decoded is meant so.  An address
- * asks for no memory, nor for a request.
+ * the `+` in theirs.  An address asks for no memory.
  */
 
 ngx_uint_t
-ngx_http_klaviyo_checked(ngx_http_request_t *r, ngx_http_klaviyo_check_e check,
+ngx_http_klaviyo_checked(ngx_pool_t *pool, ngx_http_klaviyo_check_e check,
     ngx_uint_t country, ngx_str_t *value)
 {
-    ngx_str_t  decoded;
-
-    if (check != NGX_HTTP_KLAVIYO_CHECK_IP
-        && ngx_http_klaviyo_check_decode(r, value, &decoded)
-        && ngx_http_klaviyo_check_value(r, check, country, &decoded))
-    {
-        *value = decoded;
-        return 1;
-    }
-
-    return ngx_http_klaviyo_check_value(r, check, country, value);
-}
-
-
-/* 0: nothing is encoded in it */
-
-static ngx_uint_t
-ngx_http_klaviyo_check_decode(ngx_http_request_t *r, ngx_str_t *value,
-    ngx_str_t *decoded)
-{
-    u_char  *src, *dst;
-
-    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
-        return 0;
-    }
-
-    decoded->data = ngx_pnalloc(r->pool, value->len);
-    if (decoded->data == NULL) {
-        return 0;
-    }
-
-    src = value->data;
-    dst = decoded->data;
-
-    ngx_unescape_uri(&dst, &src, value->len, 0);
-
-    decoded->len = dst - decoded->data;
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_http_klaviyo_check_value(ngx_http_request_t *r,
-    ngx_http_klaviyo_check_e check, ngx_uint_t country, ngx_str_t *value)
-{
-    size_t   len;
-    u_char   email[KLAVIYO_IDN_LEN], phone[KLAVIYO_PHONE_LEN];
-#if (NGX_HAVE_INET6)
-    u_char   ipv6[16];
-#endif
+    size_t  len;
+    u_char  email[KLAVIYO_IDN_LEN], phone[KLAVIYO_PHONE_LEN];
 
     switch (check) {
 
     case NGX_HTTP_KLAVIYO_CHECK_EMAIL:
+
+        if (!ngx_http_klaviyo_check_decode(pool, value)) {
+            return 0;
+        }
 
         if (klaviyo_value_is_email(value->data, value->len)) {
             return 1;
@@ -94,9 +49,13 @@ ngx_http_klaviyo_check_value(ngx_http_request_t *r,
 
         return len
                && klaviyo_value_is_email(email, len)
-               && ngx_http_klaviyo_check_copy(r, value, email, len);
+               && ngx_http_klaviyo_check_copy(pool, value, email, len);
 
     case NGX_HTTP_KLAVIYO_CHECK_PHONE:
+
+        if (!ngx_http_klaviyo_check_decode(pool, value)) {
+            return 0;
+        }
 
         if (klaviyo_value_is_phone(value->data, value->len)) {
             return 1;
@@ -104,17 +63,10 @@ ngx_http_klaviyo_check_value(ngx_http_request_t *r,
 
         len = klaviyo_phone(value->data, value->len, country, phone);
 
-        return len && ngx_http_klaviyo_check_copy(r, value, phone, len);
+        return len && ngx_http_klaviyo_check_copy(pool, value, phone, len);
 
     case NGX_HTTP_KLAVIYO_CHECK_IP:
-
-#if (NGX_HAVE_INET6)
-        if (ngx_strlchr(value->data, value->data + value->len, ':')) {
-            return ngx_inet6_addr(value->data, value->len, ipv6) == NGX_OK;
-        }
-#endif
-
-        return ngx_inet_addr(value->data, value->len) != INADDR_NONE;
+        return ngx_http_klaviyo_check_ip(value);
 
     default:
         return 1;
@@ -122,13 +74,61 @@ ngx_http_klaviyo_check_value(ngx_http_request_t *r,
 }
 
 
+/* what a percent sign does not encode stays as it is; 0: no memory */
+
 static ngx_uint_t
-ngx_http_klaviyo_check_copy(ngx_http_request_t *r, ngx_str_t *value,
+ngx_http_klaviyo_check_decode(ngx_pool_t *pool, ngx_str_t *value)
+{
+    u_char         *decoded;
+    const uint8_t  *text;
+
+    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
+        return 1;
+    }
+
+    decoded = ngx_pnalloc(pool, value->len);
+    if (decoded == NULL) {
+        return 0;
+    }
+
+    text = decoded;
+
+    value->len = klaviyo_decode_percent(decoded, value->data, value->len);
+    value->len = klaviyo_value_trim(&text, value->len);
+    value->data = (u_char *) text;
+
+    return 1;
+}
+
+
+/* ngx_inet_addr() takes "1..2.3" and "01.2.3.4", too */
+
+static ngx_uint_t
+ngx_http_klaviyo_check_ip(ngx_str_t *value)
+{
+    char    text[NGX_INET6_ADDRSTRLEN + 1];
+    u_char  address[16];
+
+    if (value->len >= sizeof(text)
+        || ngx_strlchr(value->data, value->data + value->len, '\0'))
+    {
+        return 0;
+    }
+
+    ngx_cpystrn((u_char *) text, value->data, value->len + 1);
+
+    return inet_pton(strchr(text, ':') ? AF_INET6 : AF_INET, text, address)
+           == 1;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_check_copy(ngx_pool_t *pool, ngx_str_t *value,
     const uint8_t *p, size_t len)
 {
     u_char  *copy;
 
-    copy = ngx_pnalloc(r->pool, len);
+    copy = ngx_pnalloc(pool, len);
     if (copy == NULL) {
         return 0;
     }

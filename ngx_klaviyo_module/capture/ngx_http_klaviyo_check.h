@@ -13,9 +13,9 @@
 
 /*
  * 1: the trimmed value is one of its kind, now in Klaviyo's form; or 0.  The
- * country is that of klaviyo_phone_country.  What is new lives in r->pool.
+ * country is that of klaviyo_phone_country.  What is new lives in the pool.
  */
-ngx_uint_t ngx_http_klaviyo_checked(ngx_http_request_t *r,
+ngx_uint_t ngx_http_klaviyo_checked(ngx_pool_t *pool,
     ngx_http_klaviyo_check_e check, ngx_uint_t country, ngx_str_t *value);
 
 /* the counter of a value that is none of its kind */

@@ -202,7 +202,7 @@ ngx_http_klaviyo_check(ngx_http_klaviyo_values_t *values,
     }
 
     if (op->check != NGX_HTTP_KLAVIYO_CHECK_NONE
-        && !ngx_http_klaviyo_checked(values->request, op->check,
+        && !ngx_http_klaviyo_checked(values->request->pool, op->check,
                                      values->template->phone_country, value))
     {
         klaviyo_ring_count(values->ring,

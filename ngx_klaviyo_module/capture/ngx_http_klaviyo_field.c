@@ -346,6 +346,7 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
     size_t                     size;
     u_char                    *buf;
     ngx_str_t                 *value;
+    ngx_uint_t                 ok;
     klaviyo_json_t             json;
     klaviyo_value_rc_e         rc;
     ngx_http_klaviyo_known_t  *known;
@@ -387,9 +388,9 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (known->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL
-        && !klaviyo_value_is_email(value->data, value->len))
-    {
+    ok = ngx_http_klaviyo_checked(cf->pool, known->check, 0, value);
+
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_EMAIL && !ok) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid email \"%V\": write it as in "
                            "name@shop.com, in less than 100 characters",
@@ -405,18 +406,14 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
                            "use another domain for tests", value);
     }
 
-    if (known->check == NGX_HTTP_KLAVIYO_CHECK_IP
-        && !ngx_http_klaviyo_checked(NULL, known->check, 0, value))
-    {
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_IP && !ok) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid address \"%V\": write it as in 192.0.2.1",
                            value);
         return NGX_CONF_ERROR;
     }
 
-    if (known->check == NGX_HTTP_KLAVIYO_CHECK_PHONE
-        && !klaviyo_value_is_phone(value->data, value->len))
-    {
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_PHONE && !ok) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid phone number \"%V\": write it in E.164, "
                            "as in +15005550006", value);

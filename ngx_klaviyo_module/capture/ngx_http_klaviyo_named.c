@@ -436,8 +436,8 @@ ngx_http_klaviyo_named_who(ngx_http_request_t *r, ngx_array_t *fields,
         text.data = (u_char *) p;
 
         if (text.len
-            && ngx_http_klaviyo_checked(r, field[i].known->check, country,
-                                        &text))
+            && ngx_http_klaviyo_checked(r->pool, field[i].known->check,
+                                        country, &text))
         {
             return NGX_OK;
         }

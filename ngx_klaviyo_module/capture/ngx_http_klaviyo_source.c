@@ -61,7 +61,8 @@ static ngx_int_t ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_klaviyo_form_one(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_form_list(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name);
+    ngx_http_klaviyo_ctx_t *ctx, ngx_http_variable_value_t *v,
+    klaviyo_form_t *form, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_http_klaviyo_source_t *ngx_http_klaviyo_source(ngx_conf_t *cf,
@@ -393,10 +394,14 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
     klaviyo_form_open(&form, text.data,
                       ngx_min(text.len, KLAVIYO_SCAN_TEXT_MAX));
 
-    rc = part->list ? ngx_http_klaviyo_form_list(r, v, &form, part->paths)
+    rc = part->list ? ngx_http_klaviyo_form_list(r, ctx, v, &form, part->paths)
                     : ngx_http_klaviyo_form_one(r, v, &form, part->paths);
 
-    if (v->not_found && (form.bad || text.len > KLAVIYO_SCAN_TEXT_MAX)) {
+    /* a list goes through all of it */
+
+    if ((v->not_found || part->list)
+        && (form.bad || text.len > KLAVIYO_SCAN_TEXT_MAX))
+    {
         ctx->unread = &part->source->text;
         ctx->unread_form = 1;
     }
@@ -433,7 +438,7 @@ ngx_http_klaviyo_form_one(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 /* a JSON array of the fields that are not empty */
 
 static ngx_int_t
-ngx_http_klaviyo_form_list(ngx_http_request_t *r,
+ngx_http_klaviyo_form_list(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
     ngx_http_variable_value_t *v, klaviyo_form_t *form, ngx_str_t *name)
 {
     size_t           len, size, longest;
@@ -477,10 +482,16 @@ ngx_http_klaviyo_form_list(ngx_http_request_t *r,
             klaviyo_json_literal(&json, ",");
         }
 
-        klaviyo_json_string(&json, buf, len, len);
+        /* U+FFFD for each byte, at the worst */
+
+        klaviyo_json_string(&json, buf, len, 3 * len);
     }
 
     klaviyo_json_literal(&json, "]");
+
+    if (json.repaired) {
+        ctx->repair = 1;
+    }
 
     v->len = json.pos - json.start;
     v->data = p;

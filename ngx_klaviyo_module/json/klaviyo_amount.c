@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     const char  *text;
-    const char  *code;                     /* "": of more than one currency */
+    const char  *codes;                    /* of the currencies it is of    */
 } klaviyo_amount_symbol_t;
 
 
@@ -41,7 +41,7 @@ static const uint8_t *klaviyo_amount_trim(const uint8_t **p,
 static size_t klaviyo_amount_symbol(const klaviyo_amount_form_t *form,
     const uint8_t *p, const uint8_t *last, int behind);
 static int klaviyo_amount_other(const klaviyo_amount_form_t *form,
-    const char *code);
+    const char *codes);
 static int klaviyo_amount_split(klaviyo_amount_number_t *number,
     const uint8_t *p, const uint8_t *last);
 static int klaviyo_amount_point(const klaviyo_amount_form_t *form,
@@ -52,18 +52,37 @@ static size_t klaviyo_amount_put(uint8_t *out,
     const klaviyo_amount_number_t *number, size_t point, int negative);
 
 
+/* of several currencies */
+
+#define KLAVIYO_AMOUNT_DOLLAR                                                \
+    "USD" "AUD" "CAD" "NZD" "HKD" "SGD" "TWD" "MXN" "ARS" "CLP" "COP" "UYU"  \
+    "DOP" "CUP" "CUC" "BRL" "BSD" "BBD" "BZD" "BMD" "BND" "CVE" "FJD" "GYD"  \
+    "JMD" "KYD" "LRD" "MOP" "NAD" "NIO" "PAB" "SBD" "SRD" "SVC" "TOP" "TTD"  \
+    "WST" "XCD" "ZWL"
+#define KLAVIYO_AMOUNT_POUND                                                 \
+    "GBP" "EGP" "FKP" "GIP" "LBP" "SDG" "SHP" "SSP" "SYP"
+#define KLAVIYO_AMOUNT_YEN     "JPY" "CNY"
+#define KLAVIYO_AMOUNT_YUAN    "CNY" "TWD" "HKD" "MOP" "SGD"
+#define KLAVIYO_AMOUNT_RUPEE   "INR" "PKR" "LKR" "NPR" "MUR" "SCR"
+#define KLAVIYO_AMOUNT_RIAL    "IRR" "OMR" "QAR" "SAR" "YER"
+#define KLAVIYO_AMOUNT_KRONE   "DKK" "NOK" "SEK" "ISK"
+#define KLAVIYO_AMOUNT_RAND    "ZAR" "LSL" "NAD" "SZL"
+#define KLAVIYO_AMOUNT_LEU     "RON" "MDL"
+#define KLAVIYO_AMOUNT_BOLI    "BOB" "VES" "VED"
+
+
 /* what stands before or behind an amount, beside the codes of ISO 4217 */
 
 static const klaviyo_amount_symbol_t  klaviyo_amount_symbols[] = {
-    { "$", "" },
-    { "\xc2\xa3", "" },                    /* pound                         */
-    { "\xc2\xa5", "" },                    /* yen, yuan                     */
-    { "\xef\xbf\xa5", "" },
-    { "\xef\xbc\x84", "" },                /* wide dollar                   */
-    { "\xef\xbf\xa1", "" },                /* wide pound                    */
+    { "$", KLAVIYO_AMOUNT_DOLLAR },
+    { "\xc2\xa3", KLAVIYO_AMOUNT_POUND },
+    { "\xc2\xa5", KLAVIYO_AMOUNT_YEN },
+    { "\xef\xbf\xa5", KLAVIYO_AMOUNT_YEN },
+    { "\xef\xbc\x84", KLAVIYO_AMOUNT_DOLLAR },
+    { "\xef\xbf\xa1", KLAVIYO_AMOUNT_POUND },
     { "\xe2\x82\xac", "EUR" },
     { "\xe2\x82\xb9", "INR" },
-    { "\xe2\x82\xa8", "" },                /* rupees                        */
+    { "\xe2\x82\xa8", KLAVIYO_AMOUNT_RUPEE },
     { "\xe2\x82\xa9", "KRW" },
     { "\xe2\x82\xaa", "ILS" },
     { "\xe2\x82\xab", "VND" },
@@ -79,15 +98,19 @@ static const klaviyo_amount_symbol_t  klaviyo_amount_symbols[] = {
     { "\xe2\x82\xa1", "CRC" },
     { "\xe2\x82\xb5", "GHS" },
     { "\xe0\xb8\xbf", "THB" },
-    { "\xef\xb7\xbc", "" },                /* rial                          */
+    { "\xef\xb7\xbc", KLAVIYO_AMOUNT_RIAL },
     { "US$", "USD" }, { "AU$", "AUD" }, { "A$", "AUD" }, { "CA$", "CAD" },
-    { "C$", "" }, { "NZ$", "NZD" }, { "HK$", "HKD" }, { "NT$", "TWD" },
+    { "C$", "CAD" "NIO" }, { "NZ$", "NZD" }, { "HK$", "HKD" }, { "NT$", "TWD" },
     { "S$", "SGD" }, { "MX$", "MXN" }, { "R$", "BRL" }, { "CLP$", "CLP" },
     { "COP$", "COP" },
-    { "kr", "" }, { "kr.", "" }, { "Rs", "" }, { "Rs.", "" }, { "R", "" },
+    { "kr", KLAVIYO_AMOUNT_KRONE }, { "kr.", KLAVIYO_AMOUNT_KRONE },
+    { "Rs", KLAVIYO_AMOUNT_RUPEE }, { "Rs.", KLAVIYO_AMOUNT_RUPEE },
+    { "R", KLAVIYO_AMOUNT_RAND },
     { "RM", "MYR" }, { "Rp", "IDR" }, { "Rp.", "IDR" }, { "Ft", "HUF" },
-    { "lei", "" }, { "Fr", "CHF" }, { "Fr.", "CHF" }, { "SFr.", "CHF" },
-    { "S/", "PEN" }, { "S/.", "PEN" }, { "Bs", "" }, { "Bs.", "" },
+    { "lei", KLAVIYO_AMOUNT_LEU },
+    { "Fr", "CHF" }, { "Fr.", "CHF" }, { "SFr.", "CHF" },
+    { "S/", "PEN" }, { "S/.", "PEN" }, { "Bs", KLAVIYO_AMOUNT_BOLI },
+    { "Bs.", KLAVIYO_AMOUNT_BOLI },
     { "TL", "TRY" }, { "zl", "PLN" },
     { "z\xc5\x82", "PLN" },
     { "K\xc4\x8d", "CZK" },
@@ -97,7 +120,7 @@ static const klaviyo_amount_symbol_t  klaviyo_amount_symbols[] = {
     { "\xd1\x80\xd1\x83\xd0\xb1.", "RUB" },
     { "\xd0\xb3\xd1\x80\xd0\xbd", "UAH" }, /* hryvni                        */
     { "\xe5\x86\x86", "JPY" },
-    { "\xe5\x85\x83", "" },
+    { "\xe5\x85\x83", KLAVIYO_AMOUNT_YUAN },
     { "\xec\x9b\x90", "KRW" },
     { NULL, NULL }
 };
@@ -338,7 +361,7 @@ klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
         at = behind ? last - len : p;
 
         if (strncasecmp((const char *) at, symbol->text, len) == 0) {
-            owner = symbol->code;
+            owner = symbol->codes;
             best = len;
         }
     }
@@ -348,10 +371,22 @@ klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
 
 
 static int
-klaviyo_amount_other(const klaviyo_amount_form_t *form, const char *code)
+klaviyo_amount_other(const klaviyo_amount_form_t *form, const char *codes)
 {
-    return *code && form->currency
-           && memcmp(code, form->currency, KLAVIYO_CURRENCY_LEN) != 0;
+    const char  *code;
+
+    if (form->currency == NULL) {
+        return 0;
+    }
+
+    for (code = codes; *code; code += KLAVIYO_CURRENCY_LEN) {
+
+        if (memcmp(code, form->currency, KLAVIYO_CURRENCY_LEN) == 0) {
+            return 0;
+        }
+    }
+
+    return *codes != '\0';
 }
 
 
