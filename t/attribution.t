@@ -193,6 +193,13 @@ for my $case (
     ['too many days', 'klaviyo_attribution days=401;',
         qr/invalid number of days "401": it must be 1 to 400/],
     ['off and more', 'klaviyo_attribution off days=1;', qr/parameter "off"/],
+    ['days twice', 'klaviyo_attribution days=30 days=31;',
+        qr/duplicate parameter "days=31"/],
+    ['a cookie twice', 'klaviyo_attribution cookie=a cookie=b;',
+        qr/duplicate parameter "cookie=b"/],
+    ["another one's cookie", 'klaviyo_kx_cookie klaviyo_campaign;'
+        . ' location / { klaviyo_attribution; klaviyo_track A; }',
+        qr/"klaviyo_kx_cookie" and "klaviyo_attribution" have one cookie "kl/],
     ['twice', 'klaviyo_attribution; klaviyo_attribution off;', qr/is duplic/],
 ) {
     my ($what, $line, $expected) = @$case;

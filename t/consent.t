@@ -103,6 +103,8 @@ for my $case (
     ['no number', '$x tcf $uri purposes=1,', qr/"purposes=1,": write the num/],
     ['no vendor', '$x tcf $uri vendor=0', qr/"vendor=0": a vendor is its num/],
     ['no category', '$x shopify $uri categories=sale', qr/"categories=sale": w/],
+    ["nor one of Cookiebot's", '$x cookiebot $uri categories=marketing,ads',
+        qr/"categories=marketing,ads": write 1 to 16 names/],
     ['an empty name', '$x onetrust $uri groups=C1,,C2', qr/"groups=C1,,C2": w/],
     ['twice', '$x tcf $uri purposes=1 purposes=2', qr/duplicate parameter "pu/],
     ['a variable twice', '$uri tcf $uri', qr/variable "\$uri" is there alre|du/],

@@ -309,6 +309,10 @@ refused 'an unknown default', qr/unknown account "none" in .*default" in \S+:\d/
 refused 'an unknown default of all',
     qr/unknown account "none" in .*default" in \S+:\d/,
     'location / { klaviyo_track X; }', http => 'klaviyo_account_default none;';
+refused 'a default without a name', qr/"klaviyo_account_default" .* empty name/,
+    'klaviyo_account_default "";';
+refused 'a parameter without a value', qr/"status=": .*"status=" with a value/,
+    'klaviyo_track A status=;';
 refused 'two defaults', qr/"klaviyo_account_default" directive is duplicate/,
     'klaviyo_account_default shop; klaviyo_account_default shop;';
 

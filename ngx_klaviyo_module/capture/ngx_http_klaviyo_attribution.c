@@ -83,18 +83,28 @@ ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    ngx_str_set(&name, "klaviyo_campaign");
-    ngx_str_set(&days, "30");
+    ngx_str_null(&name);
+    ngx_str_null(&days);
 
     for (i = 1; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "cookie=", 7) == 0) {
+
+            if (name.data) {
+                goto duplicate;
+            }
+
             name.len = value[i].len - 7;
             name.data = value[i].data + 7;
             continue;
         }
 
         if (ngx_strncmp(value[i].data, "days=", 5) == 0) {
+
+            if (days.data) {
+                goto duplicate;
+            }
+
             days.len = value[i].len - 5;
             days.data = value[i].data + 5;
             continue;
@@ -106,6 +116,14 @@ ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (name.data == NULL) {
+        ngx_str_set(&name, "klaviyo_campaign");
+    }
+
+    if (days.data == NULL) {
+        ngx_str_set(&days, "30");
+    }
+
     klcf->attribution = ngx_http_klaviyo_own_cookie(cf, &name, &days);
     if (klcf->attribution == NULL) {
         return NGX_CONF_ERROR;
@@ -115,6 +133,13 @@ ngx_http_klaviyo_attribution(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     kmcf->attribution = 1;
 
     return NGX_CONF_OK;
+
+duplicate:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate parameter \"%V\"",
+                       &value[i]);
+
+    return NGX_CONF_ERROR;
 }
 
 

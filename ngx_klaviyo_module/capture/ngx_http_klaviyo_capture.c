@@ -177,6 +177,20 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     ngx_conf_merge_ptr_value(conf->attribution, prev->attribution, NULL);
     ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
 
+    if (conf->kx_cookie
+        && conf->attribution
+        && conf->kx_cookie->name.len == conf->attribution->name.len
+        && ngx_memcmp(conf->kx_cookie->name.data, conf->attribution->name.data,
+                      conf->kx_cookie->name.len)
+           == 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"klaviyo_kx_cookie\" and \"klaviyo_attribution\" "
+                      "have one cookie \"%V\": name one of them otherwise",
+                      &conf->kx_cookie->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_http_klaviyo_debug_merge(cf, kmcf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
@@ -343,6 +357,10 @@ ngx_http_klaviyo_account_default(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "has an empty name";
+    }
 
     if (ngx_http_script_variables_count(&value[1])) {
         ngx_str_set(&klcf->account, "");

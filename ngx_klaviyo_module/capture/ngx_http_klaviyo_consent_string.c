@@ -314,26 +314,40 @@ ngx_http_klaviyo_consent_purposes(ngx_conf_t *cf,
 }
 
 
-/* Shopify's have a letter in its cookie; 0: no category of the format */
+/* 0: no category of the format; other formats' are named by the site */
 
 static ngx_uint_t
 ngx_http_klaviyo_consent_category(klaviyo_consent_want_t *want,
     klaviyo_consent_name_t *name)
 {
-    ngx_uint_t  i;
+    const char  **known;
 
-    static const char  *known[] = {
-        "analytics", "marketing", "preferences", "sale_of_data"
+    static const char  *shopify[] = {
+        "analytics", "marketing", "preferences", "sale_of_data", NULL
     };
 
-    if (want->format != KLAVIYO_CONSENT_SHOPIFY) {
+    static const char  *cookiebot[] = {
+        "necessary", "preferences", "statistics", "marketing", NULL
+    };
+
+    switch (want->format) {
+
+    case KLAVIYO_CONSENT_SHOPIFY:
+        known = shopify;
+        break;
+
+    case KLAVIYO_CONSENT_COOKIEBOT:
+        known = cookiebot;
+        break;
+
+    default:
         return 1;
     }
 
-    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+    for ( /* void */ ; *known; known++) {
 
-        if (ngx_strlen(known[i]) == name->len
-            && ngx_memcmp(known[i], name->data, name->len) == 0)
+        if (ngx_strlen(*known) == name->len
+            && ngx_memcmp(*known, name->data, name->len) == 0)
         {
             return 1;
         }

@@ -340,8 +340,8 @@ ngx_http_klaviyo_track_parameter(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\": expected \"account=\", "
-                       "\"fetch=\", \"if=\", \"page=\", \"status=\" or "
-                       "\"view\"", word);
+                       "\"fetch=\", \"if=\", \"page=\" or \"status=\" with a "
+                       "value, or \"view\"", word);
 
     return NGX_CONF_ERROR;
 
