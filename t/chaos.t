@@ -75,7 +75,7 @@ subtest 'a kill every 50 ms' => sub {
     my $killed = $killed{worker} + $killed{deliverer} + $killed{orphan};
 
     note join ', ', map { "$_ $killed{$_}" } sort keys %killed;
-    cmp_ok $killed, '>', 30, 'many were killed';
+    cmp_ok $killed, '>', 30 / slow(1), 'many were killed';
     cmp_ok $killed{master}, '>=', 2, 'masters too';
 
     arrived($t, 'kills', $answered, killed => $killed);
