@@ -190,7 +190,7 @@ subtest 'the sources' => sub {
         cmp_ok scalar @lines, '<=', 1000, "$file: at most 1,000 lines";
         is_deeply [grep {
             /#include/ && m{ngx_|nginx|curl/|_format|_private}
-                && !(m{curl/} && $file =~ /_http\.c$/)
+                && !(m{curl/} && $file =~ /_(http|tls)\.c$/)
         } @lines], [], "$file includes what it may";
     }
 
