@@ -786,7 +786,7 @@ subtest 'events that only the spool has' => sub {
 
     for my $i (0 .. 19) {
         hits($t, 20 * $i + 1, 20 * $i + 20, 2000);
-        sleep 0.05;
+        sleep slow(0.05);
     }
 
     ok wait_for(10, sub {

@@ -204,6 +204,11 @@ sub arrived {
     my $killed = $option{killed} // 0;
 
     return Test::More::subtest("$name: what was captured arrived" => sub {
+        # first: a request that its client gave up may come late
+
+        my @logged = map { /^(\S+) 1$/ ? $1 : () }
+            split /\n/, read_file($t->dir . '/access.log');
+
         my $idle = $t->wait_idle($option{seconds} // 90);
 
         Test::More::ok($idle, 'nothing is left in the queue');
@@ -216,8 +221,6 @@ sub arrived {
         }) // {};
         my $stats    = $t->sandbox->stats;
         my $recorded = recorded($t);
-        my @logged   = map { /^(\S+) 1$/ ? $1 : () }
-            split /\n/, read_file($t->dir . '/access.log');
 
         Test::More::note(sprintf '%d answered, %d logged, %d captured, '
             . '%d recorded, %d repeats, %d killed', scalar keys %$answered,
