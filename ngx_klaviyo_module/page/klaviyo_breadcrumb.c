@@ -19,7 +19,7 @@ typedef struct {
 
 
 static int klaviyo_breadcrumb_is_page(klaviyo_page_t *page,
-    const klaviyo_breadcrumb_t *crumb, int nameless);
+    const klaviyo_breadcrumb_t *crumb, int unlinked);
 static size_t klaviyo_breadcrumb_read(klaviyo_page_t *page,
     const klaviyo_slice_t *value, klaviyo_breadcrumb_t *crumb);
 static long klaviyo_breadcrumb_position(const klaviyo_slice_t *text);
@@ -74,11 +74,11 @@ klaviyo_page_breadcrumb(klaviyo_page_t *page, const klaviyo_slice_t *value,
 }
 
 
-/* of one without a URL nobody knows, unless that means the page */
+/* 1: it is the page, by name or URL; `unlinked`: the answer without a URL */
 
 static int
 klaviyo_breadcrumb_is_page(klaviyo_page_t *page,
-    const klaviyo_breadcrumb_t *crumb, int nameless)
+    const klaviyo_breadcrumb_t *crumb, int unlinked)
 {
     klaviyo_slice_t  *name;
 
@@ -92,7 +92,7 @@ klaviyo_breadcrumb_is_page(klaviyo_page_t *page,
 
     return crumb->url.len
            ? klaviyo_page_is_url(page, &crumb->url) != KLAVIYO_PAGE_URL_OTHER
-           : nameless;
+           : unlinked;
 }
 
 

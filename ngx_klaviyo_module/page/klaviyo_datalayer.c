@@ -185,7 +185,7 @@ klaviyo_datalayer_tags(klaviyo_page_t *page, const uint8_t *p,
 }
 
 
-/* behind a word in quotes, which it has with them, and a comma; or NULL */
+/* behind a quoted word and a comma, or NULL; `word` includes the quotes */
 
 static const uint8_t *
 klaviyo_datalayer_quoted(const uint8_t *p, const uint8_t *last,
