@@ -3,6 +3,7 @@
  */
 
 
+#include "ngx_http_klaviyo_endpoint.h"
 #include "ngx_http_klaviyo_setting.h"
 #include "ngx_http_klaviyo_account.h"
 #include "ngx_http_klaviyo_spool.h"
@@ -183,10 +184,7 @@ ngx_http_klaviyo_account_init(ngx_conf_t *cf,
         ngx_str_set(&account->endpoint, "https://a.klaviyo.com");
     }
 
-    if (account->proxy.len
-        && ngx_strncasecmp(account->endpoint.data, (u_char *) "http://", 7)
-           == 0)
-    {
+    if (account->proxy.len && !ngx_http_klaviyo_is_tls(&account->endpoint)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "endpoint \"%V\" of klaviyo_account \"%V\" would "
                            "send the key unencrypted to the proxy \"%V\": use "

@@ -229,3 +229,11 @@ ngx_http_klaviyo_is_loopback(ngx_str_t *host)
 
     return addr != INADDR_NONE && (ntohl(addr) >> 24) == 127;
 }
+
+
+ngx_uint_t
+ngx_http_klaviyo_is_tls(const ngx_str_t *url)
+{
+    return url->len > 8
+           && ngx_strncasecmp(url->data, (u_char *) "https://", 8) == 0;
+}

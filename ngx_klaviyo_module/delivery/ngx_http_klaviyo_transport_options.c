@@ -9,6 +9,7 @@
 #include "ngx_http_klaviyo_transport_callback.h"
 #include "ngx_http_klaviyo_transport_options.h"
 #include "ngx_http_klaviyo_transport_trust.h"
+#include "account/ngx_http_klaviyo_endpoint.h"
 
 
 typedef struct {
@@ -153,7 +154,7 @@ static ngx_int_t
 ngx_http_klaviyo_transport_url(ngx_http_klaviyo_exchange_t *exchange,
     ngx_http_klaviyo_call_t *call)
 {
-    long                     version, wait;
+    long                     version;
     u_char                  *url;
     CURLcode                 rc;
     ngx_str_t               *endpoint;
@@ -177,9 +178,8 @@ ngx_http_klaviyo_transport_url(ngx_http_klaviyo_exchange_t *exchange,
      * Without it the first answer does: others would wait for one that hangs.
      */
 
-    wait = (ngx_strncasecmp(endpoint->data, (u_char *) "https://", 8) == 0);
-
-    rc = curl_easy_setopt(exchange->easy, CURLOPT_PIPEWAIT, wait);
+    rc = curl_easy_setopt(exchange->easy, CURLOPT_PIPEWAIT,
+                          (long) ngx_http_klaviyo_is_tls(endpoint));
 
     if (rc != CURLE_OK) {
         return NGX_ERROR;

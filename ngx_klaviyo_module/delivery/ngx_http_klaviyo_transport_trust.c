@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_klaviyo_transport_trust.h"
+#include "account/ngx_http_klaviyo_endpoint.h"
 
 #include <openssl/ssl.h>
 
@@ -127,12 +128,8 @@ ngx_http_klaviyo_transport_same_openssl(void)
 static ngx_uint_t
 ngx_http_klaviyo_transport_tls(ngx_http_klaviyo_account_t *account)
 {
-    return ngx_strncasecmp(account->endpoint.data, (u_char *) "https://", 8)
-           == 0
-           || (account->proxy.len
-               && ngx_strncasecmp(account->proxy.data,
-                                  (u_char *) "https://", 8)
-                  == 0);
+    return ngx_http_klaviyo_is_tls(&account->endpoint)
+           || ngx_http_klaviyo_is_tls(&account->proxy);
 }
 
 
