@@ -30,10 +30,19 @@ sub metrics {
     return \%found;
 }
 
+# an event is made when the answer has been sent, by the worker that sent it
+
+sub captured {
+    my ($n) = @_;
+
+    return wait_for(5, sub { $t->account->{captured} == $n });
+}
+
 $t->start;
 $t->get('/order?email=a@shop.test') for 1 .. 5;
 $t->get('/quote?email=a@shop.test');
 $t->get('/order');
+captured(6);
 
 is_deeply metrics(), {'Placed Order' => 5, 'a \\"quote\\" \\\\ and <b>' => 1},
     'each, and no other';
@@ -45,6 +54,7 @@ like $t->get('/page')->body, qr/a &#34;quote&#34; \\ and &lt;b&gt;/,
 
 $t->get("/name?email=a\@shop.test&name=M$_") for 1 .. 60;
 $t->get('/name?email=a@shop.test&name=' . 'x' x 127);
+captured(67);
 
 my $found = metrics();
 
@@ -56,6 +66,7 @@ $sum += $_ for values %$found;
 is $sum, $t->account->{captured}, 'and none is left out';
 
 $t->get('/order?email=a@shop.test');
+captured(68);
 is metrics()->{'Placed Order'}, 6, 'those before go on';
 
 $t->wait_idle(slow(10));

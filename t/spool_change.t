@@ -94,9 +94,15 @@ for my $case (
         my $figures = $t->account('shop');
 
         if ($lost) {
-            cmp_ok $figures->{lost}, '>', 0, 'the old spool is not read';
-            is $figures->{lost},
-                $figures->{reasons}{lost}{spool_unreadable}, 'why';
+            my $reasons = $figures->{reasons}{lost};
+
+            cmp_ok $reasons->{spool_unreadable}, '>', 0,
+                'the old spool is not read';
+
+            # the ring is small: a slow machine may find it full
+
+            is $figures->{lost} - $reasons->{queue_full},
+                $reasons->{spool_unreadable}, 'why';
             like $t->log, qr/\[error\].*are given up: its files are left/,
                 'said';
 
