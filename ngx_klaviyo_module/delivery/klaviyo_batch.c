@@ -351,6 +351,8 @@ klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack)
     ack->from = batch->from;
     ack->to = batch->end;
 
+    ack->again = batch->again;
+
     memcpy(ack->outcome, batch->outcome, sizeof(ack->outcome));
 }
 
@@ -359,13 +361,6 @@ uint64_t
 klaviyo_batch_superseded(const klaviyo_batch_t *batch)
 {
     return batch->superseded;
-}
-
-
-uint64_t
-klaviyo_batch_ack_moved(const klaviyo_batch_t *batch)
-{
-    return batch->moved;
 }
 
 

@@ -147,9 +147,6 @@ void klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack);
 /* how many of its events gave way to a later one for the same person */
 uint64_t klaviyo_batch_superseded(const klaviyo_batch_t *batch);
 
-/* how many of its events were moved to the end of the queue, beside `ack` */
-uint64_t klaviyo_batch_ack_moved(const klaviyo_batch_t *batch);
-
 /* gives memory back that a batch that is done has no use for */
 void klaviyo_batch_shrink(klaviyo_batch_t *batch);
 

@@ -68,7 +68,7 @@ struct klaviyo_batch_s {
                                      /* then there are no others            */
     uint32_t              reads;     /* records and gaps behind `from`      */
     uint32_t              open;      /* items without an outcome            */
-    uint32_t              moved;     /* to the end of the queue             */
+    uint32_t              again;     /* put at the end of the queue         */
     uint32_t              heads;     /* how many there are; of events 1     */
     uint32_t              superseded;
     uint32_t              n;

@@ -223,9 +223,9 @@ klaviyo_batch_apart(klaviyo_batch_t *batch)
 
 
 void
-klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request)
+klaviyo_batch_again(klaviyo_batch_t *batch, klaviyo_request_t *request)
 {
-    batch->moved += request->n;
+    batch->again += request->n;
     batch->open -= request->n;
 
     klaviyo_request_end(batch, request);

@@ -50,7 +50,7 @@ void klaviyo_batch_requeue(klaviyo_batch_t *batch,
 int klaviyo_batch_regroup(klaviyo_batch_t *batch);
 
 /* a taken request of one event, which stands at the end of the queue by now */
-void klaviyo_batch_moved(klaviyo_batch_t *batch, klaviyo_request_t *request);
+void klaviyo_batch_again(klaviyo_batch_t *batch, klaviyo_request_t *request);
 
 /*
  * Builds the body if it is not there.  It is sent now: an attempt of each of

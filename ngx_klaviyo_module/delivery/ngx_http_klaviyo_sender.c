@@ -1096,9 +1096,10 @@ ngx_http_klaviyo_sender_move(ngx_http_klaviyo_sender_t *sender)
                 return NGX_OK;
             }
 
-            rc = klaviyo_ring_put(sender->account->ring,
-                                  klaviyo_request_event(load->batch, request,
-                                                        0));
+            rc = klaviyo_ring_put_again(sender->account->ring,
+                                        klaviyo_request_event(load->batch,
+                                                              request, 0));
+
             if (rc == KLAVIYO_RING_BUSY) {
                 return NGX_BUSY;
             }
@@ -1120,7 +1121,7 @@ ngx_http_klaviyo_sender_move(ngx_http_klaviyo_sender_t *sender)
             }
 
             klaviyo_batch_take(load->batch, request);
-            klaviyo_batch_moved(load->batch, request);
+            klaviyo_batch_again(load->batch, request);
         }
 
         if (klaviyo_batch_done(load->batch)) {
@@ -1158,7 +1159,7 @@ ngx_http_klaviyo_sender_ack(ngx_http_klaviyo_sender_t *sender)
         klaviyo_crash("before_acknowledgement");
 
         rc = klaviyo_ring_ack(sender->account->ring, sender->lease->epoch,
-                              &ack, klaviyo_batch_ack_moved(load->batch));
+                              &ack, 0);
 
         if (rc == KLAVIYO_RING_BUSY) {
             return NGX_BUSY;

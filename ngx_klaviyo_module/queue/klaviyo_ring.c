@@ -22,7 +22,7 @@
 
 
 static klaviyo_ring_rc_e klaviyo_ring_write(klaviyo_ring_t *ring,
-    const klaviyo_event_t *event, unsigned drop_oldest);
+    const klaviyo_event_t *event, unsigned drop_oldest, unsigned again);
 static int klaviyo_ring_drop(klaviyo_ring_t *ring,
     const klaviyo_cursor_t *end, uint64_t need);
 
@@ -54,7 +54,7 @@ klaviyo_ring_try(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 {
     klaviyo_ring_rc_e  rc;
 
-    rc = klaviyo_ring_write(ring, event, ring->drop_oldest);
+    rc = klaviyo_ring_write(ring, event, ring->drop_oldest, 0);
 
     switch (rc) {
 
@@ -81,18 +81,25 @@ klaviyo_ring_try(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 klaviyo_ring_rc_e
 klaviyo_ring_put(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 {
-    return klaviyo_ring_write(ring, event, 0);
+    return klaviyo_ring_write(ring, event, 0, 0);
+}
+
+
+klaviyo_ring_rc_e
+klaviyo_ring_put_again(klaviyo_ring_t *ring, const klaviyo_event_t *event)
+{
+    return klaviyo_ring_write(ring, event, 0, 1);
 }
 
 
 static klaviyo_ring_rc_e
 klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
-    unsigned drop_oldest)
+    unsigned drop_oldest, unsigned again)
 {
     size_t                  body;
     uint8_t                *p;
     uint32_t                crc;
-    uint64_t                payload, offset, rest, pad, need, used;
+    uint64_t                payload, offset, rest, pad, need, used, copies;
     klaviyo_cursor_t        end;
     klaviyo_ring_rc_e       rc;
     klaviyo_ring_head_t     head;
@@ -152,7 +159,7 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
 
     klaviyo_crash("after_lock");
 
-    klaviyo_ring_end(ring, &end);
+    copies = klaviyo_ring_end(ring, &end) + again;
 
     offset = end.position % ring->capacity;
     rest = ring->capacity - offset;
@@ -223,6 +230,7 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
 
     __atomic_store_n(&tail->end, end.position, __ATOMIC_RELAXED);
     __atomic_store_n(&tail->seq, header.seq, __ATOMIC_RELAXED);
+    __atomic_store_n(&tail->again, copies, __ATOMIC_RELAXED);
 
     klaviyo_crash("before_commit");
 

@@ -144,15 +144,16 @@ typedef struct {
 
 
 /*
- * The end of events: everything in [from, to) is finished.  The outcomes add
- * up to to.seq - from.seq, less what was lost in between and is booked
- * already.  `from` of one acknowledgement is `to` of the one before it.
+ * The end of events: everything in [from, to) is finished.  The outcomes and
+ * `again` add up to to.seq - from.seq, less what was lost in between and is
+ * booked already.  `from` of one acknowledgement is `to` of the one before it.
  */
 
 typedef struct {
     klaviyo_cursor_t  from;
     klaviyo_cursor_t  to;
     uint64_t          outcome[KLAVIYO_OUTCOME_N];
+    uint64_t          again;     /* by klaviyo_ring_put_again()             */
 } klaviyo_ack_t;
 
 
@@ -175,6 +176,10 @@ klaviyo_ring_rc_e klaviyo_ring_try(klaviyo_ring_t *ring,
  * counted, and nothing else is dropped to make room.
  */
 klaviyo_ring_rc_e klaviyo_ring_put(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
+/* the same with an event of this queue, to be acknowledged as `again` */
+klaviyo_ring_rc_e klaviyo_ring_put_again(klaviyo_ring_t *ring,
     const klaviyo_event_t *event);
 
 

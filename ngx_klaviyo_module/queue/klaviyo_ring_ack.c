@@ -154,10 +154,10 @@ klaviyo_ring_slot_back(klaviyo_ring_slot_t *slot, uint64_t from, uint64_t n)
 
 static klaviyo_ring_rc_e
 klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
-    const klaviyo_ack_t *ack, uint64_t moved)
+    uint64_t again, const klaviyo_ack_t *ack, uint64_t moved)
 {
     int       i;
-    uint64_t  sum, gone;
+    uint64_t  sum, gone, twice;
 
     if (ack->to.seq < ack->from.seq
         || ack->to.seq > end->seq
@@ -169,7 +169,11 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
         return KLAVIYO_RING_ERROR;
     }
 
-    sum = moved;
+    if (ack->again > ack->to.seq - ack->from.seq) {
+        return KLAVIYO_RING_ERROR;
+    }
+
+    sum = moved + ack->again;
 
     for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
         if (ack->outcome[i] > ack->to.seq - ack->from.seq) {
@@ -189,6 +193,7 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
         return KLAVIYO_RING_ERROR;
     }
 
+    slot->outcome[KLAVIYO_RING_PUT_AGAIN] += ack->again;
     slot->outcome[KLAVIYO_RING_MOVED] += moved;
 
     for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
@@ -196,6 +201,14 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
     }
 
     slot->done += gone;
+
+    /* what nobody will acknowledge as put again any more is booked so here */
+
+    twice = klaviyo_ring_slot_twice(slot, end->seq, again);
+    again -= slot->outcome[KLAVIYO_RING_PUT_AGAIN] + twice;
+
+    slot->outcome[KLAVIYO_RING_PUT_AGAIN] += again;
+    slot->base -= again;
 
     /* what ends in the spool has no position of the ring */
 
@@ -218,6 +231,7 @@ klaviyo_ring_rc_e
 klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
     const klaviyo_ack_t *ack, uint64_t moved)
 {
+    uint64_t             again;
     klaviyo_cursor_t     end;
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_slot_t  slot;
@@ -228,9 +242,9 @@ klaviyo_ring_ack(klaviyo_ring_t *ring, uint64_t epoch,
         return rc;
     }
 
-    klaviyo_ring_end(ring, &end);
+    again = klaviyo_ring_end(ring, &end);
 
-    rc = klaviyo_ring_slot_ack(&slot, &end, ack, moved);
+    rc = klaviyo_ring_slot_ack(&slot, &end, again, ack, moved);
 
     return klaviyo_ring_slot_close(ring, &slot, rc);
 }

@@ -110,19 +110,21 @@ klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
 {
     int                  i;
     int64_t              now, until;
+    uint64_t             twice;
     klaviyo_cursor_t     end;
     klaviyo_ring_slot_t  slot;
 
     klaviyo_ring_slot_get(ring, &slot);
-    klaviyo_ring_end(ring, &end);
+    twice = klaviyo_ring_end(ring, &end);
+    twice = klaviyo_ring_slot_twice(&slot, end.seq, twice);
 
     figures->attached = 1;
     figures->done = slot.done;
-    figures->moved = slot.outcome[KLAVIYO_RING_MOVED];
-    figures->queued = end.seq - slot.done;
+    figures->moved = slot.outcome[KLAVIYO_RING_MOVED]
+                     + slot.outcome[KLAVIYO_RING_PUT_AGAIN];
+    figures->queued = end.seq - slot.done - twice;
     figures->spooled = slot.seq - slot.done;
-    figures->captured = end.seq - slot.base
-                        - slot.outcome[KLAVIYO_RING_MOVED];
+    figures->captured = end.seq - slot.base - figures->moved - twice;
 
     for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
         figures->outcome[i] = slot.outcome[i];

@@ -48,6 +48,10 @@
  *     done <= seq; events from done to seq are in the spool only
  *     events in the ring == tail.seq + 1 - seq
  *
+ * An event that is put at the end again is in the queue twice until its first
+ * record is acknowledged, and counts once: tail.again - outcome[AGAIN] are
+ * there twice, but never more than are queued.
+ *
  * The first event of a new ring has KLAVIYO_RING_SEQ, so that there is room
  * below for what is adopted.
  *
@@ -68,7 +72,7 @@
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
-#define KLAVIYO_RING_VERSION    5
+#define KLAVIYO_RING_VERSION    6
 
 #define KLAVIYO_RING_PAGE       4096
 #define KLAVIYO_RING_SHARED     (1 * KLAVIYO_RING_PAGE)
@@ -80,7 +84,8 @@
 
 #define KLAVIYO_RING_COUNTER_MAX  (KLAVIYO_RING_PAGE / 8)
 #define KLAVIYO_RING_OUTCOME_MAX  32
-#define KLAVIYO_RING_MOVED        31   /* outcome: moved by the drain       */
+#define KLAVIYO_RING_PUT_AGAIN    30   /* outcome: put at the end again     */
+#define KLAVIYO_RING_MOVED        31   /* outcome: another ring's now       */
 
 #define KLAVIYO_RING_EVENT_MAX    (4608 * 1024)
 
@@ -124,6 +129,7 @@ typedef struct {
 typedef struct {
     uint64_t         end;            /* position behind the record          */
     uint64_t         seq;            /* of the record that ends there       */
+    uint64_t         again;          /* records so far that were put again  */
 } klaviyo_ring_tail_t;
 
 
@@ -212,7 +218,7 @@ typedef struct {
 
 _Static_assert(sizeof(pthread_mutex_t) <= 128, "the mutex has no room");
 _Static_assert(sizeof(klaviyo_ring_fixed_t) == 64, "fixed has holes");
-_Static_assert(sizeof(klaviyo_ring_shared_t) == 280, "shared has holes");
+_Static_assert(sizeof(klaviyo_ring_shared_t) == 296, "shared has holes");
 _Static_assert(sizeof(klaviyo_ring_slot_t) <= KLAVIYO_RING_PAGE,
                "a slot has no room");
 _Static_assert(sizeof(klaviyo_ring_health_t) <= KLAVIYO_RING_PAGE,
@@ -225,7 +231,7 @@ _Static_assert(KLAVIYO_HISTOGRAM_N <= KLAVIYO_HISTOGRAMS_MAX,
 _Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");
 _Static_assert(KLAVIYO_COUNT_N <= KLAVIYO_RING_COUNTER_MAX,
                "more counters than the page holds");
-_Static_assert(KLAVIYO_OUTCOME_N <= KLAVIYO_RING_MOVED,
+_Static_assert(KLAVIYO_OUTCOME_N <= KLAVIYO_RING_PUT_AGAIN,
                "more outcomes than a slot holds");
 
 

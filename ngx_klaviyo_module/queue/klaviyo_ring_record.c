@@ -30,14 +30,15 @@ klaviyo_ring_header_crc(const klaviyo_ring_t *ring, uint64_t position,
 }
 
 
-void
+uint64_t
 klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
 {
     int                  i, n;
-    uint64_t             seq, last;
+    uint64_t             seq, again, last, copies;
     klaviyo_ring_tail_t  *tail;
 
     last = 0;
+    copies = 0;
 
     for (n = 0; n < KLAVIYO_RING_SPINS; n++) {
         cursor->position = klaviyo_ring_acquire(&ring->shared->write_pos);
@@ -45,9 +46,15 @@ klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
         for (i = 0; i < 2; i++) {
             tail = &ring->shared->tail[i];
             seq = klaviyo_ring_get(&tail->seq);
+            again = klaviyo_ring_get(&tail->again);
 
             if (klaviyo_ring_get(&tail->end) != cursor->position) {
-                last = (seq > last) ? seq : last;
+
+                if (seq > last) {
+                    last = seq;
+                    copies = again;
+                }
+
                 continue;
             }
 
@@ -57,7 +64,7 @@ klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
                 == cursor->position)
             {
                 cursor->seq = seq + 1;
-                return;
+                return again;
             }
         }
     }
@@ -65,6 +72,8 @@ klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor)
     /* no tail is current: somebody wrote over the page */
 
     cursor->seq = last + 1;
+
+    return copies;
 }
 
 

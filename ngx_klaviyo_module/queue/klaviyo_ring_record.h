@@ -5,8 +5,11 @@
 #include "klaviyo_ring_private.h"
 
 
-/* the committed end: write position and the sequence that comes next */
-void klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
+/*
+ * The committed end: write position and the sequence that comes next; and how
+ * many of the records up to there were put again.
+ */
+uint64_t klaviyo_ring_end(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor);
 
 uint32_t klaviyo_ring_header_crc(const klaviyo_ring_t *ring,
     uint64_t position, const klaviyo_ring_header_t *header);

@@ -175,7 +175,8 @@ klaviyo_ring_boot_id(uint8_t *id)
 
 
 static void
-klaviyo_ring_set_end(klaviyo_ring_t *ring, const klaviyo_cursor_t *end)
+klaviyo_ring_set_end(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
+    uint64_t again)
 {
     klaviyo_ring_shared_t  *shared;
 
@@ -183,6 +184,7 @@ klaviyo_ring_set_end(klaviyo_ring_t *ring, const klaviyo_cursor_t *end)
 
     shared->tail[0].end = end->position;
     shared->tail[0].seq = end->seq - 1;
+    shared->tail[0].again = again;
     shared->tail[1].end = UINT64_MAX;
     shared->tail[1].seq = 0;
 
@@ -229,7 +231,7 @@ klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity)
 
     ring->shared->ack_generation = 1;
     klaviyo_ring_slot_put(ring, &slot);
-    klaviyo_ring_set_end(ring, &start);
+    klaviyo_ring_set_end(ring, &start, 0);
     klaviyo_ring_boot_id(ring->shared->boot_id);
 
     return klaviyo_ring_mutex_init(ring);
@@ -357,7 +359,8 @@ klaviyo_ring_recover(klaviyo_ring_t *ring, char *note)
 
     if (!same || !klaviyo_ring_end_known(ring, &slot)) {
         klaviyo_ring_scan(ring, &slot, &scan);
-        klaviyo_ring_set_end(ring, &scan.end);
+        klaviyo_ring_set_end(ring, &scan.end,
+                             slot.outcome[KLAVIYO_RING_PUT_AGAIN]);
 
         recovered = ring->shared->recovered;
 

@@ -28,7 +28,7 @@ int
 klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old)
 {
     int                  i;
-    uint64_t             n;
+    uint64_t             n, again;
     klaviyo_cursor_t     end;
     klaviyo_ring_slot_t  slot, from;
 
@@ -37,7 +37,7 @@ klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     }
 
     klaviyo_ring_slot_get(old, &from);
-    klaviyo_ring_end(old, &end);
+    again = klaviyo_ring_end(old, &end);
 
     if (from.done != end.seq
         || from.seq != end.seq
@@ -56,7 +56,7 @@ klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     } else if (memcmp(slot.retired, old->fixed.uuid, KLAVIYO_RING_UUID_LEN)
                != 0)
     {
-        for (i = 0; i < KLAVIYO_RING_MOVED; i++) {
+        for (i = 0; i < KLAVIYO_OUTCOME_N; i++) {
             slot.outcome[i] += from.outcome[i];
             slot.base -= from.outcome[i];
         }
@@ -75,7 +75,8 @@ klaviyo_ring_retire(klaviyo_ring_t *ring, klaviyo_ring_t *old)
     }
 
     memset(from.outcome, 0, sizeof(from.outcome));
-    from.base = from.done;
+    from.outcome[KLAVIYO_RING_PUT_AGAIN] = again;
+    from.base = from.done - again;
 
     klaviyo_ring_slot_put(old, &from);
 

@@ -93,6 +93,26 @@ klaviyo_ring_slot_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
 }
 
 
+/* More than are queued were those of a deliverer that died: two events each. */
+
+uint64_t
+klaviyo_ring_slot_twice(const klaviyo_ring_slot_t *slot, uint64_t end,
+    uint64_t again)
+{
+    uint64_t  queued;
+
+    queued = end - slot->done;
+
+    if (again < slot->outcome[KLAVIYO_RING_PUT_AGAIN]) {
+        return 0;
+    }
+
+    again -= slot->outcome[KLAVIYO_RING_PUT_AGAIN];
+
+    return (again < queued) ? again : queued;
+}
+
+
 void
 klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot)
 {

@@ -18,6 +18,10 @@ int klaviyo_ring_slot_newest(klaviyo_ring_t *ring,
 /* makes the copy the standing slot; under the lock, or alone */
 void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
 
+/* how many of the events that are queued are there twice */
+uint64_t klaviyo_ring_slot_twice(const klaviyo_ring_slot_t *slot,
+    uint64_t end, uint64_t again);
+
 /* the least of it, consistent as well; the lock is not needed */
 void klaviyo_ring_head(klaviyo_ring_t *ring, klaviyo_ring_head_t *head);
 

@@ -66,7 +66,7 @@ static unsigned          outage;         /* nothing can be delivered        */
 static uint8_t           image[2 * RING_SIZE];   /* the ring on its disk    */
 
 static uint64_t          step, crashes[KINDS], delivered, missed, again,
-                         dropped, written, failed, adopted, full;
+                         dropped, written, failed, adopted, full, aside;
 static uint64_t          seed;
 
 
@@ -332,7 +332,7 @@ take(unsigned max)
     uint8_t             buf[16384];
     uint32_t            read[BATCH];
     unsigned            writer, n, got, tries;
-    uint64_t            missing;
+    uint64_t            missing, captured;
     klaviyo_ack_t       ack;
     klaviyo_stream_t    stream;
     klaviyo_cursor_t    cursor;
@@ -345,11 +345,12 @@ take(unsigned max)
 
     klaviyo_ring_first(ring, &cursor);
     ack.from = cursor;
+    captured = ring_captured(ring);
     missing = 0;
     end = 0;
     tries = 0;
 
-    for (got = 0; got < max; /* void */) {
+    for (got = 0; got + ack.again < max; /* void */) {
         rc = klaviyo_stream_read(&stream, &cursor, buf, sizeof(buf), &record);
 
         if (rc == KLAVIYO_RING_EMPTY) {
@@ -382,6 +383,16 @@ take(unsigned max)
         check(acked[n] != era || holes, "event %u comes again", n);
 
         again += (acked[n] != 0);
+
+        if (disk_random(20) == 0
+            && klaviyo_ring_put_again(ring, &record.event) == KLAVIYO_RING_OK)
+        {
+            flags[n] &= ~DURABLE;
+            ack.again++;
+            aside++;
+            continue;
+        }
+
         read[got++] = n;
     }
 
@@ -393,6 +404,8 @@ take(unsigned max)
 
     rc = klaviyo_ring_ack(ring, 0, &ack, 0);
     check(rc == KLAVIYO_RING_OK, "ack: %d", rc);
+    check(ring_captured(ring) == captured || holes, "captured was %" PRIu64
+          ", is %" PRIu64, captured, ring_captured(ring));
 
     while (got) {
         n = read[--got];
@@ -682,8 +695,8 @@ main(void)
 
     ok(1, "%" PRIu64 " steps", step);
     diag("%u appended, %" PRIu64 " delivered, %" PRIu64 " of them again, "
-         "%" PRIu64 " counted as missing, %" PRIu64 " dropped", next,
-         delivered, again, missed, dropped);
+         "%" PRIu64 " put again, %" PRIu64 " counted as missing, %" PRIu64
+         " dropped", next, delivered, again, aside, missed, dropped);
     diag("%" PRIu64 " written to the spool, %" PRIu64 " writes failed, %"
          PRIu64 " found it full, %" PRIu64 " adopted", written, failed, full,
          adopted);

@@ -241,6 +241,95 @@ test_drop_oldest(void)
 }
 
 
+/* an event that is put at the end again is in the queue twice, and one event */
+
+static void
+test_again(void)
+{
+    uint8_t             buf[16384];
+    unsigned            n;
+    klaviyo_ack_t       ack;
+    ring_taken_t        taken;
+    klaviyo_ring_t     *ring;
+    klaviyo_cursor_t    cursor;
+    klaviyo_record_t    record;
+    klaviyo_figures_t   f;
+
+    ring = ring_open(RING_SIZE, 0);
+
+    for (n = 0; n < 10; n++) {
+        ring_append(ring, 1, n, 500);
+    }
+
+    memset(&ack, 0, sizeof(ack));
+    klaviyo_ring_first(ring, &cursor);
+    ack.from = cursor;
+
+    for (n = 0; n < 3; n++) {
+        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+        cursor = record.next;
+    }
+
+    is_int(klaviyo_ring_put_again(ring, &record.event), KLAVIYO_RING_OK,
+           "the third goes to the end");
+
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.captured, 10, "captured as before");
+    is_int(f.queued, 10, "queued once");
+    ring_equation(ring, "while it is there twice");
+
+    klaviyo_ring_detach(ring);
+    ring = ring_open(RING_SIZE, 0);
+    is_int(ring_captured(ring), 10, "over a restart, too");
+
+    ack.to = cursor;
+    ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 2;
+    ack.again = 4;
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_ERROR,
+           "more again than events");
+    ack.again = 1;
+    is_int(klaviyo_ring_ack(ring, 0, &ack, 0), KLAVIYO_RING_OK,
+           "two delivered, one again");
+
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.captured, 10, "captured as before");
+    is_int(f.queued, 8, "two less");
+    ring_equation(ring, "when it is there once");
+
+    /* the next deliverer knows nothing of it: two events */
+
+    klaviyo_ring_first(ring, &cursor);
+    klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+    klaviyo_ring_put_again(ring, &record.event);
+    is_int(ring_captured(ring), 10, "another, whose deliverer dies");
+
+    for (n = 0; n < 9; n++) {
+        ack.from = cursor;
+        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
+        cursor = record.next;
+        ack.to = cursor;
+        ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 1;
+        ack.again = 0;
+        klaviyo_ring_ack(ring, 0, &ack, 0);
+        ring_equation(ring, "one by one");
+    }
+
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.captured, 11, "counts as two when both are delivered");
+    is_int(f.outcome[KLAVIYO_OUTCOME_DELIVERED], 11, "which they were");
+    is_int(f.queued, 0, "nothing is left");
+
+    ring_append(ring, 1, 0, 500);
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.queued, 1, "what comes next is queued");
+    is_int(f.captured, 12, "and captured");
+    ring_equation(ring, "after that");
+
+    ring_take(ring, 0, 1, &taken);
+    klaviyo_ring_detach(ring);
+}
+
+
 /* drop_oldest takes what the deliverer has in flight */
 
 static void
@@ -777,6 +866,10 @@ main(void)
     ring_folder();
     test_full();
     test_memory();
+    ring_cleanup();
+
+    ring_folder();
+    test_again();
     ring_cleanup();
 
     ring_folder();
