@@ -58,7 +58,7 @@ sub host {
             }
         },
         %option,
-    )->allow(qr/exited on signal 9/, qr/fleet "main".* away/);
+    )->allow_kills->allow(qr/fleet "main".* away/);
 }
 
 push @nginx, host('away=4s') for 1 .. HOSTS;

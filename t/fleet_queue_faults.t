@@ -56,7 +56,7 @@ sub host {
             }
         },
         %option,
-    )->allow(qr/exited on signal 9/, qr/fleet "main".* away/);
+    )->allow_kills->allow(qr/fleet "main".* away/);
 }
 
 sub figure {

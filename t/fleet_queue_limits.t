@@ -54,7 +54,7 @@ sub host {
                    . ' server ' . $redis->url . '; }',
         server  => 'location / { klaviyo_event "Viewed Page" {'
                    . ' unique_id $arg_id; } return 200 "page\n"; }',
-    )->allow(qr/exited on signal 9/, qr/is away/)->start;
+    )->allow_kills->allow(qr/is away/)->start;
 }
 
 push @nginx, host('share=queue away=5m') for 1 .. HOSTS;

@@ -338,7 +338,7 @@ subtest 'SIGKILL' => sub {
         keys %seen >= $n }), "all $n arrive";
     my $lane = $t->account('shop/profiles');
     is $lane->{lost}, 0, 'none is lost';
-    $t->allow(qr/exited on signal 9/);
+    $t->allow_kills;
     $t->stop;
 };
 

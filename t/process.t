@@ -73,7 +73,7 @@ subtest 'kill -9 of workers' => sub {
     my $t = new(workers => 2, account => 'batch linger=50ms;',
                 sandbox => {limits => 'off'})->start;
 
-    $t->allow(qr/exited on signal 9/);
+    $t->allow_kills;
 
     my $load = $t->load([map { "/?email=v$_\@shop.test&n=$_" } 1 .. 50],
                         clients => 2, pause => 0.005);
@@ -100,7 +100,7 @@ subtest 'kill -9 of workers' => sub {
 subtest 'kill -9 of everything' => sub {
     my $t = new(account => 'batch linger=10s;')->start;
 
-    $t->allow(qr/exited on signal 9/);
+    $t->allow_kills;
 
     hit($t, $_) for 1 .. 20;
     is $t->account->{queued}, 20, 'queued';

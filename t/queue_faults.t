@@ -107,7 +107,7 @@ subtest 'a file that is in use' => sub {
         map { "/$_?id=$_$n&email=v\@shop.test" } 'shop', @names
     } 1 .. 400], clients => 3, pause => 0.001);
 
-    sleep 0.5;
+    sleep slow(0.5);
     $fault{$_}->("$t->{queue_dir}/$_.ring") for @names;
 
     ok wait_for(10, sub {

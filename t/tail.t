@@ -58,6 +58,8 @@ sub tail {
 $t->start;
 
 subtest 'the file beside the ring' => sub {
+    ok wait_for(10, sub { -s "$shop.account" }), 'a worker makes it';
+
     my $text = read_file("$shop.account");
     my ($user, undef, $uid) = worker_user();
 

@@ -307,6 +307,15 @@ sub allow {
 }
 
 
+# what nginx says of a worker that was killed, which may have had a zone's lock
+sub allow_kills {
+    my ($self) = @_;
+
+    return $self->allow(qr/exited on signal 9/,
+        qr/shared memory zone "[^"]*" was locked by/);
+}
+
+
 # other parts of the configuration, for a reload or a later start
 sub set {
     my ($self, %option) = @_;

@@ -95,7 +95,7 @@ sub chaos {
         %option,
     );
 
-    $t->allow(qr/exited on signal 9/);
+    $t->allow_kills;
 
     if ($reuseport) {
         my $config = $t->_config;
