@@ -460,7 +460,7 @@ test-asan: deps
 	    CFLAGS='$(CFLAGS_ASAN)' all unit crash pages
 	@$(call prove,$(ENV_ASAN),$(filter-out $(TESTS_PLAIN),$(TESTS)))
 
-# The same in valgrind's memcheck: takes a quarter of an hour.  There the 5 ms
+# The same in valgrind's memcheck: an hour on two processors.  There the 5 ms
 # that an append waits for the lock of the queue are short.
 
 test-valgrind: deps
