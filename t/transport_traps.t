@@ -317,8 +317,9 @@ subtest 'a reload reads the certificates again' => sub {
         . "-----END CERTIFICATE-----\n", 0644);
 
     ok $t->reload(gone => 10), 'what is no certificate';
-    like $t->log, qr/trusted certificates in "\Q$trusted\E" could not be read/,
-        'is said';
+    ok wait_for(5, sub {
+        $t->log =~ /trusted certificates in "\Q$trusted\E" could not be read/
+    }), 'is said';
     is scalar @{ $t->sandbox->requests }, 0, 'and trusted by nobody';
 
     write_file($trusted, read_file($t->{ca}->file), 0644);

@@ -32,7 +32,6 @@ typedef struct {
 
 
 static report_t  *report;
-static unsigned   slow;                /* under valgrind, for instance */
 
 
 static void
@@ -218,7 +217,7 @@ test_truncate(off_t size, const char *what)
 {
     int                  status, round;
     pid_t                pid[WRITERS + 1];
-    unsigned             i, failed, detached, lost, attached;
+    unsigned             i, begun, failed, detached, lost, attached;
     klaviyo_ring_t      *ring;
     klaviyo_figures_t    f;
 
@@ -231,12 +230,19 @@ test_truncate(off_t size, const char *what)
     for (round = 0; round < ROUNDS; round++) {
         ring_folder();
         ring = ring_open(RING_SIZE, round % 2);
+        begun = report->appended;
 
         for (i = 0; i <= WRITERS; i++) {
             pid[i] = start(ring, i);
         }
 
-        usleep((useconds_t) (2000 + random() % 4000) * slow);
+        /* in the midst of their work, when it has begun */
+
+        for (i = 0; i < 2000 && report->appended <= begun + 10; i++) {
+            usleep(1000);
+        }
+
+        usleep((useconds_t) (2000 + random() % 4000));
 
         if (truncate(ring_path, size) == -1) {
             exit(2);
@@ -571,8 +577,6 @@ int
 main(void)
 {
     unsigned  op;
-
-    slow = (unsigned) tap_slow();
 
     report = mmap(NULL, sizeof(report_t), PROT_READ|PROT_WRITE,
                   MAP_SHARED|MAP_ANONYMOUS, -1, 0);
