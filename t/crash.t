@@ -111,6 +111,17 @@ sub few_queued {
     return wait_for(60, sub { $t->account->{queued} < 1000 });
 }
 
+# nor does what dies while it copies the ring to the spool make room there
+sub room {
+    my ($t) = @_;
+
+    return wait_for(60, sub {
+        my $queue = $t->account->{queue};
+
+        return $queue->{used} < 0.75 * $queue->{size};
+    });
+}
+
 # requests one after the other -> into the hash of those answered
 sub hits {
     my ($t, $answered, $n) = @_;
@@ -301,9 +312,9 @@ for my $point (qw(spool_written spool_synced spool_state_written
 
         hits($t, $before, 100), sleep 0.2 for 1 .. 3;
 
-        my $load = requests($t, clients => 1, pause => 0.01);
+        my $load = requests($t, clients => 1, pause => 0.03);
 
-        kills($t, $point, visits => 2);
+        kills($t, $point, visits => 2, before => sub { room($t) });
 
         my $answered = {%$before, %{ $load->stop }};
 
