@@ -30,7 +30,7 @@ use constant {
 
 my $soak = $ENV{KLAVIYO_SOAK};
 
-alarm(slow(240 + 3 * ($soak // 0)));
+alarm(slow(240 + 6 * ($soak // 0)));
 
 my $objs   = $ENV{KLAVIYO_OBJS} // 'objs';
 my $module = $ENV{KLAVIYO_FLEET_MODULE}
@@ -85,7 +85,8 @@ sub queued { return sum0(map { $_->account->{queued} // 1 } @nginx) }
 sub all_arrived {
     my ($name) = @_;
 
-    ok wait_for(90, sub { queued() == 0 }), "$name: nothing is left"
+    ok wait_for(90 + 2 * ($soak // 0), sub { queued() == 0 }),
+        "$name: nothing is left"
         or diag queued(), map { $_->log } @nginx;
 
     my $captured = sum0(map { $_->account->{captured}
