@@ -25,6 +25,8 @@ my $objs  = $ENV{KLAVIYO_OBJS} // 'objs';
 my $times = $ENV{KLAVIYO_CRASH_TIMES} // ($ENV{KLAVIYO_SOAK} ? 100 : 3);
 my $text  = 'x' x 600;
 
+alarm(slow(300 + 30 * $times));
+
 local $ENV{KLAVIYO_MODULE} =
     "$FindBin::Bin/../$objs/crash/ngx_http_klaviyo_module.so";
 

@@ -193,7 +193,7 @@ subtest 'a certificate that is not trusted' => sub {
     my $client = IO::Socket::SSL->new(PeerAddr => '127.0.0.1',
         PeerPort => $t->port('TLS'),
         SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE());
-    my $end = time + 2;
+    my $end = time + slow(2);
     my $n   = 0;
 
     while (time < $end) {

@@ -217,7 +217,7 @@ test_truncate(off_t size, const char *what)
 {
     int                  status, round;
     pid_t                pid[WRITERS + 1];
-    unsigned             i, begun, failed, detached, lost, attached;
+    unsigned             i, begun, read, failed, detached, lost, attached;
     klaviyo_ring_t      *ring;
     klaviyo_figures_t    f;
 
@@ -231,6 +231,7 @@ test_truncate(off_t size, const char *what)
         ring_folder();
         ring = ring_open(RING_SIZE, round % 2);
         begun = report->appended;
+        read = report->read;
 
         for (i = 0; i <= WRITERS; i++) {
             pid[i] = start(ring, i);
@@ -238,7 +239,11 @@ test_truncate(off_t size, const char *what)
 
         /* in the midst of their work, when it has begun */
 
-        for (i = 0; i < 2000 && report->appended <= begun + 10; i++) {
+        for (i = 0; i < 5000; i++) {
+            if (report->appended > begun + 10 && report->read > read) {
+                break;
+            }
+
             usleep(1000);
         }
 
