@@ -4,9 +4,9 @@
  */
 
 
-#include "klaviyo_readers.h"
 #include "ngx_http_klaviyo_secret.h"
 #include "ngx_http_klaviyo_user.h"
+#include "klaviyo_readers.h"
 
 #include <sys/mman.h>
 

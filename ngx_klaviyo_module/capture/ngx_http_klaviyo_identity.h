@@ -15,8 +15,8 @@
 #define NGX_HTTP_KLAVIYO_IDENTITY_H
 
 
-#include "klaviyo_identity.h"
 #include "ngx_http_klaviyo_context.h"
+#include "klaviyo_identity.h"
 
 
 /* the words of klaviyo_identity; NGX_CONF_BITMASK_SET alone is `off` */

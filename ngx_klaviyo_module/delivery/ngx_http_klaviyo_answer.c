@@ -4,10 +4,10 @@
  */
 
 
-#include "klaviyo_request.h"
-#include "klaviyo_settle.h"
 #include "ngx_http_klaviyo_answer.h"
 #include "ngx_http_klaviyo_sender_state.h"
+#include "klaviyo_request.h"
+#include "klaviyo_settle.h"
 
 #include "queue/klaviyo_clock.h"
 #include "queue/klaviyo_crash.h"

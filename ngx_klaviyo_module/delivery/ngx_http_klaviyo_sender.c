@@ -4,10 +4,10 @@
  */
 
 
+#include "ngx_http_klaviyo_sender_private.h"
+#include "ngx_http_klaviyo_answer.h"
 #include "klaviyo_request.h"
 #include "klaviyo_settle.h"
-#include "ngx_http_klaviyo_answer.h"
-#include "ngx_http_klaviyo_sender_private.h"
 #include "klaviyo_spare.h"
 
 #include "queue/klaviyo_clock.h"

@@ -7,8 +7,8 @@
 #define NGX_HTTP_KLAVIYO_PAGE_PRIVATE_H
 
 
-#include "klaviyo_page.h"
 #include "ngx_http_klaviyo_page.h"
+#include "klaviyo_page.h"
 #include "capture/ngx_http_klaviyo_context.h"
 
 
