@@ -350,7 +350,6 @@ klaviyo_batch_ack(const klaviyo_batch_t *batch, klaviyo_ack_t *ack)
 {
     ack->from = batch->from;
     ack->to = batch->end;
-
     ack->again = batch->again;
 
     memcpy(ack->outcome, batch->outcome, sizeof(ack->outcome));

@@ -157,19 +157,16 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
     uint64_t again, const klaviyo_ack_t *ack, uint64_t moved)
 {
     int       i;
-    uint64_t  sum, gone, twice;
+    uint64_t  sum, gone, rest;
 
     if (ack->to.seq < ack->from.seq
         || ack->to.seq > end->seq
         || ack->to.position > end->position
         || ack->to.position % 16 != 0
         || ack->from.seq > slot->done
-        || (ack->to.seq > slot->seq && ack->to.position < slot->position))
+        || (ack->to.seq > slot->seq && ack->to.position < slot->position)
+        || ack->again > ack->to.seq - ack->from.seq)
     {
-        return KLAVIYO_RING_ERROR;
-    }
-
-    if (ack->again > ack->to.seq - ack->from.seq) {
         return KLAVIYO_RING_ERROR;
     }
 
@@ -202,13 +199,13 @@ klaviyo_ring_slot_ack(klaviyo_ring_slot_t *slot, const klaviyo_cursor_t *end,
 
     slot->done += gone;
 
-    /* what nobody will acknowledge as put again any more is booked so here */
+    /* a deliverer that died will not acknowledge what it put again */
 
-    twice = klaviyo_ring_slot_twice(slot, end->seq, again);
-    again -= slot->outcome[KLAVIYO_RING_PUT_AGAIN] + twice;
+    rest = again - slot->outcome[KLAVIYO_RING_PUT_AGAIN]
+           - klaviyo_ring_slot_twice(slot, end->seq, again);
 
-    slot->outcome[KLAVIYO_RING_PUT_AGAIN] += again;
-    slot->base -= again;
+    slot->outcome[KLAVIYO_RING_PUT_AGAIN] += rest;
+    slot->base -= rest;
 
     /* what ends in the spool has no position of the ring */
 

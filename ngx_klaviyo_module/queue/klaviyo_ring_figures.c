@@ -110,13 +110,13 @@ klaviyo_ring_figures_read(klaviyo_ring_t *ring, klaviyo_figures_t *figures)
 {
     int                  i;
     int64_t              now, until;
-    uint64_t             twice;
+    uint64_t             again, twice;
     klaviyo_cursor_t     end;
     klaviyo_ring_slot_t  slot;
 
     klaviyo_ring_slot_get(ring, &slot);
-    twice = klaviyo_ring_end(ring, &end);
-    twice = klaviyo_ring_slot_twice(&slot, end.seq, twice);
+    again = klaviyo_ring_end(ring, &end);
+    twice = klaviyo_ring_slot_twice(&slot, end.seq, again);
 
     figures->attached = 1;
     figures->done = slot.done;

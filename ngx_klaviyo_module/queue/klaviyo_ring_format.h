@@ -49,8 +49,8 @@
  *     events in the ring == tail.seq + 1 - seq
  *
  * An event that is put at the end again is in the queue twice until its first
- * record is acknowledged, and counts once: tail.again - outcome[AGAIN] are
- * there twice, but never more than are queued.
+ * record is acknowledged, and counts once: tail.again - outcome[PUT_AGAIN]
+ * are there twice, but never more than are queued.
  *
  * The first event of a new ring has KLAVIYO_RING_SEQ, so that there is room
  * below for what is adopted.

@@ -93,7 +93,7 @@ klaviyo_ring_slot_newest(klaviyo_ring_t *ring, klaviyo_ring_slot_t *newest)
 }
 
 
-/* More than are queued were those of a deliverer that died: two events each. */
+/* More than are queued are of a deliverer that died: both records count. */
 
 uint64_t
 klaviyo_ring_slot_twice(const klaviyo_ring_slot_t *slot, uint64_t end,

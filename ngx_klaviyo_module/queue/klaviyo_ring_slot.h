@@ -18,7 +18,7 @@ int klaviyo_ring_slot_newest(klaviyo_ring_t *ring,
 /* makes the copy the standing slot; under the lock, or alone */
 void klaviyo_ring_slot_put(klaviyo_ring_t *ring, klaviyo_ring_slot_t *slot);
 
-/* how many of the events that are queued are there twice */
+/* how many queued events are there twice; `again`: of klaviyo_ring_end() */
 uint64_t klaviyo_ring_slot_twice(const klaviyo_ring_slot_t *slot,
     uint64_t end, uint64_t again);
 

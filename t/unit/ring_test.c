@@ -241,6 +241,19 @@ test_drop_oldest(void)
 }
 
 
+/* n events on from the cursor; the last one is left in `record` and `buf` */
+
+static void
+read_on(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor, unsigned n,
+    uint8_t *buf, size_t size, klaviyo_record_t *record)
+{
+    while (n--) {
+        klaviyo_ring_read(ring, cursor, buf, size, record);
+        *cursor = record->next;
+    }
+}
+
+
 /* an event that is put at the end again is in the queue twice, and one event */
 
 static void
@@ -265,10 +278,7 @@ test_again(void)
     klaviyo_ring_first(ring, &cursor);
     ack.from = cursor;
 
-    for (n = 0; n < 3; n++) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
+    read_on(ring, &cursor, 3, buf, sizeof(buf), &record);
 
     is_int(klaviyo_ring_put_again(ring, &record.event), KLAVIYO_RING_OK,
            "the third goes to the end");
@@ -305,8 +315,7 @@ test_again(void)
 
     for (n = 0; n < 9; n++) {
         ack.from = cursor;
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
+        read_on(ring, &cursor, 1, buf, sizeof(buf), &record);
         ack.to = cursor;
         ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 1;
         ack.again = 0;
@@ -356,10 +365,7 @@ test_overlap(void)
     klaviyo_ring_first(ring, &cursor);
     ack.from = cursor;
 
-    for (n = 0; n < 40; n++) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
+    read_on(ring, &cursor, 40, buf, sizeof(buf), &record);
 
     ack.to = cursor;
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 30;
@@ -393,10 +399,7 @@ test_overlap(void)
     klaviyo_ring_first(ring, &cursor);
     ack.from = cursor;
 
-    for (n = 0; n < 5; n++) {
-        klaviyo_ring_read(ring, &cursor, buf, sizeof(buf), &record);
-        cursor = record.next;
-    }
+    read_on(ring, &cursor, 5, buf, sizeof(buf), &record);
 
     memset(ack.outcome, 0, sizeof(ack.outcome));
     ack.outcome[KLAVIYO_OUTCOME_DELIVERED] = 5;
