@@ -10,8 +10,8 @@ MODULES_AVAILABLE ?= /usr/share/nginx/modules-available
 PROVE        ?= prove
 
 BUILD_DEPS    = build-essential nginx nginx-dev libcurl4-openssl-dev \
-                libjansson-dev libidn2-dev libssl-dev zlib1g-dev \
-                libpcre2-dev \
+                libjansson-dev libidn2-dev libssl-dev libzstd-dev \
+                zlib1g-dev libpcre2-dev \
                 ca-certificates
 DEMO_DEPS     = perl libmojolicious-perl
 FLEET_DEPS    = libhiredis-dev
@@ -73,7 +73,7 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
                 $(wildcard t/unit/*_test.c)))
 
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module -It/unit
-LIBS_UNIT     = -ljansson -lidn2 -lz -lcrypto -lpthread
+LIBS_UNIT     = -ljansson -lidn2 -lz -lzstd -lcrypto -lpthread
 
 # A test's own: what t/unit/disk.h, or the test itself, stands in for.
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \

@@ -801,8 +801,7 @@ static ngx_int_t
 ngx_http_klaviyo_mover_add(ngx_http_klaviyo_mover_t *mover)
 {
     size_t                           len;
-    uint8_t                         *bytes;
-    ngx_int_t                        rc;
+    const uint8_t                   *bytes;
     ngx_http_klaviyo_fleet_value_t   value[6];
 
     if (!mover->connected) {
@@ -824,15 +823,13 @@ ngx_http_klaviyo_mover_add(ngx_http_klaviyo_mover_t *mover)
     value[2].number = (int64_t) mover->adding.need;
     value[3].number = mover->pack.n;
     value[4].number = (int64_t) mover->account->fleet_size;
-    value[5].text.data = bytes;
+    value[5].text.data = (u_char *) bytes;
     value[5].text.len = len;
 
-    rc = ngx_http_klaviyo_fleet_end_call(&mover->end,
-                                         NGX_HTTP_KLAVIYO_FLEET_ADD, value, 6);
-
-    mover->adds = (rc == NGX_OK);
-
-    free(bytes);
+    mover->adds = ngx_http_klaviyo_fleet_end_call(&mover->end,
+                                                  NGX_HTTP_KLAVIYO_FLEET_ADD,
+                                                  value, 6)
+                  == NGX_OK;
 
     return NGX_OK;
 }

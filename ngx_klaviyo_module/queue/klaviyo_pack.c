@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <zstd.h>
 
 #include "klaviyo_crc32c.h"
 #include "klaviyo_pack.h"
@@ -15,16 +15,17 @@
 #define KLAVIYO_PACK_RECORD  25      /* bytes of a record before its texts  */
 #define KLAVIYO_PACK_CRC     44      /* where the checksum is               */
 
+/* zstd's lowest: the higher ones take longer than Redis and the net gain */
+#define KLAVIYO_PACK_LEVEL   1
 
-static const uint8_t  klaviyo_pack_magic[4] = { 'K', 'P', 'K', '1' };
+
+static const uint8_t  klaviyo_pack_magic[4] = { 'K', 'P', 'K', '2' };
 
 
 static void klaviyo_pack_put(uint8_t *p, uint64_t n, size_t bytes);
 static uint64_t klaviyo_pack_get(const uint8_t *p, size_t bytes);
-static z_stream *klaviyo_pack_stream(klaviyo_packing_t *pack);
+static uint8_t *klaviyo_pack_room(klaviyo_packing_t *pack, size_t size);
 static uint32_t klaviyo_pack_crc(const uint8_t *data, size_t len);
-static int klaviyo_unpack_inflate(klaviyo_unpacking_t *pack,
-    const uint8_t *data, size_t len);
 static const char *klaviyo_unpack_check(klaviyo_unpacking_t *pack);
 static size_t klaviyo_unpack_record(const klaviyo_unpacking_t *pack,
     klaviyo_event_t *event, uint64_t *seq);
@@ -93,32 +94,22 @@ klaviyo_pack_add(klaviyo_packing_t *pack, const klaviyo_event_t *event,
 }
 
 
-uint8_t *
+const uint8_t *
 klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid, size_t *len)
 {
-    uLong      size;
-    uint8_t   *p;
-    z_stream  *stream;
+    size_t    n;
+    uint8_t  *p;
 
-    stream = klaviyo_pack_stream(pack);
-    if (stream == NULL) {
-        return NULL;
-    }
-
-    size = deflateBound(stream, (uLong) pack->used);
-
-    p = malloc(KLAVIYO_PACK_HEAD + size);
+    p = klaviyo_pack_room(pack, KLAVIYO_PACK_HEAD
+                                + ZSTD_compressBound(pack->used));
     if (p == NULL) {
         return NULL;
     }
 
-    stream->next_in = pack->start;
-    stream->avail_in = (uInt) pack->used;
-    stream->next_out = p + KLAVIYO_PACK_HEAD;
-    stream->avail_out = (uInt) size;
-
-    if (deflate(stream, Z_FINISH) != Z_STREAM_END) {
-        free(p);
+    n = ZSTD_compressCCtx(pack->zstd, p + KLAVIYO_PACK_HEAD,
+                          pack->closed_size - KLAVIYO_PACK_HEAD, pack->start,
+                          pack->used, KLAVIYO_PACK_LEVEL);
+    if (ZSTD_isError(n)) {
         return NULL;
     }
 
@@ -129,7 +120,7 @@ klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid, size_t *len)
     klaviyo_pack_put(p + 36, pack->n, 4);
     klaviyo_pack_put(p + 40, pack->used, 4);
 
-    *len = KLAVIYO_PACK_HEAD + size - stream->avail_out;
+    *len = KLAVIYO_PACK_HEAD + n;
 
     klaviyo_pack_put(p + KLAVIYO_PACK_CRC, klaviyo_pack_crc(p, *len), 4);
 
@@ -137,30 +128,26 @@ klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid, size_t *len)
 }
 
 
-static z_stream *
-klaviyo_pack_stream(klaviyo_packing_t *pack)
+/* for a closed pack of this size, and what makes it */
+
+static uint8_t *
+klaviyo_pack_room(klaviyo_packing_t *pack, size_t size)
 {
-    z_stream  *stream;
-
-    stream = pack->stream;
-
-    if (stream) {
-        return deflateReset(stream) == Z_OK ? stream : NULL;
+    if (pack->zstd == NULL) {
+        pack->zstd = ZSTD_createCCtx();
+        if (pack->zstd == NULL) {
+            return NULL;
+        }
     }
 
-    stream = calloc(1, sizeof(z_stream));
-    if (stream == NULL) {
-        return NULL;
+    if (size > pack->closed_size) {
+        free(pack->closed);
+
+        pack->closed = malloc(size);
+        pack->closed_size = pack->closed ? size : 0;
     }
 
-    if (deflateInit(stream, Z_BEST_SPEED) != Z_OK) {
-        free(stream);
-        return NULL;
-    }
-
-    pack->stream = stream;
-
-    return stream;
+    return pack->closed;
 }
 
 
@@ -175,12 +162,10 @@ klaviyo_pack_reset(klaviyo_packing_t *pack)
 void
 klaviyo_pack_free(klaviyo_packing_t *pack)
 {
-    if (pack->stream) {
-        (void) deflateEnd(pack->stream);
-        free(pack->stream);
-    }
+    (void) ZSTD_freeCCtx(pack->zstd);
 
     free(pack->start);
+    free(pack->closed);
 
     memset(pack, 0, sizeof(klaviyo_packing_t));
 }
@@ -226,44 +211,19 @@ klaviyo_unpack_open(klaviyo_unpacking_t *pack, const uint8_t *data, size_t len)
         return "there is no memory for it";
     }
 
-    wrong = klaviyo_unpack_inflate(pack, data + KLAVIYO_PACK_HEAD,
-                                   len - KLAVIYO_PACK_HEAD)
-            ? klaviyo_unpack_check(pack) : "its records are not deflated well";
+    /* to exactly the size that was named; an error is a size that is none */
+
+    wrong = ZSTD_decompress(pack->start, pack->size, data + KLAVIYO_PACK_HEAD,
+                            len - KLAVIYO_PACK_HEAD)
+            == pack->size
+            ? klaviyo_unpack_check(pack)
+            : "its records are not compressed well";
 
     if (wrong != NULL) {
         klaviyo_unpack_free(pack);
     }
 
     return wrong;
-}
-
-
-/* 1: to exactly the size that was named, and nothing behind it */
-
-static int
-klaviyo_unpack_inflate(klaviyo_unpacking_t *pack, const uint8_t *data,
-    size_t len)
-{
-    int       rc;
-    z_stream  stream;
-
-    memset(&stream, 0, sizeof(z_stream));
-
-    if (len > KLAVIYO_PACK_MAX * 2 || inflateInit(&stream) != Z_OK) {
-        return 0;
-    }
-
-    stream.next_in = (Bytef *) data;
-    stream.avail_in = (uInt) len;
-    stream.next_out = pack->start;
-    stream.avail_out = (uInt) pack->size;
-
-    rc = inflate(&stream, Z_FINISH);
-
-    (void) inflateEnd(&stream);
-
-    return rc == Z_STREAM_END && stream.avail_in == 0
-           && stream.avail_out == 0;
 }
 
 

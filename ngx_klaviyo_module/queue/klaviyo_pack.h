@@ -3,14 +3,14 @@
  * ring's records its bytes are the same on all machines: numbers are
  * little-endian.
  *
- *     magic "KPK1"      4     the last character is the version
+ *     magic "KPK2"      4     the last character is the version
  *     uuid             16     whose log the events are in
  *     from              8     the first event's sequence there
  *     to                8     behind the last event's
  *     n                 4     events
- *     size              4     bytes of the records, inflated
+ *     size              4     bytes of the records, decompressed
  *     crc               4     CRC-32C of all before and all behind
- *     records                 deflated (zlib)
+ *     records                 compressed (zstd)
  *
  *     record            seq 8, time 8, profile's length 4, attributes' length
  *                       4, unique_id's length 1, unique_id, profile,
@@ -50,8 +50,11 @@ typedef struct {
     uint64_t   from;
     uint64_t   to;
 
-    struct z_stream_s  *stream;  /* kept: to make one costs as much as to
-                                    deflate                                 */
+    uint8_t   *closed;
+    size_t     closed_size;
+
+    struct ZSTD_CCtx_s  *zstd;   /* kept: to make one costs as much as to
+                                    compress                                */
 } klaviyo_packing_t;
 
 
@@ -63,7 +66,7 @@ typedef struct {
     uint64_t   to;
     uint32_t   n;
 
-    uint8_t   *start;            /* the records, inflated                   */
+    uint8_t   *start;            /* the records, decompressed               */
     size_t     size;
     size_t     at;               /* the next one                            */
     uint32_t   read;             /* how many were                           */
@@ -79,10 +82,10 @@ int klaviyo_pack_add(klaviyo_packing_t *pack, const klaviyo_event_t *event,
     uint64_t seq);
 
 /*
- * The pack's bytes, which the caller frees, of at least one event; NULL: no
- * memory.
+ * The bytes of a pack of at least one event, good until the next call; NULL:
+ * no memory.
  */
-uint8_t *klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid,
+const uint8_t *klaviyo_pack_close(klaviyo_packing_t *pack, const uint8_t *uuid,
     size_t *len);
 
 /* empty again; its memory is kept */

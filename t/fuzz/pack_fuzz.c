@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(p, data + 1, size - 1);
 
     if ((data[0] & 1) && size - 1 >= KLAVIYO_PACK_HEAD) {
-        memcpy(p, "KPK1", 4);
+        memcpy(p, "KPK2", 4);
 
         crc = klaviyo_crc32c(0, p, 44);
         crc = klaviyo_crc32c(crc, p + 48, size - 1 - 48);

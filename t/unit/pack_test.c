@@ -37,6 +37,19 @@ event_make(klaviyo_event_t *event, char *text, size_t size, size_t len, int n)
 
 
 static uint8_t *
+pack_copy(klaviyo_packing_t *pack, size_t *len)
+{
+    uint8_t        *copy;
+    const uint8_t  *p;
+
+    p = klaviyo_pack_close(pack, uuid, len);
+    copy = (p != NULL) ? malloc(*len) : NULL;
+
+    return copy ? memcpy(copy, p, *len) : NULL;
+}
+
+
+static uint8_t *
 pack_make(uint32_t n, size_t each, size_t *len)
 {
     static char        text[8 * 1024 * 1024];
@@ -58,7 +71,7 @@ pack_make(uint32_t n, size_t each, size_t *len)
         }
     }
 
-    p = klaviyo_pack_close(&pack, uuid, len);
+    p = pack_copy(&pack, len);
 
     klaviyo_pack_free(&pack);
 
@@ -126,7 +139,7 @@ test_again(void)
     for (i = 0; i < 3; i++) {
         event_make(&event, text, sizeof(text), i == 1 ? 3000 : 100, i == 1);
         (void) klaviyo_pack_add(&pack, &event, 7);
-        p[i] = klaviyo_pack_close(&pack, uuid, &len[i]);
+        p[i] = pack_copy(&pack, &len[i]);
         klaviyo_pack_reset(&pack);
     }
 
