@@ -228,7 +228,7 @@ test_damage(void)
 
     is_int(bad, 0, "no change and no cut passes");
 
-    p[3] = '2';
+    p[3] = '3';
     is_str(klaviyo_unpack_open(&pack, p, len),
            "it is a pack of another version", "a newer one says so");
 
