@@ -23,7 +23,7 @@ my $t = Klaviyo::Test->new(
         server { listen 127.0.0.1:%%PORT_AT%%;
                  server_name .at.test; $location }
         server { listen 127.0.0.1:%%PORT_REGEX%%;
-                 server_name ~^[a-z]+\\.regex\\.test\$; $location }
+                 server_name ~\\.regex\\.test\$; $location }
         server { listen 127.0.0.1:%%PORT_ALL%%;
                  server_name shop.test ~.; $location }
         server { listen 127.0.0.1:%%PORT_CATCH%%;
@@ -69,13 +69,26 @@ my @cases = (
     [NAMES => 'evilbrand.test',       'http://shop.test/p'],
     [NAMES => 'shop.test.evil.example', 'http://shop.test/p'],
     [NAMES => '1.stores.test',        'http://shop.test/p'],
+    [NAMES => 'shop.test:x@evil.example',  'http://shop.test/p'],
+    [NAMES => 'shop.test:80@evil.example', 'http://shop.test/p'],
+    [NAMES => 'shop.test:80?',        'http://shop.test/p'],
+    [NAMES => 'shop.test:',           'http://shop.test/p'],
+    [NAMES => 'shop.test:65536',      'http://shop.test/p'],
+    [NAMES => 'evil.example?.brand.test',  'http://shop.test/p'],
+    [NAMES => 'evil.example#.brand.test',  'http://shop.test/p'],
+    [NAMES => 'evil.example\\.brand.test', 'http://shop.test/p'],
+    [NAMES => 'a@b.brand.test',       'http://shop.test/p'],
     [BELOW => 'a.below.test',         'http://a.below.test/p'],
+    [BELOW => 'evil.example?.below.test',  'http://below.test/p'],
     [BELOW => 'evil.example',         'http://below.test/p'],
     [AT    => 'evil.example',         'http://at.test/p'],
     [REGEX => 'a.regex.test',         'http://a.regex.test/p'],
     [REGEX => 'evil.example',         'none'],
+    [REGEX => 'evil.example?.regex.test',  'none'],
     [ALL   => 'any.example',          'http://any.example/p'],
     [CATCH => 'any.example:81',       'http://any.example:81/p'],
+    [CATCH => 'any.example:81@evil.example', 'http://any.example/p'],
+    [CATCH => '[::1]:81',             'http://[::1]:81/p'],
 );
 
 is url($_->[0], $_->[1]), $_->[2], "$_->[0]: $_->[1]" for @cases;

@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_uint_t ngx_http_klaviyo_host_is(ngx_http_klaviyo_host_t *known,
     ngx_str_t *host);
+static ngx_uint_t ngx_http_klaviyo_host_plain(ngx_str_t *host);
+static ngx_uint_t ngx_http_klaviyo_host_is_port(u_char *p, size_t len);
 static ngx_uint_t ngx_http_klaviyo_host_named(ngx_str_t *name);
 static ngx_uint_t ngx_http_klaviyo_host_ends(ngx_str_t *host, ngx_str_t *end);
 
@@ -157,7 +159,9 @@ ngx_http_klaviyo_host(ngx_http_request_t *r, ngx_array_t *hosts,
 
     if (header->len > host->len + 1
         && header->data[host->len] == ':'
-        && ngx_strncasecmp(header->data, host->data, host->len) == 0)
+        && ngx_strncasecmp(header->data, host->data, host->len) == 0
+        && ngx_http_klaviyo_host_is_port(header->data + host->len + 1,
+                                         header->len - host->len - 1))
     {
         port->len = header->len - host->len;
         port->data = header->data + host->len;
@@ -170,7 +174,7 @@ ngx_http_klaviyo_host_is(ngx_http_klaviyo_host_t *known, ngx_str_t *host)
 {
     ngx_str_t  name;
 
-    if (host->len == 0) {
+    if (!ngx_http_klaviyo_host_plain(host)) {
         return 0;
     }
 
@@ -217,6 +221,42 @@ ngx_http_klaviyo_host_ends(ngx_str_t *host, ngx_str_t *end)
 {
     return ngx_memcmp(host->data + host->len - end->len, end->data, end->len)
            == 0;
+}
+
+
+/*
+ * nginx takes nearly every byte in a Host.  In a URL, "evil.com?.shop.com" is
+ * evil.com, and so is what stands behind "@", in place of a port, too.
+ */
+
+static ngx_uint_t
+ngx_http_klaviyo_host_plain(ngx_str_t *host)
+{
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < host->len; i++) {
+        c = host->data[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c < 0x80
+            && ngx_strchr("-._:[]", c) == NULL)
+        {
+            return 0;
+        }
+    }
+
+    return host->len != 0;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_host_is_port(u_char *p, size_t len)
+{
+    ngx_int_t  port;
+
+    port = len <= sizeof("65535") - 1 ? ngx_atoi(p, len) : NGX_ERROR;
+
+    return port > 0 && port <= 65535;
 }
 
 
