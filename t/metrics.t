@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Events by their metric: a bounded number of lines, whatever the names, over
-# all workers, over a reload and another size of the queue; on the page for the
-# last hour.
+# all workers, over a reload and another size of the queue, lost ones too; on
+# the page for the last hour.
 
 use lib 't/lib';
 use Klaviyo::Test;
@@ -12,11 +12,21 @@ my $t = Klaviyo::Test->new(
     http    => q{
         klaviyo_identity off;
         klaviyo_profile email $arg_email;
+        klaviyo_account_default shop;
+        klaviyo_account small {
+            api_key pk_small_0123456789;
+            endpoint http://127.0.0.1:1;
+            queue %%QUEUE_DIR%%/small.ring size=256k;
+            spool off;
+        }
         klaviyo_property trap '{"metric":{"data":{"type":"metric","attributes":{"name":"Trap"}}}}' json;
     },
     server  => q{
         location = /order { klaviyo_track "Placed Order"; return 204; }
         location = /quote { klaviyo_track 'a "quote" \\ and <b>'; return 204; }
+        location = /slash { klaviyo_track 'a \\\\'; return 204; }
+        location = /mark  { klaviyo_track 'a "b'; return 204; }
+        location = /full  { klaviyo_track Full account=small; return 204; }
         location = /name  { klaviyo_track $arg_name; return 204; }
         location = /page  { klaviyo_track off; klaviyo_status html; }
         location = /metrics { klaviyo_track off; klaviyo_status prometheus; }
@@ -52,22 +62,43 @@ like $t->get('/page')->body, qr/<li><b>5<\/b> Placed Order<\/li>/, 'the page';
 like $t->get('/page')->body, qr/a &#34;quote&#34; \\ and &lt;b&gt;/,
     'where it is text';
 
-$t->get("/name?email=a\@shop.test&name=M$_") for 1 .. 60;
+# names whose JSON begins alike, and that of all others as a name
+
+$t->get("/$_?email=a\@shop.test") for qw(slash mark slash mark);
+$t->get('/name?email=a@shop.test&name=(others)');
+captured(11);
+
+is_deeply [@{ metrics() }{ 'a \\\\', 'a \\"b', '(others)' }], [2, 2, 1],
+    'a backslash, a quote, and a name that is taken';
+
+$t->get("/name?email=a\@shop.test&name=M$_") for 1 .. 58;
 $t->get('/name?email=a@shop.test&name=' . 'x' x 127);
-captured(67);
+$t->get('/name?email=a@shop.test&name=(others)');
+captured(71);
 
 my $found = metrics();
 
 is scalar keys %$found, 33, 'a bounded number of them';
-is $found->{'(others)'}, 31, 'the rest together';
+is $found->{'(others)'}, 33, 'the rest together';
 
 my $sum = 0;
 $sum += $_ for values %$found;
 is $sum, $t->account->{captured}, 'and none is left out';
 
 $t->get('/order?email=a@shop.test');
-captured(68);
+captured(72);
 is metrics()->{'Placed Order'}, 6, 'those before go on';
+
+# those that had no room
+
+my $lost = wait_for(slow(30), sub {
+    $t->get('/full?email=a@shop.test&pad=' . 'x' x 4000) for 1 .. 50;
+    $t->account('small')->{reasons}{lost}{queue_full} > 10;
+});
+
+ok $lost, 'a queue is full';
+is $t->account('small')->{metrics}{Full}{captured},
+    $t->account('small')->{captured}, 'what is lost is of its metric';
 
 $t->wait_idle(slow(10));
 ok $t->reload(gone => 10), 'a reload';

@@ -13,6 +13,7 @@
 
 #include "ngx_http_klaviyo_late.h"
 #include "queue/klaviyo_ring_figures.h"
+#include "queue/klaviyo_ring_totals.h"
 
 
 #define NGX_HTTP_KLAVIYO_LATE_SIZE   (256 * 1024)
@@ -33,8 +34,8 @@ static klaviyo_ring_rc_e ngx_http_klaviyo_late_keep(
 static ngx_uint_t ngx_http_klaviyo_late_waits(
     ngx_http_klaviyo_account_t *account);
 static void ngx_http_klaviyo_late_pass(void);
-static klaviyo_ring_rc_e ngx_http_klaviyo_late_append(
-    ngx_http_klaviyo_late_event_t *late, u_char *p);
+static void ngx_http_klaviyo_late_read(ngx_http_klaviyo_late_event_t *late,
+    u_char *p);
 static void ngx_http_klaviyo_late_handler(ngx_event_t *ev);
 
 
@@ -102,7 +103,7 @@ ngx_http_klaviyo_late_keep(ngx_http_klaviyo_account_t *account,
                      + event->attributes_len, NGX_ALIGNMENT);
 
     if (size > rest) {
-        klaviyo_ring_count(account->ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 1);
+        klaviyo_ring_lost_busy(account->ring, event);
         return KLAVIYO_RING_BUSY;
     }
 
@@ -162,13 +163,15 @@ ngx_http_klaviyo_late_pass(void)
          p < ngx_http_klaviyo_late.last;
          p += late.size)
     {
-        ngx_memcpy(&late, p, sizeof(late));
+        ngx_http_klaviyo_late_read(&late, p);
 
         for (i = 0; i < n && busy[i] != late.account; i++) { /* void */ }
 
         if (i == n && n < NGX_HTTP_KLAVIYO_LATE_QUEUES) {
 
-            if (ngx_http_klaviyo_late_append(&late, p) != KLAVIYO_RING_BUSY) {
+            if (klaviyo_ring_try(late.account->ring, &late.event)
+                != KLAVIYO_RING_BUSY)
+            {
                 continue;
             }
 
@@ -183,18 +186,18 @@ ngx_http_klaviyo_late_pass(void)
 }
 
 
-static klaviyo_ring_rc_e
-ngx_http_klaviyo_late_append(ngx_http_klaviyo_late_event_t *late, u_char *p)
+static void
+ngx_http_klaviyo_late_read(ngx_http_klaviyo_late_event_t *late, u_char *p)
 {
     klaviyo_event_t  *event;
+
+    ngx_memcpy(late, p, sizeof(ngx_http_klaviyo_late_event_t));
 
     event = &late->event;
 
     event->unique_id = p + sizeof(ngx_http_klaviyo_late_event_t);
     event->profile = event->unique_id + event->unique_id_len;
     event->attributes = event->profile + event->profile_len;
-
-    return klaviyo_ring_try(late->account->ring, event);
 }
 
 
@@ -229,10 +232,9 @@ ngx_http_klaviyo_late_exit_process(void)
          p < ngx_http_klaviyo_late.last;
          p += late.size)
     {
-        ngx_memcpy(&late, p, sizeof(late));
+        ngx_http_klaviyo_late_read(&late, p);
 
-        klaviyo_ring_count(late.account->ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY,
-                           1);
+        klaviyo_ring_lost_busy(late.account->ring, &late.event);
     }
 
     ngx_http_klaviyo_late.last = ngx_http_klaviyo_late.start;

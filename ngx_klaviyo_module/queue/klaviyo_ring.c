@@ -42,7 +42,7 @@ klaviyo_ring_append(klaviyo_ring_t *ring, const klaviyo_event_t *event)
     rc = klaviyo_ring_try(ring, event);
 
     if (rc == KLAVIYO_RING_BUSY) {
-        klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 1);
+        klaviyo_ring_lost_busy(ring, event);
     }
 
     return rc;
@@ -64,6 +64,7 @@ klaviyo_ring_try(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 
     case KLAVIYO_RING_FULL:
         klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_FULL, 1);
+        klaviyo_ring_captured(ring, event);
         break;
 
     case KLAVIYO_RING_DETACHED:

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "klaviyo_crc32c.h"
+#include "klaviyo_ring_figures.h"
 #include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_totals.h"
@@ -20,6 +21,8 @@
     "\"metric\":{\"data\":{\"type\":\"metric\",\"attributes\":{\"name\":\""
 
 
+static void klaviyo_ring_metric_event(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event, unsigned locks);
 static int klaviyo_ring_metric_again(const klaviyo_ring_metric_t *metric,
     const klaviyo_event_t *event);
 static size_t klaviyo_ring_metric_name(const klaviyo_event_t *event,
@@ -90,6 +93,24 @@ klaviyo_ring_histogram(klaviyo_ring_t *ring, klaviyo_histogram_e histogram,
 void
 klaviyo_ring_captured(klaviyo_ring_t *ring, const klaviyo_event_t *event)
 {
+    klaviyo_ring_metric_event(ring, event, 1);
+}
+
+
+void
+klaviyo_ring_lost_busy(klaviyo_ring_t *ring, const klaviyo_event_t *event)
+{
+    klaviyo_ring_count(ring, KLAVIYO_COUNT_LOST_QUEUE_BUSY, 1);
+    klaviyo_ring_metric_event(ring, event, 0);
+}
+
+
+/* `locks`: it may wait for the lock to give the metric a line */
+
+static void
+klaviyo_ring_metric_event(klaviyo_ring_t *ring, const klaviyo_event_t *event,
+    unsigned locks)
+{
     size_t                  len;
     uint8_t                 name[KLAVIYO_METRIC_NAME];
     uint64_t                hash;
@@ -118,10 +139,13 @@ klaviyo_ring_captured(klaviyo_ring_t *ring, const klaviyo_event_t *event)
     metric = klaviyo_ring_metric_find(ring, name, len, hash);
 
     if (metric == NULL) {
-        metric = klaviyo_ring_metric_add(ring, name, len, hash);
+        metric = locks ? klaviyo_ring_metric_add(ring, name, len, hash)
+                       : &ring->totals->metric[KLAVIYO_METRICS];
     }
 
-    ring->metric = metric;
+    /* its JSON may be that of another one if it has a backslash */
+
+    ring->metric = memchr(name, '\\', len) ? NULL : metric;
 
     klaviyo_ring_metric_count(metric, (uint64_t) event->time
                                       / KLAVIYO_METRIC_SLICE);
@@ -160,7 +184,11 @@ klaviyo_ring_metrics(klaviyo_ring_t *ring, int64_t now,
             continue;
         }
 
-        if (i < KLAVIYO_METRICS && len <= KLAVIYO_METRIC_NAME) {
+        if (i == KLAVIYO_METRICS) {
+            memcpy(read[n].name, KLAVIYO_METRIC_OTHERS,
+                   sizeof(KLAVIYO_METRIC_OTHERS));
+
+        } else if (len <= KLAVIYO_METRIC_NAME) {
             memcpy(read[n].name, metric->name, len);
         }
 
@@ -357,6 +385,8 @@ klaviyo_ring_metric_add(klaviyo_ring_t *ring, const uint8_t *name,
     others = &ring->totals->metric[KLAVIYO_METRICS];
 
     if (klaviyo_ring_get(&ring->totals->metric[KLAVIYO_METRICS - 1].hash)
+        || (len == sizeof(KLAVIYO_METRIC_OTHERS) - 1
+            && memcmp(name, KLAVIYO_METRIC_OTHERS, len) == 0)
         || klaviyo_ring_lock(ring) != KLAVIYO_RING_OK)
     {
         return others;

@@ -13,10 +13,14 @@ void klaviyo_ring_histogram(klaviyo_ring_t *ring,
     klaviyo_histogram_e histogram, klaviyo_histogram_t *read);
 
 /*
- * An event that became the ring's, by its metric; klaviyo_ring_append() has
- * done so.  What is replayed is not counted.
+ * An event that was captured, by its metric; klaviyo_ring_append() has done
+ * so, also of one that had no room.  What is replayed is not counted.
  */
 void klaviyo_ring_captured(klaviyo_ring_t *ring,
+    const klaviyo_event_t *event);
+
+/* an event that found the ring locked for too long, and is lost */
+void klaviyo_ring_lost_busy(klaviyo_ring_t *ring,
     const klaviyo_event_t *event);
 
 /* how many were read; `now` is ms of CLOCK_REALTIME */

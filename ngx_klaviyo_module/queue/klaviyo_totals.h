@@ -18,6 +18,7 @@
 
 #define KLAVIYO_METRICS         32       /* that have a line of their own    */
 #define KLAVIYO_METRIC_NAME     127      /* bytes, cut at a character        */
+#define KLAVIYO_METRIC_OTHERS   "(others)"  /* all without a line        */
 #define KLAVIYO_METRIC_SLICES   12       /* of the last hour                 */
 #define KLAVIYO_METRIC_SLICE    300000   /* ms                               */
 
@@ -44,7 +45,7 @@ typedef struct {
 } klaviyo_bounds_t;
 
 
-/* one that is read; the last of all may be of all others, without a name */
+/* one that is read */
 
 typedef struct {
     char      name[KLAVIYO_METRIC_NAME + 1];

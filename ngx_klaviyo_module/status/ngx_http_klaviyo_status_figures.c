@@ -366,10 +366,3 @@ ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text)
 {
     klaviyo_json_raw(out, text, ngx_strlen(text));
 }
-
-
-const char *
-ngx_http_klaviyo_status_metric(const klaviyo_metric_t *metric)
-{
-    return metric->name[0] ? metric->name : "(others)";
-}

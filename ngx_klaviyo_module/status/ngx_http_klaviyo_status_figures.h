@@ -14,9 +14,6 @@ ngx_http_klaviyo_status_figure_t *ngx_http_klaviyo_status_find(
     ngx_http_klaviyo_status_account_t *account, const char *group,
     const char *name);
 
-/* the name of a metric, or what all others are under */
-const char *ngx_http_klaviyo_status_metric(const klaviyo_metric_t *metric);
-
 /* a text that needs no escaping */
 void ngx_http_klaviyo_status_text(klaviyo_json_t *out, const char *text);
 

@@ -654,7 +654,6 @@ ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
     ngx_http_klaviyo_status_account_t *account)
 {
     ngx_uint_t               i, n;
-    const char              *name;
     const klaviyo_metric_t  *metric;
 
     n = 0;
@@ -671,12 +670,10 @@ ngx_http_klaviyo_status_html_metrics(klaviyo_json_t *out,
                                       "</h3>\n<ul class=\"metrics\">\n");
         }
 
-        name = ngx_http_klaviyo_status_metric(metric);
-
         klaviyo_json_literal(out, "<li><b>");
         ngx_http_klaviyo_status_html_number(out, metric->hour);
         klaviyo_json_literal(out, "</b> ");
-        klaviyo_escape_html(out, name, ngx_strlen(name));
+        ngx_http_klaviyo_status_html_text(out, metric->name);
         klaviyo_json_literal(out, "</li>\n");
     }
 

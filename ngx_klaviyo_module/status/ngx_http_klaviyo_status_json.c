@@ -86,7 +86,6 @@ ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
 {
     const char                        *group;
     ngx_str_t                         *name;
-    const char                        *word;
     ngx_uint_t                         i, reason;
     const klaviyo_metric_t            *metric;
     ngx_http_klaviyo_status_figure_t  *figure;
@@ -148,14 +147,13 @@ ngx_http_klaviyo_status_json_account(klaviyo_json_t *json,
 
     for (i = 0; i < account->reading->metrics; i++) {
         metric = &account->reading->metric[i];
-        word = ngx_http_klaviyo_status_metric(metric);
 
         if (i) {
             klaviyo_json_literal(json, ",");
         }
 
-        klaviyo_json_string(json, (const uint8_t *) word, ngx_strlen(word),
-                            KLAVIYO_METRIC_NAME);
+        klaviyo_json_string(json, (const uint8_t *) metric->name,
+                            ngx_strlen(metric->name), KLAVIYO_METRIC_NAME);
         klaviyo_json_literal(json, ":{\"captured\":");
         klaviyo_json_uint(json, metric->captured);
         klaviyo_json_literal(json, ",\"last_hour\":");

@@ -167,9 +167,9 @@ static void
 ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
     ngx_http_klaviyo_status_t *status)
 {
-    const char                          *name;
-    ngx_uint_t                           i, k;
-    ngx_http_klaviyo_status_account_t   *account;
+    ngx_uint_t                          i, k;
+    const klaviyo_metric_t             *metric;
+    ngx_http_klaviyo_status_account_t  *account;
 
     klaviyo_json_literal(out,
         "# HELP " NGX_HTTP_KLAVIYO_STATUS_PREFIX
@@ -182,16 +182,16 @@ ngx_http_klaviyo_status_prometheus_metrics(klaviyo_json_t *out,
         account = &status->account[i];
 
         for (k = 0; k < account->reading->metrics; k++) {
-            name = ngx_http_klaviyo_status_metric(&account->reading->metric[k]);
+            metric = &account->reading->metric[k];
 
             klaviyo_json_literal(out, NGX_HTTP_KLAVIYO_STATUS_PREFIX
                                       "metric_events_captured_total{account"
                                       "=\"");
             klaviyo_escape_label(out, account->name->data, account->name->len);
             klaviyo_json_literal(out, "\",metric=\"");
-            klaviyo_escape_label(out, name, ngx_strlen(name));
+            klaviyo_escape_label(out, metric->name, ngx_strlen(metric->name));
             klaviyo_json_literal(out, "\"} ");
-            klaviyo_json_uint(out, account->reading->metric[k].captured);
+            klaviyo_json_uint(out, metric->captured);
             klaviyo_json_literal(out, "\n");
         }
     }
