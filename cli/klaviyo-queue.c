@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ typedef struct {
 } klaviyo_cli_value_t;
 
 
+static int klaviyo_cli_streams(void);
 static void klaviyo_cli_account(klaviyo_cli_t *cli);
 static int klaviyo_cli_option(klaviyo_cli_t *cli,
     const klaviyo_cli_command_t *command, const char *arg, const char *next);
@@ -166,6 +168,10 @@ main(int argc, char **argv)
     klaviyo_cli_t                 cli;
     const klaviyo_cli_command_t  *command;
 
+    if (klaviyo_cli_streams() == -1) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         (void) fputs(klaviyo_cli_help, stdout);
         return klaviyo_cli_flush();
@@ -244,6 +250,31 @@ main(int argc, char **argv)
     klaviyo_cli_account(&cli);
 
     return klaviyo_cli_rights_run(&cli, command->run);
+}
+
+
+/*
+ * A stream that was closed stays so: its number is not given to a file of the
+ * queue, which messages would be written into.
+ */
+
+static int
+klaviyo_cli_streams(void)
+{
+    int  fd;
+
+    do {
+        fd = open("/", O_PATH);
+
+        if (fd == -1) {
+            (void) klaviyo_cli_error("open() \"/\" failed (%d: %s)", errno,
+                                     strerror(errno));
+            return -1;
+        }
+
+    } while (fd <= STDERR_FILENO);
+
+    return close(fd);
 }
 
 
@@ -460,6 +491,24 @@ klaviyo_cli_write(FILE *out, const void *data, size_t len)
         } else {
             (void) fputc(p[i], out);
         }
+    }
+}
+
+
+void
+klaviyo_cli_print(const char *fmt, ...)
+{
+    int      len;
+    char    *text;
+    va_list  args;
+
+    va_start(args, fmt);
+    len = vasprintf(&text, fmt, args);
+    va_end(args);
+
+    if (len != -1) {
+        klaviyo_cli_write(stdout, text, (size_t) len);
+        free(text);
     }
 }
 

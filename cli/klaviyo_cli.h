@@ -86,6 +86,10 @@ int klaviyo_cli_error(const char *fmt, ...)
  */
 void klaviyo_cli_write(FILE *out, const void *data, size_t len);
 
+/* printf() of such bytes */
+void klaviyo_cli_print(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
 /* ms of CLOCK_REALTIME */
 int64_t klaviyo_cli_now(void);
 

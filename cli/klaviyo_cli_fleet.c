@@ -244,7 +244,7 @@ klaviyo_cli_fleet_text(const char *name, const char *lane,
     const klaviyo_cli_reply_t *state, const klaviyo_cli_reply_t *hosts,
     int64_t now)
 {
-    size_t       i;
+    size_t       i, n;
     int64_t      until;
     uint64_t     accepted, delivered, dead, left, seen;
     const char  *owner;
@@ -254,8 +254,9 @@ klaviyo_cli_fleet_text(const char *name, const char *lane,
     dead = klaviyo_cli_fleet_uint(state, "dead");
     until = (int64_t) klaviyo_cli_fleet_uint(state, "until");
     owner = klaviyo_cli_reply_field(state, "owner");
+    n = 0;
 
-    (void) printf("%-24s %s, %s\n", "account", name, lane);
+    klaviyo_cli_print("%-24s %s, %s\n", "account", name, lane);
     (void) printf("%-24s ", "delivers");
 
     if (owner == NULL || until <= now) {
@@ -283,8 +284,7 @@ klaviyo_cli_fleet_text(const char *name, const char *lane,
             continue;
         }
 
-        (void) printf("%s", i ? "" : "\nhosts\n");
-        (void) printf("  ");
+        (void) printf("%s  ", n++ ? "" : "\nhosts\n");
         klaviyo_cli_write(stdout, hosts->element[i].text,
                           hosts->element[i].len);
         (void) printf("  heard of %" PRId64 " s ago, %" PRIu64 " events "
@@ -298,7 +298,7 @@ klaviyo_cli_fleet_json(const char *name, const char *lane,
     const klaviyo_cli_reply_t *state, const klaviyo_cli_reply_t *hosts,
     int64_t now)
 {
-    size_t       i;
+    size_t       i, n;
     int64_t      until;
     uint64_t     accepted, delivered, dead, left, seen;
     const char  *owner;
@@ -308,6 +308,7 @@ klaviyo_cli_fleet_json(const char *name, const char *lane,
     dead = klaviyo_cli_fleet_uint(state, "dead");
     until = (int64_t) klaviyo_cli_fleet_uint(state, "until");
     owner = klaviyo_cli_reply_field(state, "owner");
+    n = 0;
 
     (void) printf("{\"account\":");
     klaviyo_cli_fleet_string(name);
@@ -341,7 +342,7 @@ klaviyo_cli_fleet_json(const char *name, const char *lane,
         (void) sscanf(hosts->element[i + 1].text, "%*u %*u %" SCNu64 " %"
                       SCNu64, &left, &seen);
 
-        (void) printf("%s", i ? "," : "");
+        (void) printf("%s", n++ ? "," : "");
         klaviyo_cli_fleet_string(hosts->element[i].text);
         (void) printf(":{\"age\":%" PRId64 ",\"left\":%" PRIu64 "}",
                       (now - (int64_t) seen) / 1000, left);
@@ -381,10 +382,11 @@ klaviyo_cli_fleet_check(void *data, const char *name, const char *lane)
 
     klaviyo_cli_reply_free(state);
 
-    (void) printf("%s, %s: %" PRIu64 " events in %" PRIu64 " packs are whole, "
-                  "%" PRIu64 " packs are damaged; %" PRIu64 " events and %"
-                  PRIu64 " bytes are counted\n", name, lane, walk.events,
-                  walk.packs - walk.damaged, walk.damaged, queued, bytes);
+    klaviyo_cli_print("%s, %s: %" PRIu64 " events in %" PRIu64 " packs are "
+                      "whole, %" PRIu64 " packs are damaged; %" PRIu64
+                      " events and %" PRIu64 " bytes are counted\n", name,
+                      lane, walk.events, walk.packs - walk.damaged,
+                      walk.damaged, queued, bytes);
 
     if (walk.damaged) {
         fleet->rc = KLAVIYO_CLI_FAULTS;
@@ -597,7 +599,7 @@ klaviyo_cli_fleet_string(const char *text)
     klaviyo_json_string(&json, (const uint8_t *) text, strlen(text),
                         KLAVIYO_CLI_FLEET_KEY);
 
-    (void) fwrite(buf, json.pos - json.start, 1, stdout);
+    klaviyo_cli_write(stdout, buf, json.pos - json.start);
 }
 
 

@@ -374,9 +374,9 @@ klaviyo_cli_send_end(klaviyo_cli_send_t *send, klaviyo_cli_watch_t *watch,
                   klaviyo_outcome_names[send->end.outcome].name);
 
     if (klaviyo_health_last(&health, 0, &answer)) {
-        (void) printf(", the last answer was %u \"%s\" %s%s%s", answer.status,
-                      answer.title, answer.detail,
-                      answer.pointer[0] ? " at " : "", answer.pointer);
+        klaviyo_cli_print(", the last answer was %u \"%s\" %s%s%s",
+                          answer.status, answer.title, answer.detail,
+                          answer.pointer[0] ? " at " : "", answer.pointer);
     }
 
     (void) putchar('\n');

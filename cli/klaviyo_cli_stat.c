@@ -255,7 +255,7 @@ klaviyo_cli_stat_verdict(const klaviyo_cli_t *cli,
     name = &klaviyo_state_names[state];
 
     if (cli->name) {
-        (void) printf("%-24s %s\n", "account", cli->name);
+        klaviyo_cli_print("%-24s %s\n", "account", cli->name);
     }
 
     if (!stat->in_use) {
@@ -285,7 +285,7 @@ klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
 
     klaviyo_cli_stat_verdict(cli, stat);
 
-    (void) printf("%-24s %s\n", "ring", cli->ring);
+    klaviyo_cli_print("%-24s %s\n", "ring", cli->ring);
     (void) printf("%-24s %s\n", "in use", stat->in_use ? "yes" : "no");
     (void) printf("%-24s %" PRIu64 "\n", "size", figures->size);
     (void) printf("%-24s %" PRIu64 "\n", "used", figures->used);
@@ -316,7 +316,7 @@ klaviyo_cli_stat_text(const klaviyo_cli_t *cli,
     }
 
     if (stat->has_spool) {
-        (void) printf("\n%-24s %s\n", "spool", cli->spool);
+        klaviyo_cli_print("\n%-24s %s\n", "spool", cli->spool);
         (void) printf("  %-22s %s\n", "belongs to",
                       klaviyo_cli_stat_whose(stat));
         (void) printf("  %-22s %" PRIu64 "\n", "events",
@@ -413,5 +413,5 @@ klaviyo_cli_stat_string(const char *text)
     klaviyo_json_string(&json, (const uint8_t *) text, strlen(text),
                         KLAVIYO_CLI_PATH);
 
-    (void) fwrite(buf, json.pos - json.start, 1, stdout);
+    klaviyo_cli_write(stdout, buf, json.pos - json.start);
 }

@@ -6,7 +6,6 @@
 
 #define _GNU_SOURCE
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +46,6 @@ static void klaviyo_cli_tail_health(klaviyo_cli_watch_t *watch);
 static void klaviyo_cli_tail_skipped(const klaviyo_figures_t *before,
     const klaviyo_figures_t *now);
 static void klaviyo_cli_tail_time(int64_t ms);
-static void klaviyo_cli_tail_text(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
 static void klaviyo_cli_tail_event(const klaviyo_event_t *event);
 static uint8_t *klaviyo_cli_tail_object(const klaviyo_event_t *event,
     klaviyo_slice_t *object);
@@ -192,10 +189,10 @@ klaviyo_cli_tail_ended(klaviyo_cli_watch_t *watch,
         for (n = 0; klaviyo_health_last(&tail->health, n, &answer); n++) {
 
             if (answer.status == watched->status) {
-                klaviyo_cli_tail_text(" \"%s\" %s%s%s", answer.title,
-                                      answer.detail,
-                                      answer.pointer[0] ? " at " : "",
-                                      answer.pointer);
+                klaviyo_cli_print(" \"%s\" %s%s%s", answer.title,
+                                  answer.detail,
+                                  answer.pointer[0] ? " at " : "",
+                                  answer.pointer);
                 break;
             }
         }
@@ -236,9 +233,8 @@ klaviyo_cli_tail_health(klaviyo_cli_watch_t *watch)
             (void) printf("%u ", answer.status);
         }
 
-        klaviyo_cli_tail_text("\"%s\" %s%s%s\n", answer.title, answer.detail,
-                              answer.pointer[0] ? " at " : "",
-                              answer.pointer);
+        klaviyo_cli_print("\"%s\" %s%s%s\n", answer.title, answer.detail,
+                          answer.pointer[0] ? " at " : "", answer.pointer);
     }
 
     tail->answers = tail->health.answers;
@@ -297,26 +293,6 @@ klaviyo_cli_tail_time(int64_t ms)
 }
 
 
-/* what may hold bytes of anybody's */
-
-static void
-klaviyo_cli_tail_text(const char *fmt, ...)
-{
-    int      len;
-    char    *text;
-    va_list  args;
-
-    va_start(args, fmt);
-    len = vasprintf(&text, fmt, args);
-    va_end(args);
-
-    if (len != -1) {
-        klaviyo_cli_write(stdout, text, (size_t) len);
-        free(text);
-    }
-}
-
-
 static void
 klaviyo_cli_tail_event(const klaviyo_event_t *event)
 {
@@ -341,8 +317,8 @@ klaviyo_cli_tail_event(const klaviyo_event_t *event)
         && klaviyo_scan_type(value.data) == KLAVIYO_SCAN_STRING
         && value.len <= sizeof(buf))
     {
-        klaviyo_cli_tail_text("\"%.*s\"",
-                              (int) klaviyo_scan_string(&value, buf), buf);
+        klaviyo_cli_print("\"%.*s\"",
+                          (int) klaviyo_scan_string(&value, buf), buf);
     }
 
     lane = klaviyo_lane_of(event);

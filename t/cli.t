@@ -4,7 +4,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
-use Klaviyo::Test::Process qw(read_file write_file give_to_worker);
+use Klaviyo::Test::Process qw(run read_file write_file give_to_worker);
 use Mojo::JSON  qw(decode_json encode_json);
 use Time::HiRes qw(sleep);
 
@@ -528,6 +528,20 @@ subtest 'a ring without nginx' => sub {
     ($code, my $export) = queue($t, '', 'export', $ring);
     is $code, 0, 'export';
     is_deeply ids(lines($export)), orders(1 .. 20), '  every event';
+
+    # streams that are closed or full: no file of the queue takes their place
+
+    for my $case (["replay $ring <&-", 'input.*: Bad file descriptor'],
+                  ["stat $ring >&-", 'output: Bad file descriptor'],
+                  ["export $ring >/dev/full", 'output: No space left'])
+    {
+        my ($arguments, $message) = @$case;
+
+        ($code, $out) = run('/bin/sh', '-c', "$program $arguments");
+
+        is $code, 2, $arguments;
+        like $out, qr/standard $message/, '  and says why';
+    }
 
     # full: nobody would empty it
 

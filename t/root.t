@@ -305,6 +305,24 @@ subtest 'a terminal' => sub {
 
     like $shown, qr/no\\u001b\[31m/, 'nor a name' or diag $shown;
 
+    # the file that says where an account's files are is the workers', too
+
+    my $other = $ring =~ s/[^\/]*$/"\e[31m.ring"/re;
+    my $said = $ring =~ s/\.ring$/.account/r;
+
+    system 'cp', '-p', $ring, $other;
+    write_file($said, read_file($said) =~ s/^ring .*/ring $other/mr);
+
+    for my $form ('', '--json') {
+        (undef, $shown) = run('/usr/bin/script', '-qec',
+            "$tool stat $form " . $ring =~ s/\.ring$//r, '/dev/null');
+
+        like $shown, qr/\\u001b\[31m\.ring/, "nor a path $form" or diag $shown;
+        unlike $shown, qr/\e/, 'nothing to obey';
+    }
+
+    unlink $other;
+
     $t->halt('KILL');
     $t->_end;
 };
