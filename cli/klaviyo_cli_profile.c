@@ -115,6 +115,15 @@ klaviyo_cli_event_fields(klaviyo_cli_maker_t *maker,
             valued->value.len = 0;
         }
 
+        if (valued->value.len
+            && klaviyo_cli_knowns[j].identifier
+            && !klaviyo_value_is_identifier(valued->value.data,
+                                            valued->value.len))
+        {
+            valued->value.len = 0;
+            maker->left_out++;
+        }
+
         if (valued->value.len && klaviyo_cli_knowns[j].identifier) {
             person->identified = 1;
             person->strong |= (klaviyo_cli_knowns[j].identifier

@@ -30,6 +30,7 @@ my $t = Klaviyo::Test->new(
 
         location / {
             klaviyo_profile   external_id  $http_x_who;
+            klaviyo_profile   anonymous_id $http_x_browser;
             klaviyo_profile   first_name   $cookie_name;
             klaviyo_profile   Note         $http_x_note;
             klaviyo_profile   zip          $arg_zip;
@@ -89,7 +90,8 @@ for my $byte (0x01 .. 0xff) {
     my $ch = chr $byte;
 
     $t->raw("GET /p${ch}q?zip=$ch&utm_source=$ch&x=%00$ch HTTP/1.1\r\n"
-        . "Host: h\r\nX-Who: w$ch\r\nX-Text: $ch\r\nX-Note: $ch$ch\r\n"
+        . "Host: h\r\nX-Who: w$byte\r\nX-Browser: b$ch\r\nX-Text: $ch\r\n"
+        . "X-Note: $ch$ch\r\n"
         . "X-List: $ch,$ch\r\nX-Json: \"$ch\"\r\nX-Number: $ch\r\n"
         . "X-Id: i$byte$ch\r\nReferer: http://r/$ch\r\n"
         . "User-Agent: $ch\r\nCookie: name=$ch; x=$ch\r\n"
@@ -105,8 +107,10 @@ cmp_ok account()->{reasons}{changed}{utf8_repaired}, '>=', 128,
     'bytes above 7f were repaired';
 is scalar(grep { ($_->{properties}{Text} // '') =~ /\x{fffd}/ } @events), 128,
     'and are U+FFFD';
-is scalar(grep { ($_->{profile}{external_id} // '') !~ /^w/ } @events), 0,
+is scalar(grep { ($_->{properties}{Text} // '') !~ /^a.*b$/s } @events), 0,
     'the rest of a value is there';
+cmp_ok account()->{reasons}{left_out}{identifier}, '>=', 128,
+    'an identifier is not repaired';
 cmp_ok account()->{reasons}{left_out}{unique_id}, '>=', 128,
     'a unique_id is not repaired';
 
@@ -117,7 +121,8 @@ for my $text ("\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\xaf",
               "\xf5\x80\x80\x80", "\xe2\x82\xac\xe2", "\xef\xbf\xbd",
               "\xf4\x90\x80\x80", "\x80" x 100)
 {
-    $t->raw("GET /$text?a=$text HTTP/1.1\r\nHost: h\r\nX-Who: x$text\r\n"
+    $t->raw("GET /$text?a=$text HTTP/1.1\r\nHost: h\r\nX-Who: x\r\n"
+        . "X-Browser: x$text\r\n"
         . "X-Text: $text\r\nX-Note: $text\r\nReferer: $text\r\n"
         . "Connection: close\r\n\r\n");
 }

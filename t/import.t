@@ -443,14 +443,19 @@ subtest 'what visitors wrote' => sub {
     my $request = combined(user => 'eve', uri => '/products/y" 200 1 "-" "-"'
         =~ s/"/\\x22/gr);
 
+    # repaired it would be the one of others
+
+    my $half = combined(user => 'j\xFCrgen', uri => '/products/half');
+
     my $log = log_file($t, 'access.log', $good, @bad, $forged, @time, $request,
-        $good =~ s/good/last/r);
+        $half, $good =~ s/good/last/r);
 
     my ($code, $out, $err) = import_logs($t, shop($t), $log);
 
     is $code, 1, 'some lines are none' or diag $err;
     is skipped($out, 'malformed'), scalar @bad, 'malformed' or diag $out;
     is skipped($out, 'time'), scalar @time, 'times';
+    is skipped($out, 'anonymous'), 1, 'a name that is no UTF-8 names nobody';
     like $out, qr/^4 events put/m, 'and events';
 
     my %event = map { $_->{properties}{ProductID} => $_ }

@@ -292,6 +292,8 @@ refused "a variable of nginx's", qr/the duplicate "uri" variable/,
     'klaviyo_json $uri $request_body /a;';
 refused 'no pointer', qr/invalid number of arguments in "klaviyo_json"/,
     'klaviyo_json $a $request_body;';
+refused "a cookie's name \"$_\"", qr/invalid name "\Q$_\E" of a cookie: names/,
+    qq{klaviyo_cookie \$a "$_";} for '', 'a b', 'a=b', 'a;', 'a,b', '$uri';
 refused 'an empty field', qr/"klaviyo_form" directive has an empty name/,
     'klaviyo_form $a $request_body "";';
 

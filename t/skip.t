@@ -562,6 +562,8 @@ refused 'klaviyo_skip in an account', qr/unknown.*"klaviyo_skip"/,
     account => 'klaviyo_skip off;';
 refused 'klaviyo_consent twice', qr/"klaviyo_consent" directive is duplicate/,
     http => 'klaviyo_consent off; klaviyo_consent 1;';
+refused 'klaviyo_consent on', qr/"klaviyo_consent on" would be a yes of every/,
+    http => 'klaviyo_consent on;';
 refused 'no consent', qr/invalid number of arguments in "klaviyo_consent"/,
     http => 'klaviyo_consent;';
 refused 'a variable without a name', qr/invalid variable name/,

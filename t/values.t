@@ -83,6 +83,7 @@ my $t = Klaviyo::Test->new(
             klaviyo_profile external_id $arg_who;
             klaviyo_profile email $http_x_email;
             klaviyo_profile phone_number $http_x_phone;
+            klaviyo_profile anonymous_id $http_x_anonymous;
             klaviyo_profile latitude $http_x_latitude number;
             klaviyo_profile Tier $http_x_tier number;
 
@@ -250,6 +251,8 @@ for my $case (
         '%C3%BC@shop.com', 'a%00b@shop.com', 'b%40c@shop.com',
         'x' x 92 . '@shop.com'],
     ['X-Phone', 'phone_number', qw(015112345678 +0123456789 +1-500 +12)],
+    ['X-Anonymous', 'identifier', "\xe4", "j\xfcrgen", "a\x01b", "a\x7f",
+        "\xef\xbf\xbd"],
     ['X-Latitude', 'number', 'north'],
     ['X-Value', 'value', qw(10XYZ free)],
     ['X-Time', 'time', qw(yesterday 0 -1 99999999999 2026-13-01T00:00:00Z)],
@@ -412,6 +415,17 @@ my %fields = (
     'a number for an email'
         => ['klaviyo_profile email 1 number;',
             qr/invalid type "number" of the profile's "email", which is a str/],
+    'a control character in an identifier'
+        => ["klaviyo_profile external_id 'a\tb';",
+            qr/invalid external_id "a\tb": write UTF-8 without control ch/],
+    'a latitude that is none' => ['klaviyo_profile latitude abc;',
+        qr/invalid latitude "abc": write degrees, as in 52.52/],
+    'a latitude with a comma' => ['klaviyo_profile latitude 52,52;',
+                                  qr/invalid latitude "52,52": write degrees/],
+    'a latitude too high' => ['klaviyo_profile latitude 90.01 number;',
+                              qr/invalid latitude "90.01": write degrees/],
+    'a longitude too low' => ['klaviyo_profile longitude -181;',
+                              qr/invalid longitude "-181": write degrees/],
     'a list for a latitude'
         => ['klaviyo_profile latitude 1 list;',
             qr/invalid type "list" of .*"latitude", .*a string or a number/],

@@ -10,7 +10,6 @@
 #include "klaviyo_identity.h"
 #include "json/klaviyo_check.h"
 #include "json/klaviyo_hex.h"
-#include "json/klaviyo_utf8.h"
 #include "json/klaviyo_value.h"
 
 
@@ -58,7 +57,6 @@ static int klaviyo_identity_is_kx(const uint8_t *p, size_t len);
 static int klaviyo_identity_all(const uint8_t *p, const uint8_t *last,
     unsigned part);
 static int klaviyo_identity_is_cid(const uint8_t *p, size_t len);
-static int klaviyo_identity_is_plain(const uint8_t *p, size_t len);
 
 
 /* of an exchange id: before the dot, and behind it */
@@ -557,8 +555,11 @@ klaviyo_identity_is(unsigned field, const uint8_t *p, size_t len)
     case KLAVIYO_IDENTITY_LAST_NAME:
         return p[0] != '{' && p[0] != '[';
 
+    /* JSON as an identifier is somebody's bug */
+
     default:
-        return klaviyo_identity_is_plain(p, len);
+        return p[0] != '{' && p[0] != '['
+               && klaviyo_value_is_identifier(p, len);
     }
 }
 
@@ -645,32 +646,3 @@ klaviyo_identity_is_cid(const uint8_t *p, size_t len)
     return 1;
 }
 
-
-/*
- * Valid UTF-8 without control characters.  What had to be repaired names
- * somebody else, and JSON as an identifier is somebody's bug.
- */
-
-static int
-klaviyo_identity_is_plain(const uint8_t *p, size_t len)
-{
-    int             n;
-    const uint8_t  *last;
-
-    if (p[0] == '{' || p[0] == '[') {
-        return 0;
-    }
-
-    for (last = p + len; p < last; p += n) {
-
-        n = klaviyo_utf8_length(p, last);
-
-        if (n < 0 || *p < 0x20 || *p == 0x7f
-            || (n == 3 && memcmp(p, KLAVIYO_UTF8_REPLACEMENT, 3) == 0))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}

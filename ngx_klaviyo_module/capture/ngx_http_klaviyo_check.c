@@ -68,6 +68,9 @@ ngx_http_klaviyo_checked(ngx_pool_t *pool, ngx_http_klaviyo_check_e check,
     case NGX_HTTP_KLAVIYO_CHECK_IP:
         return ngx_http_klaviyo_check_ip(value);
 
+    case NGX_HTTP_KLAVIYO_CHECK_IDENTIFIER:
+        return klaviyo_value_is_identifier(value->data, value->len);
+
     default:
         return 1;
     }
@@ -152,6 +155,9 @@ ngx_http_klaviyo_check_counter(ngx_http_klaviyo_check_e check)
 
     case NGX_HTTP_KLAVIYO_CHECK_PHONE:
         return KLAVIYO_COUNT_VALUE_PHONE;
+
+    case NGX_HTTP_KLAVIYO_CHECK_IDENTIFIER:
+        return KLAVIYO_COUNT_VALUE_IDENTIFIER;
 
     default:
         return KLAVIYO_COUNT_VALUE_IP;

@@ -24,6 +24,8 @@ static char *ngx_http_klaviyo_field_place(ngx_conf_t *cf,
 static void ngx_http_klaviyo_field_case(ngx_conf_t *cf, ngx_str_t *name);
 static char *ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
     ngx_http_klaviyo_field_t *field, ngx_uint_t profile);
+static ngx_uint_t ngx_http_klaviyo_field_degrees(ngx_str_t *value,
+    ngx_int_t max);
 
 
 /* in the order of klaviyo_value_type_e */
@@ -48,17 +50,17 @@ static const char  *ngx_http_klaviyo_patches[] = {
 };
 
 
-#define ngx_http_klaviyo_known(name, section, check, identifier, number)     \
+#define ngx_http_klaviyo_known(name, section, check, identifier, degrees)    \
     { ngx_string(name), NGX_HTTP_KLAVIYO_##section,                          \
-      NGX_HTTP_KLAVIYO_CHECK_##check, identifier, number }
+      NGX_HTTP_KLAVIYO_CHECK_##check, identifier, degrees }
 
 static ngx_http_klaviyo_known_t  ngx_http_klaviyo_knowns[] = {
-    ngx_http_klaviyo_known("id", ID, NONE, 1, 0),
+    ngx_http_klaviyo_known("id", ID, IDENTIFIER, 1, 0),
     ngx_http_klaviyo_known("email", ATTRIBUTES, EMAIL, 1, 0),
     ngx_http_klaviyo_known("phone_number", ATTRIBUTES, PHONE, 1, 0),
-    ngx_http_klaviyo_known("external_id", ATTRIBUTES, NONE, 1, 0),
-    ngx_http_klaviyo_known("anonymous_id", ATTRIBUTES, NONE, 2, 0),
-    ngx_http_klaviyo_known("_kx", ATTRIBUTES, NONE, 1, 0),
+    ngx_http_klaviyo_known("external_id", ATTRIBUTES, IDENTIFIER, 1, 0),
+    ngx_http_klaviyo_known("anonymous_id", ATTRIBUTES, IDENTIFIER, 2, 0),
+    ngx_http_klaviyo_known("_kx", ATTRIBUTES, IDENTIFIER, 1, 0),
     ngx_http_klaviyo_known("first_name", ATTRIBUTES, NONE, 0, 0),
     ngx_http_klaviyo_known("last_name", ATTRIBUTES, NONE, 0, 0),
     ngx_http_klaviyo_known("organization", ATTRIBUTES, NONE, 0, 0),
@@ -73,8 +75,8 @@ static ngx_http_klaviyo_known_t  ngx_http_klaviyo_knowns[] = {
     ngx_http_klaviyo_known("region", LOCATION, NONE, 0, 0),
     ngx_http_klaviyo_known("zip", LOCATION, NONE, 0, 0),
     ngx_http_klaviyo_known("timezone", LOCATION, NONE, 0, 0),
-    ngx_http_klaviyo_known("latitude", LOCATION, NONE, 0, 1),
-    ngx_http_klaviyo_known("longitude", LOCATION, NONE, 0, 1),
+    ngx_http_klaviyo_known("latitude", LOCATION, NONE, 0, 90),
+    ngx_http_klaviyo_known("longitude", LOCATION, NONE, 0, 180),
     { ngx_null_string, 0, 0, 0, 0 }
 };
 
@@ -302,7 +304,7 @@ ngx_http_klaviyo_field_place(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field)
     }
 
     if (field->type == KLAVIYO_VALUE_STRING
-        || (field->type == KLAVIYO_VALUE_NUMBER && known->number))
+        || (field->type == KLAVIYO_VALUE_NUMBER && known->degrees))
     {
         return NGX_CONF_OK;
     }
@@ -311,7 +313,7 @@ ngx_http_klaviyo_field_place(ngx_conf_t *cf, ngx_http_klaviyo_field_t *field)
                        "invalid type \"%V\" of the profile's \"%V\", which is "
                        "a string%s: leave the type out",
                        &ngx_http_klaviyo_types[field->type].name, &field->name,
-                       known->number ? " or a number" : "");
+                       known->degrees ? " or a number" : "");
 
     return NGX_CONF_ERROR;
 }
@@ -420,7 +422,38 @@ ngx_http_klaviyo_field_constant(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    if (known->check == NGX_HTTP_KLAVIYO_CHECK_IDENTIFIER && !ok) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\": write UTF-8 without control "
+                           "characters", &known->name, value);
+        return NGX_CONF_ERROR;
+    }
+
+    if (known->degrees
+        && !ngx_http_klaviyo_field_degrees(value, known->degrees))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\": write degrees, as in 52.52",
+                           &known->name, value);
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* a number from -max to max; words of the configuration end in NUL */
+
+static ngx_uint_t
+ngx_http_klaviyo_field_degrees(ngx_str_t *value, ngx_int_t max)
+{
+    char    *end;
+    double   degrees;
+
+    degrees = strtod((char *) value->data, &end);
+
+    return (u_char *) end == value->data + value->len
+           && degrees >= -max && degrees <= max;
 }
 
 

@@ -503,7 +503,7 @@ ngx_http_klaviyo_named_field(ngx_http_request_t *r, ngx_http_klaviyo_op_t *op,
 
         type = KLAVIYO_VALUE_STRING;
 
-        if (known->number && json == KLAVIYO_SCAN_NUMBER) {
+        if (known->degrees && json == KLAVIYO_SCAN_NUMBER) {
             type = KLAVIYO_VALUE_NUMBER;
         }
     }

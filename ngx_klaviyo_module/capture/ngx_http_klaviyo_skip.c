@@ -291,6 +291,16 @@ ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
+    /* whoever writes so expects that somebody is asked */
+
+    if (ngx_strcmp(value[1].data, "on") == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"klaviyo_consent on\" would be a yes of every "
+                           "visitor: name the variable that holds the "
+                           "visitor's answer, or write \"off\"");
+        return NGX_CONF_ERROR;
+    }
+
     klcf->consent = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (klcf->consent == NULL) {
         return NGX_CONF_ERROR;

@@ -50,6 +50,7 @@ struct ngx_http_klaviyo_source_state_s {
 
 static char *ngx_http_klaviyo_part_paths(ngx_conf_t *cf,
     ngx_http_klaviyo_part_t *part);
+static ngx_uint_t ngx_http_klaviyo_part_is_cookie(ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_json_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_klaviyo_json_all(ngx_http_request_t *r,
@@ -147,8 +148,12 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         part->paths = &value[2];
 
-        if (value[2].len == 0) {
-            return "has an empty name of a cookie";
+        if (!ngx_http_klaviyo_part_is_cookie(&value[2])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid name \"%V\" of a cookie: names are "
+                               "constant, and have no blank and none of "
+                               "\"=,;\"", &value[2]);
+            return NGX_CONF_ERROR;
         }
     }
 
@@ -207,6 +212,22 @@ ngx_http_klaviyo_part_paths(ngx_conf_t *cf, ngx_http_klaviyo_part_t *part)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_part_is_cookie(ngx_str_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+
+        if (name->data[i] <= ' ' || ngx_strchr("=,;", name->data[i])) {
+            return 0;
+        }
+    }
+
+    return name->len != 0 && name->data[0] != '$';
 }
 
 

@@ -39,7 +39,8 @@ typedef enum {
     NGX_HTTP_KLAVIYO_CHECK_NONE = 0,
     NGX_HTTP_KLAVIYO_CHECK_EMAIL,
     NGX_HTTP_KLAVIYO_CHECK_PHONE,
-    NGX_HTTP_KLAVIYO_CHECK_IP
+    NGX_HTTP_KLAVIYO_CHECK_IP,
+    NGX_HTTP_KLAVIYO_CHECK_IDENTIFIER
 } ngx_http_klaviyo_check_e;
 
 
@@ -56,7 +57,8 @@ typedef struct {
     ngx_http_klaviyo_section_e   section;
     ngx_http_klaviyo_check_e     check;
     unsigned                     identifier:2; /* NGX_HTTP_KLAVIYO_IS_*     */
-    unsigned                     number:1;     /* may be a number too       */
+    ngx_int_t                    degrees;      /* at most; it may be a number
+                                                  too.  0: it is none       */
 } ngx_http_klaviyo_known_t;
 
 

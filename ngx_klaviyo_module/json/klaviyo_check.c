@@ -1,6 +1,6 @@
 /*
- * json: what Klaviyo takes as an email, a phone number, a name of a metric.
- * Plain C.  On the careful side: what Klaviyo refuses costs the
+ * json: what Klaviyo takes as an email, a phone number, a name of a metric,
+ * an identifier.  Plain C.  On the careful side: what Klaviyo refuses costs the
  * whole event, what is left out here costs one field.
  */
 
@@ -98,6 +98,27 @@ klaviyo_value_is_metric(const uint8_t *p, size_t len)
         }
 
         p += n;
+    }
+
+    return 1;
+}
+
+
+int
+klaviyo_value_is_identifier(const uint8_t *p, size_t len)
+{
+    int             n;
+    const uint8_t  *last;
+
+    for (last = p + len; p < last; p += n) {
+
+        n = klaviyo_utf8_length(p, last);
+
+        if (n < 0 || *p < 0x20 || *p == 0x7f
+            || (n == 3 && memcmp(p, KLAVIYO_UTF8_REPLACEMENT, 3) == 0))
+        {
+            return 0;
+        }
     }
 
     return 1;
