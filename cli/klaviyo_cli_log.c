@@ -489,7 +489,7 @@ klaviyo_cli_log_moment(klaviyo_cli_log_t *log)
 static int
 klaviyo_cli_log_local(const klaviyo_slice_t *text, int64_t *t)
 {
-    int              zone;
+    int              zone, day, sec;
     unsigned         i;
     struct tm        tm;
     const uint8_t   *p;
@@ -543,20 +543,24 @@ klaviyo_cli_log_local(const klaviyo_slice_t *text, int64_t *t)
     tm.tm_year = (int) klaviyo_cli_log_digits(p + 7, 4) - 1900;
     tm.tm_hour = (int) klaviyo_cli_log_digits(p + 12, 2);
     tm.tm_min = (int) klaviyo_cli_log_digits(p + 15, 2);
-    tm.tm_sec = (int) klaviyo_cli_log_digits(p + 18, 2);
+
+    day = tm.tm_mday;
+    sec = (int) klaviyo_cli_log_digits(p + 18, 2);
 
     zone = (int) (60 * klaviyo_cli_log_digits(p + 22, 2)
                   + klaviyo_cli_log_digits(p + 24, 2));
 
     if (i == 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23
-        || tm.tm_min > 59 || tm.tm_sec > 60 || zone > 24 * 60)
+        || tm.tm_min > 59 || sec > 60 || zone > 24 * 60)
     {
         return 0;
     }
 
-    *t = (int64_t) timegm(&tm) - 60 * (p[21] == '-' ? -zone : zone);
+    *t = (int64_t) timegm(&tm) + sec - 60 * (p[21] == '-' ? -zone : zone);
 
-    return 1;
+    /* the 30th of February is another day */
+
+    return tm.tm_mday == day;
 }
 
 

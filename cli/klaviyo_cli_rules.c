@@ -73,6 +73,7 @@ static int klaviyo_cli_source_hosts(klaviyo_cli_source_t *source,
 static void klaviyo_cli_source_follow(klaviyo_cli_source_t *source,
     const char *end);
 static void klaviyo_cli_source_close(klaviyo_cli_source_t *source);
+static int klaviyo_cli_source_counts(const char *name);
 static void klaviyo_cli_source_note(klaviyo_cli_source_t *source,
     const char *why);
 static pcre2_code *klaviyo_cli_rules_regex(klaviyo_cli_source_t *source,
@@ -358,7 +359,7 @@ klaviyo_cli_source_skip(klaviyo_cli_source_t *source)
         if (rc != KLAVIYO_CLI_WORDS_CLOSE
             && source->words->n
             && !account
-            && strncmp(source->words->word[0], "klaviyo_", 8) == 0)
+            && klaviyo_cli_source_counts(source->words->word[0]))
         {
             klaviyo_cli_source_note(source, "it stands in a block that is not "
                                     "followed");
@@ -531,10 +532,11 @@ klaviyo_cli_source_line(klaviyo_cli_source_t *source,
 
     } else {
 
-        if (strncmp(name, "klaviyo_", 8) == 0) {
+        if (klaviyo_cli_source_counts(name)) {
             klaviyo_cli_source_note(source, "what it does cannot be done from "
                                     "a log");
-        } else if (source->map) {
+
+        } else if (source->map && strncmp(name, "klaviyo_", 8) != 0) {
             return klaviyo_cli_error("%s:%u: unknown word \"%s\" in a map",
                                      source->name, words->line, name);
         }
@@ -878,6 +880,32 @@ klaviyo_cli_source_close(klaviyo_cli_source_t *source)
         (void) fprintf(source->rules->print, "%*s}\n",
                        4 * ((int) source->nested - !source->map - 1), "");
     }
+}
+
+
+/* whether a directive has a say in events */
+
+static int
+klaviyo_cli_source_counts(const char *name)
+{
+    const char  *const *none;
+
+    static const char  *const nones[] = {
+        "klaviyo_status",
+        "klaviyo_debug",
+        "klaviyo_pass",
+        "klaviyo_pass_timeout",
+        "klaviyo_pass_connections",
+        NULL
+    };
+
+    for (none = nones; *none; none++) {
+        if (strcmp(name, *none) == 0) {
+            return 0;
+        }
+    }
+
+    return strncmp(name, "klaviyo_", 8) == 0;
 }
 
 

@@ -433,7 +433,7 @@ subtest 'what visitors wrote' => sub {
     my @time = map { combined(uri => '/', user => 'ann', local => $_) } (
         '36/Sep/2026:18:05:09 +0200', '06/Foo/2026:18:05:09 +0200',
         '06/Sep/1969:18:05:09 +0200', local_time($now + 400_000),
-        '06/Sep/2026:25:05:09 +0200',
+        '06/Sep/2026:25:05:09 +0200', '29/Feb/2026:18:05:09 +0200',
     );
 
     # who writes a line into a user's name, or into a request, gets a name
@@ -531,6 +531,7 @@ subtest 'what cannot be known' => sub {
     like $out, qr/^2 events/m, 'the others are';
     like $err, qr/"klaviyo_track" is not followed: it stands in a block/,
         'an if is not followed';
+    unlike $err, qr/klaviyo_status/, 'what makes no event is not told of';
 
     ($code, $out) = import_logs($t, '--dry-run', '--host=other.test', shop($t),
         $log);
