@@ -112,23 +112,22 @@ klaviyo_paths_put(const char *file, const char *text, size_t len)
     }
 
     rc = klaviyo_file_write(fd, text, len, 0);
+
+    if (rc == 0) {
+        rc = rename(made, file);
+    }
+
     err = errno;
+
+    if (rc == -1) {
+        (void) unlink(made);
+    }
 
     (void) close(fd);
 
-    if (rc == 0 && rename(made, file) == 0) {
-        return 0;
-    }
-
-    if (rc == 0) {
-        err = errno;
-    }
-
-    (void) unlink(made);
-
     errno = err;
 
-    return -1;
+    return rc;
 }
 
 
@@ -200,8 +199,7 @@ klaviyo_paths_line(klaviyo_paths_t *paths, const char *line, size_t len)
     for (word = klaviyo_paths_words; word->word; word++) {
         n = strlen(word->word);
 
-        if (len > n + 1
-            && memcmp(line, word->word, n) == 0
+        if (strncmp(line, word->word, n) == 0
             && line[n] == ' '
             && line[n + 1] == '/')
         {
