@@ -63,7 +63,7 @@ typedef struct {
     uint32_t     dry_run;
 } klaviyo_ring_print_t;
 
-/* 0 or -1 */
+/* fills all of the print; 0 or -1 */
 typedef int (*klaviyo_ring_print_pt)(const void *data, const uint8_t *uuid,
     klaviyo_ring_print_t *print);
 

@@ -219,8 +219,6 @@ klaviyo_ring_owner_set(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
         return KLAVIYO_RING_OK;
     }
 
-    memset(&owner, 0, sizeof(klaviyo_ring_owner_t));
-
     if (conf->print(conf->print_data, ring->fixed.uuid, &owner.print) != 0) {
         return klaviyo_ring_error(error, "\"%s\": HMAC failed", ring->path);
     }
