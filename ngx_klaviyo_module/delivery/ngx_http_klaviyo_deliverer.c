@@ -463,6 +463,8 @@ ngx_http_klaviyo_deliverer_close(ngx_http_klaviyo_deliverer_t *deliverer)
 static void
 ngx_http_klaviyo_deliverer_stop(ngx_http_klaviyo_deliverer_t *deliverer)
 {
+    klaviyo_ring_pages_stop(&deliverer->pages);
+
     if (deliverer->stopped) {
         return;
     }

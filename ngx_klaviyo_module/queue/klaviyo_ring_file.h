@@ -12,6 +12,7 @@ typedef struct {
     size_t          size;
     size_t          first;
     size_t          bytes;
+    int             stop;            /* whoever detaches the ring sets it   */
 } klaviyo_ring_pages_t;
 
 
@@ -48,8 +49,10 @@ int klaviyo_ring_alone(klaviyo_ring_t *ring);
 size_t klaviyo_ring_pages(const klaviyo_ring_t *ring, size_t max,
     klaviyo_ring_pages_t *pages);
 
-/* has them made; takes a while: for a thread, also when the ring has gone */
-void klaviyo_ring_pages_make(const klaviyo_ring_pages_t *pages);
+/* has them made; takes a while: for a thread, which klaviyo_ring_pages_stop()
+   ends within milliseconds, before the ring is detached */
+void klaviyo_ring_pages_make(klaviyo_ring_pages_t *pages);
+void klaviyo_ring_pages_stop(klaviyo_ring_pages_t *pages);
 
 /* Unmaps and closes; never while the lock is held. */
 void klaviyo_ring_detach(klaviyo_ring_t *ring);

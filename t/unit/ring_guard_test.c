@@ -578,6 +578,58 @@ test_damaged_slot(void)
 }
 
 
+/* how many of the records' pages are there */
+
+static size_t
+pages_there(const klaviyo_ring_pages_t *pages)
+{
+    size_t         i, n;
+    unsigned char  there[RING_SIZE / 4096];
+
+    if (pages->size > RING_SIZE
+        || mincore(pages->start, pages->size, there) == -1)
+    {
+        return 0;
+    }
+
+    for (i = 0, n = 0; i < pages->size / 4096; i++) {
+        n += there[i] & 1;
+    }
+
+    return n;
+}
+
+
+static void
+test_pages(void)
+{
+    klaviyo_ring_t        *ring;
+    klaviyo_ring_pages_t   pages;
+
+    ring = ring_open(RING_SIZE, 0);
+
+    if (klaviyo_ring_pages(ring, RING_SIZE, &pages) == 0) {
+        ok(1, "the kernel makes no pages ahead # SKIP");
+        klaviyo_ring_detach(ring);
+        return;
+    }
+
+    klaviyo_ring_pages_stop(&pages);
+    klaviyo_ring_pages_make(&pages);
+    is_int(pages_there(&pages), 0, "stopped, it makes no page");
+
+    pages.stop = 0;
+    klaviyo_ring_pages_make(&pages);
+    is_int(pages_there(&pages), pages.size / 4096, "all pages are made");
+
+    is_int(truncate(ring_path, 0), 0, "truncate()");
+    klaviyo_ring_pages_make(&pages);
+    is_int(pages_there(&pages), 0, "none of a file that was truncated");
+
+    klaviyo_ring_detach(ring);
+}
+
+
 int
 main(void)
 {
@@ -603,6 +655,8 @@ main(void)
     test_written_over();
     test_hole();
     test_damaged_slot();
+
+    ring_in_folder(test_pages);
 
     test_truncate(0, "to nothing");
     test_truncate(KLAVIYO_RING_RECORDS + RING_SIZE / 2, "to a half");
