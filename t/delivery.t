@@ -4,6 +4,7 @@
 
 use lib 't/lib';
 use Klaviyo::Test;
+use Klaviyo::Test::Process qw(read_file);
 use Mojo::JSON  ();
 use Time::HiRes qw(sleep time);
 
@@ -546,6 +547,23 @@ subtest 'the key stays where it is' => sub {
     my $key = $t->key;
 
     unlike $t->log, qr/\Q$key\E/, 'not in the log';
+
+    # not even if Klaviyo repeats it
+
+    for my $code (401, 400) {
+        $t->sandbox->fault(kind => 'status', status => $code, times => 1,
+            body => Mojo::JSON::encode_json({errors => [{id => 1,
+                status => $code, code => 'x', title => "Bad $key.",
+                detail => "The key $key is wrong, $key."}]}));
+        hits($t, 1);
+        ok $t->wait_idle(20), "$code: said";
+    }
+
+    is $t->account->{dead}, 1, 'a dead letter of it';
+    like read_file($t->spool . '/dead.jsonl'), qr/The key \*{24} is wrong/,
+        'without the key';
+    like $t->log, qr/401 "Bad \*{24}\./, 'as in the log';
+    unlike $t->log, qr/\Q$key\E/, 'where it is not either';
 
     my $status = Klaviyo::Test::Client->new(port => $t->port('STATUS'));
 

@@ -13,6 +13,7 @@
 #   an answer in drips                                  here
 #   interim answers, bodies without end, hostile bytes  transport_traps.t,
 #                                                       hostile.t
+#   a connection that is dead, and nobody says so       here
 #   TLS: not TLS, broken off, silent, another authority here
 #   TLS: expired, another name, not verified            delivery.t
 #   a name server that is silent, broken, wrong         here
@@ -151,11 +152,11 @@ subtest 'each status' => sub {
 
 subtest 'Retry-After' => sub {
     my $past   = 'Thu, 01 Jan 2015 00:00:00 GMT';
-    my @soon   = (undef, '', '0', '-1', '-5', '-1000000000', 'soon', '1.5',
-                  '1e9', '0x10', '1 2', '1;', 'ten seconds', "\x{e9}",
+    my @soon   = (undef, '', '0', '-1', '-5', '-1000000000', 'soon', '1.', '.5',
+                  '1.5.5',                   '1e9', '0x10', '1 2', '1;', 'ten seconds', "\x{e9}",
                   'Mon, 99 Foo 2026 99:99:99 GMT', '2026-13-45', $past,
                   'x' x 3000);
-    my @later  = ('2', '002', {date => 4});
+    my @later  = ('2', '002', '1.5', '2.0', {date => 4});
     my @hour   = ('1000000000', '3601', '99999999999999999999', '9' x 200,
                   'Fri, 31 Dec 9999 23:59:59 GMT', {date => 86_400});
     my @values = (@soon, @later, @hour);
@@ -378,6 +379,34 @@ subtest 'TLS that is none' => sub {
     is $account->{dead} + $account->{lost}, 0, 'none is dead or lost';
     is scalar keys %{ recorded($t) }, $n, 'each is recorded once';
     ok $t->log !~ /stale global SSL error/, 'no error is left for others';
+    $t->stop;
+};
+
+
+# A firewall that forgets a connection does not say so.  One of HTTP/2 takes
+# many requests, and libcurl keeps it though one after another has no answer.
+
+subtest 'a connection that is dead' => sub {
+    my $t = Klaviyo::Test->new(front => 1,
+        http   => 'klaviyo_profile email $arg_email;',
+        server => $server);
+
+    my $relay = Klaviyo::Test::Relay->start(to => $t->{front}{port});
+
+    $t->set(account => 'endpoint https://localhost:' . $relay->port . ';'
+        . 'timeout total=' . slow(2) . 's; retry min=20ms max=100ms;');
+    $t->start;
+
+    ask($t, 1);
+    ok $t->wait_events(1), 'an event';
+    is $relay->connections, 1, 'a connection';
+
+    $relay->forget;
+    ask($t, 2 .. 4);
+    ok $t->sandbox->wait_events(4, slow(10)), 'the next ones go by another';
+    ok $t->wait_idle, 'nothing is left';
+    is $relay->connections, 2, 'which is kept';
+    is $t->account->{replies}{none}, 1, 'the time was over once';
     $t->stop;
 };
 

@@ -334,10 +334,24 @@ subtest 'a 429 is waited out' => sub {
     is $answer->json->{errors}[0]{code}, 'throttled', 'in Klaviyo\'s words';
     cmp_ok time - $start, '<', slow(1), 'at once';
 
+    $t->sandbox->reset;
+    $t->sandbox->fault(kind => 'status', status => 429, endpoint => 'lists',
+        retry_after => '9' x 20);
+    $start = time;
+    is $t->get('/klaviyo/api/lists')->status, 429, 'one without an end, too';
+    cmp_ok time - $start, '<', slow(1), 'at once';
+
+    $t->sandbox->reset;
+    $t->sandbox->fault(kind => 'status', status => 429, endpoint => 'lists',
+        times => 1, retry_after => '1.2');
+    $start = time;
+    is $t->get('/klaviyo/api/lists')->status, 200, 'one with a fraction';
+    cmp_ok time - $start, '>=', 2, 'is not cut short';
+
     my $figures = gateway($t);
 
-    is $figures->{throttled}, 3, 'throttled: counted';
-    is $figures->{retried}, 2, 'retried: counted';
+    is $figures->{throttled}, 5, 'throttled: counted';
+    is $figures->{retried}, 3, 'retried: counted';
     $t->stop;
 };
 

@@ -431,6 +431,39 @@ subtest 'interim answers' => sub {
 };
 
 
+# libcurl would send it again by itself, and says that it was not let
+
+subtest 'a kept connection that breaks' => sub {
+    my $t = new->start;
+
+    hit($t, 1);
+    ok $t->wait_events(1), 'it works';
+    $t->sandbox->fault(kind => 'reset', times => 1);
+    hit($t, 2);
+    ok $t->wait_events(2, 10), 'sent again';
+    is $t->account->{replies}{none}, 1, 'by us, and counted';
+    like $t->log, qr/no answer: "connection closed before an answer"/,
+        'the log says what happened';
+    $t->stop;
+};
+
+
+# newer versions of libcurl know an end, too
+
+subtest 'a head without an end' => sub {
+    my $t = new->start;
+
+    $t->sandbox->fault(kind => 'raw', times => 1, bytes =>
+        "HTTP/1.1 202 Accepted\r\n"
+        . join('', map { "X-$_: " . 'x' x 1000 . "\r\n" } 1 .. 280)
+        . "Content-Length: 0\r\n\r\n");
+
+    hit($t, 1);
+    ok $t->wait_events(1, 10), 'is no answer: sent again';
+    $t->stop;
+};
+
+
 # what has no end is broken off, and what was accepted is not sent again
 
 subtest 'a body that breaks off' => sub {

@@ -7,6 +7,7 @@ use lib 't/lib';
 use Klaviyo::Test;
 
 use Digest::SHA qw(hmac_sha256_hex);
+use IO::Compress::Gzip qw(gzip);
 use Mojo::JSON  qw(encode_json);
 use POSIX       qw(setlocale LC_TIME);
 
@@ -434,6 +435,22 @@ is_deeply [map { $_->{properties} } @{ $t->wait_events(1) }],
 passes 'in a file', '/file', $body, [signed($body)];
 passes 'read before', '/read', $body, [signed($body)];
 passes 'unbuffered', '/unbuffered', $body, [signed($body)];
+
+# what is signed is what came
+
+gzip(\$body => \my $gzip);
+passes 'gzip', '/hook', $gzip, [signed($gzip), 'Content-Encoding' => 'gzip'];
+refused 'gzip, what is in it is signed', 'bad_signature', '/hook', $gzip,
+    [signed($body), 'Content-Encoding' => 'gzip'];
+
+gzip(\('[' x 2_000_000) => \my $bomb);
+refused 'gzip, too much', 'bad_body', '/hook', $bomb,
+    [signed($bomb), 'Content-Encoding' => 'gzip'];
+
+my $cut = substr $gzip, 0, -9;
+refused 'gzip, damaged', 'bad_body', '/hook', $cut,
+    [signed($cut), 'Content-Encoding' => 'gzip'];
+
 passes 'satisfy any', '/any', $body, [signed($body)];
 passes 'limit_except', '/post', $body, [signed($body)];
 passes 'an if', '/if?a=1', $body, [signed($body)];

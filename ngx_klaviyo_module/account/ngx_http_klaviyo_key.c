@@ -112,6 +112,32 @@ ngx_http_klaviyo_key_store(ngx_conf_t *cf, ngx_http_klaviyo_account_t *account,
 }
 
 
+void
+ngx_http_klaviyo_key_hide(ngx_http_klaviyo_account_t *account, u_char *p,
+    size_t len)
+{
+    u_char     *last;
+    ngx_str_t   key;
+
+    key = account->authorization;
+    key.data += sizeof(NGX_HTTP_KLAVIYO_KEY_HEADER) - 1;
+    key.len -= sizeof(NGX_HTTP_KLAVIYO_KEY_HEADER) - 1;
+
+    last = p + len;
+
+    while ((size_t) (last - p) >= key.len) {
+
+        if (*p == *key.data && ngx_memcmp(p, key.data, key.len) == 0) {
+            ngx_memset(p, '*', key.len);
+            p += key.len;
+
+        } else {
+            p++;
+        }
+    }
+}
+
+
 char *
 ngx_http_klaviyo_company(ngx_conf_t *cf, void *conf, ngx_str_t *value,
     ngx_uint_t n)

@@ -11,6 +11,10 @@ char *ngx_http_klaviyo_key_file(ngx_conf_t *cf,
 char *ngx_http_klaviyo_key(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *value);
 
+/* overwrites the key in what somebody else said, which may be shown or kept */
+void ngx_http_klaviyo_key_hide(ngx_http_klaviyo_account_t *account,
+    u_char *p, size_t len);
+
 /* company, endpoint and proxy, set as lines of the block are */
 char *ngx_http_klaviyo_company(ngx_conf_t *cf, void *conf,
     ngx_str_t *value, ngx_uint_t n);

@@ -22,6 +22,7 @@
 
 
 #define KLAVIYO_REPLY_DEPTH_MAX   32         /* levels of a body            */
+#define KLAVIYO_REPLY_NESTED_MAX  2048       /* objects and arrays          */
 #define KLAVIYO_REPLY_DIGITS_MAX  9          /* of an index                 */
 
 #define KLAVIYO_REPLY_ENTRY   "/data/attributes/events-bulk-create/data/"
@@ -550,15 +551,16 @@ klaviyo_reply_parse(const klaviyo_answer_t *answer)
 }
 
 
-/* before jansson spends memory and stack on it */
+/* before jansson spends time, memory and stack on it */
 
 static int
 klaviyo_reply_sane(const uint8_t *p, size_t len)
 {
-    size_t  i, depth;
+    size_t  i, depth, nested;
     int     string;
 
     depth = 0;
+    nested = 0;
     string = 0;
 
     for (i = 0; i < len; i++) {
@@ -583,6 +585,7 @@ klaviyo_reply_sane(const uint8_t *p, size_t len)
         case '{':
         case '[':
             depth++;
+            nested++;
             break;
 
         case '}':
@@ -595,7 +598,9 @@ klaviyo_reply_sane(const uint8_t *p, size_t len)
             break;
         }
 
-        if (depth > KLAVIYO_REPLY_DEPTH_MAX) {
+        if (depth > KLAVIYO_REPLY_DEPTH_MAX
+            || nested > KLAVIYO_REPLY_NESTED_MAX)
+        {
             return 0;
         }
     }

@@ -987,6 +987,8 @@ ngx_http_klaviyo_sender_post(ngx_http_klaviyo_sender_t *sender,
     transfer->request = request;
     transfer->since = now;
 
+    sender->transport = ngx_http_klaviyo_transport_renew(sender->transport);
+
     if (ngx_http_klaviyo_transport_post(sender->transport,
                                         ngx_http_klaviyo_sender_path(sender,
                                                                      request),

@@ -100,6 +100,10 @@ ngx_http_klaviyo_transport_destroy(ngx_http_klaviyo_transport_t *transport)
 
     transport->event.closing = 1;
 
+    if (transport->former) {
+        ngx_http_klaviyo_transport_destroy(transport->former);
+    }
+
     while (!ngx_queue_empty(&transport->exchanges)) {
         q = ngx_queue_head(&transport->exchanges);
         exchange = ngx_queue_data(q, ngx_http_klaviyo_exchange_t, queue);
@@ -114,6 +118,40 @@ ngx_http_klaviyo_transport_destroy(ngx_http_klaviyo_transport_t *transport)
     if (!transport->answering) {
         ngx_destroy_pool(transport->pool);
     }
+}
+
+
+ngx_http_klaviyo_transport_t *
+ngx_http_klaviyo_transport_renew(ngx_http_klaviyo_transport_t *transport)
+{
+    ngx_http_klaviyo_transport_t  *other, **p;
+
+    if (transport->silent) {
+        other = ngx_http_klaviyo_transport_create(transport->account,
+                                                  transport->event.log);
+        if (other) {
+            other->former = transport;
+            transport = other;
+        }
+    }
+
+    p = &transport->former;
+
+    while (*p) {
+        other = *p;
+
+        if (!ngx_queue_empty(&other->exchanges)) {
+            p = &other->former;
+            continue;
+        }
+
+        *p = other->former;
+        other->former = NULL;
+
+        ngx_http_klaviyo_transport_destroy(other);
+    }
+
+    return transport;
 }
 
 
@@ -240,6 +278,12 @@ ngx_http_klaviyo_transport_messages(void *data)
         }
 
         exchange = (ngx_http_klaviyo_exchange_t *) private;
+
+        if (rc == CURLE_OPERATION_TIMEDOUT && exchange->sent
+            && exchange->heard == transport->heard)
+        {
+            transport->silent = 1;
+        }
 
         ngx_http_klaviyo_exchange_detach(exchange);
 

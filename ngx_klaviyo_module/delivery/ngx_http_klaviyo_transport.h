@@ -87,6 +87,15 @@ void ngx_http_klaviyo_transport_destroy(
     ngx_http_klaviyo_transport_t *transport);
 
 /*
+ * Before an exchange: the transport, or another one in its place when a
+ * request had no answer in time, and nothing else came meanwhile.  Its
+ * connection may be dead, and one of HTTP/2 would be kept, and take with it
+ * whatever comes after.  What is under way there ends there.
+ */
+ngx_http_klaviyo_transport_t *ngx_http_klaviyo_transport_renew(
+    ngx_http_klaviyo_transport_t *transport);
+
+/*
  * Starts an exchange, with the account's key, and returns at once.  NULL,
  * already logged: no handler is called.
  *

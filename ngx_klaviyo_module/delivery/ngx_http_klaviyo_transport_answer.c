@@ -8,17 +8,17 @@
 
 #include "ngx_http_klaviyo_transport_private.h"
 #include "ngx_http_klaviyo_transport_answer.h"
+#include "account/ngx_http_klaviyo_key.h"
+#include "account/ngx_http_klaviyo_retry_after.h"
 
 
 /* a body that goes on for longer is broken off, bytes */
 #define NGX_HTTP_KLAVIYO_TRANSPORT_ENDLESS  (16 * 1024 * 1024)
 
-/* a number in a header counts as this when it is larger */
-#define NGX_HTTP_KLAVIYO_TRANSPORT_NUMBER   1000000000
-
 
 typedef struct {
     ngx_log_t                   *log;
+    ngx_http_klaviyo_account_t  *account;
     ngx_http_klaviyo_answer_pt   handler;
     void                        *data;
 
@@ -42,8 +42,6 @@ static void ngx_http_klaviyo_post_free(void *data);
 static void ngx_http_klaviyo_transport_reset(klaviyo_answer_t *answer);
 static ngx_uint_t ngx_http_klaviyo_transport_is(ngx_str_t *word,
     const char *known);
-static int64_t ngx_http_klaviyo_transport_number(ngx_str_t *value);
-static int64_t ngx_http_klaviyo_transport_until(ngx_str_t *value);
 
 
 static const ngx_http_klaviyo_handlers_t  ngx_http_klaviyo_post_handlers = {
@@ -71,6 +69,7 @@ ngx_http_klaviyo_transport_post(ngx_http_klaviyo_transport_t *transport,
     }
 
     post->log = transport->event.log;
+    post->account = transport->account;
     post->handler = handler;
     post->data = data;
 
@@ -117,13 +116,13 @@ ngx_http_klaviyo_post_header(void *data, ngx_str_t *name, ngx_str_t *value)
     answer = &post->answer;
 
     if (ngx_http_klaviyo_transport_is(name, "retry-after")) {
-        answer->retry_after = ngx_http_klaviyo_transport_until(value);
+        answer->retry_after = ngx_http_klaviyo_retry_after(value);
 
     } else if (ngx_http_klaviyo_transport_is(name, "ratelimit-remaining")) {
-        answer->rate_remaining = ngx_http_klaviyo_transport_number(value);
+        answer->rate_remaining = ngx_http_klaviyo_whole(value);
 
     } else if (ngx_http_klaviyo_transport_is(name, "ratelimit-reset")) {
-        answer->rate_reset = ngx_http_klaviyo_transport_number(value);
+        answer->rate_reset = ngx_http_klaviyo_whole(value);
 
     } else if (ngx_http_klaviyo_transport_is(name, "cf-mitigated")) {
         answer->challenge = ngx_http_klaviyo_transport_is(value, "challenge");
@@ -214,6 +213,10 @@ ngx_http_klaviyo_post_done(void *data, const char *error, ngx_uint_t sent)
 
     answer = &post->answer;
 
+    /* it is quoted in the log and in dead letters */
+
+    ngx_http_klaviyo_key_hide(post->account, post->body, answer->body_len);
+
     /*
      * An answer whose body broke off counts by its status, which is mostly all
      * that matters: what was accepted is not sent again, and a pause is kept.
@@ -274,62 +277,4 @@ ngx_http_klaviyo_transport_is(ngx_str_t *word, const char *known)
 {
     return word->len == ngx_strlen(known)
            && ngx_strncasecmp(word->data, (u_char *) known, word->len) == 0;
-}
-
-
-/* -1: not a number */
-
-static int64_t
-ngx_http_klaviyo_transport_number(ngx_str_t *value)
-{
-    size_t   i;
-    int64_t  n;
-
-    n = 0;
-
-    for (i = 0; i < value->len; i++) {
-
-        if (value->data[i] < '0' || value->data[i] > '9') {
-            return -1;
-        }
-
-        n = n * 10 + (value->data[i] - '0');
-        n = ngx_min(n, NGX_HTTP_KLAVIYO_TRANSPORT_NUMBER);
-    }
-
-    return value->len ? n : -1;
-}
-
-
-/*
- * Seconds, or a date; a date that has passed: 0.  CURLINFO_RETRY_AFTER does
- * not tell these from an absent header or from nonsense.
- */
-
-static int64_t
-ngx_http_klaviyo_transport_until(ngx_str_t *value)
-{
-    char     date[64];
-    time_t   t;
-    int64_t  n;
-
-    n = ngx_http_klaviyo_transport_number(value);
-
-    if (n >= 0 || value->len >= sizeof(date)) {
-        return n;
-    }
-
-    ngx_memcpy(date, value->data, value->len);
-    date[value->len] = '\0';
-
-    t = curl_getdate(date, NULL);
-
-    if (t == -1) {
-        return -1;
-    }
-
-    n = (int64_t) t - ngx_time();
-    n = ngx_min(n, NGX_HTTP_KLAVIYO_TRANSPORT_NUMBER);
-
-    return ngx_max(n, 0);
 }

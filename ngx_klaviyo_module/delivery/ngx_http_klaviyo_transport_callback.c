@@ -7,6 +7,11 @@
 
 
 #include "ngx_http_klaviyo_transport_callback.h"
+#include "account/ngx_http_klaviyo_key.h"
+
+
+/* of all heads of an answer, bytes: older versions of libcurl know no end */
+#define NGX_HTTP_KLAVIYO_TRANSPORT_HEAD  (256 * 1024)
 
 
 static int ngx_http_klaviyo_transport_once(void *data, char *remote,
@@ -71,10 +76,12 @@ ngx_http_klaviyo_transport_once(void *data, char *remote, char *local,
     (void) local_port;
 
     if (exchange->sent) {
+        exchange->once = 1;
         return CURL_PREREQFUNC_ABORT;
     }
 
     exchange->sent = 1;
+    exchange->heard = exchange->transport->heard;
 
     return CURL_PREREQFUNC_OK;
 }
@@ -112,6 +119,13 @@ ngx_http_klaviyo_transport_header(char *line, size_t size, size_t n,
     len = size * n;
     p = (u_char *) line;
     last = p + len;
+
+    exchange->transport->heard++;
+    exchange->head += len;
+
+    if (exchange->head > NGX_HTTP_KLAVIYO_TRANSPORT_HEAD) {
+        return 0;
+    }
 
     if (exchange->complete) {
         return len;
@@ -156,6 +170,9 @@ ngx_http_klaviyo_transport_header(char *line, size_t size, size_t n,
     value.data = colon;
     value.len = last - colon;
 
+    ngx_http_klaviyo_key_hide(exchange->transport->account, value.data,
+                              value.len);
+
     exchange->handlers->header(exchange->data, &name, &value);
 
     return len;
@@ -171,6 +188,8 @@ ngx_http_klaviyo_transport_body(char *p, size_t size, size_t n, void *data)
     ngx_int_t  rc;
 
     len = size * n;
+
+    exchange->transport->heard++;
 
     rc = exchange->handlers->body(exchange->data, (u_char *) p, len);
 
@@ -195,7 +214,15 @@ ngx_http_klaviyo_transport_why(ngx_http_klaviyo_exchange_t *exchange,
         return NULL;
     }
 
-    if (exchange->error[0] == '\0') {
+    if (exchange->once) {
+
+        /* libcurl has words for who said no, not for why */
+
+        ngx_cpystrn((u_char *) exchange->error,
+                    (u_char *) "connection closed before an answer",
+                    CURL_ERROR_SIZE);
+
+    } else if (exchange->error[0] == '\0') {
 
         /* libcurl is content with a head that was cut off */
 

@@ -31,6 +31,8 @@ struct ngx_http_klaviyo_transport_s {
     ngx_http_klaviyo_account_t          *account;
     ngx_pool_t                          *pool;
     ngx_queue_t                          exchanges;
+    ngx_http_klaviyo_transport_t        *former;   /* until it is done      */
+    ngx_uint_t                           heard;    /* pieces of answers     */
 
     char                                *proxy;    /* "": none              */
 
@@ -39,6 +41,7 @@ struct ngx_http_klaviyo_transport_s {
     ngx_uint_t                           nheaders;
 
     unsigned                             answering:1;
+    unsigned                             silent:1;
 };
 
 
@@ -54,8 +57,11 @@ struct ngx_http_klaviyo_exchange_s {
     struct curl_slist                    headers[
                                            NGX_HTTP_KLAVIYO_HEADERS_MAX + 2];
     char                                 error[CURL_ERROR_SIZE];
+    ngx_uint_t                           heard;    /* when it was sent      */
+    size_t                               head;     /* bytes, with trailers  */
 
     unsigned                             sent:1;
+    unsigned                             once:1;   /* not a second time     */
     unsigned                             complete:1;  /* the answer's head  */
 };
 

@@ -11,6 +11,7 @@
 #include "ngx_http_klaviyo_pass_call.h"
 #include "ngx_http_klaviyo_pass_handler.h"
 #include "ngx_http_klaviyo_pass_report.h"
+#include "account/ngx_http_klaviyo_retry_after.h"
 
 
 /* headers that pass, of one answer */
@@ -20,7 +21,6 @@
 static void ngx_http_klaviyo_pass_begin(void *data);
 static void ngx_http_klaviyo_pass_header(void *data, ngx_str_t *name,
     ngx_str_t *value);
-static time_t ngx_http_klaviyo_pass_after(ngx_str_t *value);
 static void ngx_http_klaviyo_pass_head(void *data, ngx_uint_t status);
 static ngx_int_t ngx_http_klaviyo_pass_body(void *data, u_char *p,
     size_t len);
@@ -143,7 +143,7 @@ ngx_http_klaviyo_pass_header(void *data, ngx_str_t *name, ngx_str_t *value)
         return;
 
     case KLAVIYO_HEADER_RETRY_AFTER:
-        answer->retry_after = ngx_http_klaviyo_pass_after(value);
+        answer->retry_after = ngx_http_klaviyo_retry_after(value);
         break;
 
     default:
@@ -166,29 +166,6 @@ ngx_http_klaviyo_pass_header(void *data, ngx_str_t *name, ngx_str_t *value)
 
     header->key = key;
     header->value = text;
-}
-
-
-/* seconds, or a date; a date that has passed: 0; -1: neither */
-
-static time_t
-ngx_http_klaviyo_pass_after(ngx_str_t *value)
-{
-    time_t  t;
-
-    t = ngx_atotm(value->data, value->len);
-
-    if (t != (time_t) NGX_ERROR) {
-        return t;
-    }
-
-    t = ngx_parse_http_time(value->data, value->len);
-
-    if (t == (time_t) NGX_ERROR) {
-        return -1;
-    }
-
-    return ngx_max(t - ngx_time(), 0);
 }
 
 

@@ -634,7 +634,7 @@ ngx_http_klaviyo_pass_pause(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     if (status && answer->retry_after > 0) {
 
-        if (answer->retry_after >= (time_t) (left / 1000) + 1) {
+        if (answer->retry_after >= left / 1000 + 1) {
             return 0;
         }
 

@@ -82,7 +82,7 @@ typedef struct {
     ngx_array_t                  headers;    /* of ngx_keyval_t              */
     off_t                        length;     /* -1: not said                 */
     off_t                        received;   /* of the body                  */
-    time_t                       retry_after;  /* s, -1: not said            */
+    int64_t                      retry_after;  /* s, -1: not said            */
     ngx_chain_t                 *out;        /* of the body, not yet sent    */
     ngx_chain_t                **last;
     unsigned                     challenge:1;

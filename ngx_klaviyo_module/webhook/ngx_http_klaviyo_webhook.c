@@ -12,6 +12,7 @@
 
 #include "ngx_http_klaviyo_webhook.h"
 #include "account/ngx_http_klaviyo_compile.h"
+#include "account/ngx_http_klaviyo_gunzip.h"
 #include "account/ngx_http_klaviyo_walk.h"
 #include "queue/klaviyo_ring_figures.h"
 
@@ -682,6 +683,8 @@ ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
     ngx_http_klaviyo_webhook_state_t *state, off_t size, ngx_uint_t secret)
 {
     u_char                      *p, *topics;
+    ngx_int_t                    rc;
+    ngx_str_t                    text, inflated;
     klaviyo_slice_t              body;
     klaviyo_counter_e            reason;
     const klaviyo_sender_t      *sender;
@@ -702,8 +705,8 @@ ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        body.data = p;
-        body.len = size;
+        text.data = p;
+        text.len = size;
 
         if (ngx_http_klaviyo_webhook_pieces(r, ngx_http_klaviyo_webhook_copy,
                                             &p)
@@ -712,7 +715,21 @@ ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        p = (u_char *) body.data;
+        /* signed as it came; what is damaged or too large says nothing */
+
+        rc = NGX_DECLINED;
+
+        if (ngx_http_klaviyo_is_gzip(&text)) {
+            rc = ngx_http_klaviyo_gunzip(r->pool, &text,
+                                         KLAVIYO_WEBHOOK_BODY_MAX, &inflated);
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        body.data = (rc == NGX_OK) ? inflated.data : text.data;
+        body.len = (rc == NGX_OK) ? inflated.len : text.len;
 
         switch (ngx_http_klaviyo_webhook_say(r, state, &body, topics, secret))
         {
@@ -728,7 +745,11 @@ ngx_http_klaviyo_webhook_read(ngx_http_request_t *r,
             reason = KLAVIYO_COUNT_WEBHOOK_BODY;
         }
 
-        ngx_pfree(r->pool, p);
+        ngx_pfree(r->pool, text.data);
+
+        if (rc == NGX_OK) {
+            ngx_pfree(r->pool, inflated.data);
+        }
     }
 
     if (reason != KLAVIYO_COUNT_WEBHOOK_ACCEPTED) {

@@ -336,6 +336,31 @@ test_large(void)
 }
 
 
+/* small, and many of them: each takes memory */
+
+static void
+test_many(void)
+{
+    char     body[KLAVIYO_REPLY_BODY_MAX];
+    char    *p;
+    size_t   i;
+
+    /* with those around them 2048 objects and arrays */
+
+    p = body + sprintf(body, "{\"errors\":[" ERROR(ENTRY "1") "],\"x\":[");
+
+    for (i = 5; i < 2048; i++) {
+        p += sprintf(p, "{},");
+    }
+
+    strcpy(p, "0]}");
+    is_int(test_named(body, 4), 1, "as many as may be");
+
+    strcpy(p, "{},0]}");
+    is_int(test_named(body, 4), 0, "one more");
+}
+
+
 /*
  * All that is asked of an answer, which is read once: the event loop is held
  * for no more than 10 ms, in time of the processor.
@@ -716,6 +741,7 @@ main(void)
     test_names();
     test_unusable();
     test_large();
+    test_many();
     test_time();
     test_broken();
     test_texts();

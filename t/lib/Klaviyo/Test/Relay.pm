@@ -15,6 +15,8 @@ package Klaviyo::Test::Relay;
 #   $relay->mode('cut 300');    # then RST to both
 #   $relay->mode('late 400');   # the other port, up to so many ms later
 #   $relay->connections         # how many came
+#   $relay->forget              # those that came so far stay, and nothing
+#                               # gets through any more
 #
 # A mode holds for connections that begin after it was set.
 
@@ -45,6 +47,7 @@ sub start {
         $class;
 
     $self->mode('pass');
+    write_file("$folder/forgotten", 0);
 
     my $parent = $$;
     my $pid    = fork() // die "fork() failed: $!\n";
@@ -74,7 +77,8 @@ sub start {
 
         if ($child == 0) {
             close $listener;
-            _serve($client, $option{to}, read_file("$folder/mode"), $parent);
+            _serve($client, $option{to}, read_file("$folder/mode"), $parent,
+                $folder);
             POSIX::_exit(0);
         }
 
@@ -101,15 +105,25 @@ sub mode {
 sub connections { return -s "$_[0]{folder}/connections" || 0 }
 
 
+sub forget {
+    my ($self) = @_;
+
+    write_file("$self->{folder}/forgotten", $self->connections);
+
+    return;
+}
+
+
 sub _serve {
-    my ($client, $to, $mode, $parent) = @_;
+    my ($client, $to, $mode, $parent, $folder) = @_;
 
     my ($how, $bytes) = split / /, $mode;
 
     return _reset($client)                       if $how eq 'refuse';
-    return _relay($client, $to, undef, $parent, $bytes / 1000)
+    return _relay($client, $to, undef, $parent, $folder, $bytes / 1000)
         if $how eq 'late';
-    return _relay($client, $to, $bytes, $parent) if $how =~ /^(?:pass|cut)$/;
+    return _relay($client, $to, $bytes, $parent, $folder)
+        if $how =~ /^(?:pass|cut)$/;
 
     sysread $client, my $hello, 65_536;
 
@@ -149,17 +163,20 @@ sub _reset {
 
 
 sub _relay {
-    my ($client, $to, $left, $parent, $late) = @_;
+    my ($client, $to, $left, $parent, $folder, $late) = @_;
 
     my $server = IO::Socket::INET->new(Proto => 'tcp',
         PeerAddr => '127.0.0.1', PeerPort => $to) or return _reset($client);
     my $both = IO::Select->new($client, $server);
+    my $n    = -s "$folder/connections";
 
     while (kill 0, $parent) {
         for my $from ($both->can_read(0.5)) {
             my $other = $from == $client ? $server : $client;
 
             sysread $from, my $bytes, 65_536 or return;
+
+            next if $n <= read_file("$folder/forgotten");
 
             sleep rand $late if $late && $from == $client;
 
