@@ -75,11 +75,17 @@ UNIT_TESTS    = $(patsubst t/unit/%.c,$(OBJS)/unit/%,\
 CFLAGS_UNIT   = -g -O2 -Wall -Wextra $(WERROR) -Ingx_klaviyo_module -It/unit
 LIBS_UNIT     = -ljansson -lidn2 -lz -lzstd -lcrypto -lpthread
 
-# A test's own: what t/unit/disk.h, or the test itself, stands in for.
+# A test's own: what t/unit/disk.h, t/unit/fault.h or the test itself stands
+# in for.
+FAULT_CALLS = open openat fstat stat fstatat fstatfs faccessat mkdir mkdirat \
+              rename renameat fchmod fchown ftruncate posix_fallocate fsync \
+              fdatasync fcntl pread pwrite readlinkat getrandom mmap \
+              fdopendir malloc calloc realloc reallocarray strndup
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=openat,--wrap=open,--wrap=close \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
 LDFLAGS_spool_test = -Wl,--wrap=readdir
+LDFLAGS_fault_test = $(FAULT_CALLS:%=-Wl,--wrap=%)
 LDFLAGS_ring_fuzz  = -Wl,--wrap=mmap,--wrap=munmap
 LDFLAGS_log_fuzz   = -lpcre2-8
 
