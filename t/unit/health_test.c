@@ -77,6 +77,11 @@ test_states(void)
     figures.attached = 0;
     state_is(KLAVIYO_STATE_QUEUE_GONE, "no ring: nothing else is known");
 
+    well();
+    health.since = NOW;
+    health.cause = KLAVIYO_STATE_QUEUE_GONE;
+    state_is(KLAVIYO_STATE_QUEUE_GONE, "the worst cause");
+
     for (cause = KLAVIYO_STATE_KEY_REFUSED; cause <= KLAVIYO_STATE_THROTTLED;
          cause++)
     {
@@ -301,7 +306,8 @@ test_minute(void)
     /* more samples than are kept */
 
     health.samples = KLAVIYO_HEALTH_SAMPLES + 5;
-    memset(health.told, 0, sizeof(health.told));
+    health.answer[0].time = -1;
+    health.answer[0].status = 5;
     minute_is(7000, 13, 320, "all that are kept");
 }
 
@@ -366,6 +372,7 @@ test_pages(void)
     success_is(13, "is newer still");
     is_int(ring->health[0]->generation, 2, "in turn");
     is_int(ring->health[1]->generation, 3, "in turn");
+    is_int(ring->health[1]->reserved, 0, "nothing but what it says");
 
     lease.epoch++;
     put_is(14, KLAVIYO_RING_STALE, "another deliverer's");

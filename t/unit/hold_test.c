@@ -643,6 +643,38 @@ test_chance(void)
 }
 
 
+/* what a record of a visitor's identity is made of */
+
+static void
+test_identity(void)
+{
+    uint8_t            buf[1024];
+    klaviyo_cursor_t   cursor;
+    klaviyo_record_t   record;
+
+    ring_folder();
+    rings_open(RING_SIZE, RING_SIZE);
+
+    klaviyo_hold_identity(waiting, (const uint8_t *) "cA", 2,
+                          (const uint8_t *) ",\"id\":\"1\"", 9,
+                          (const uint8_t *) "\"a\":1", 5, 4711);
+
+    klaviyo_ring_first(waiting, &cursor);
+    is_int(klaviyo_ring_read(waiting, &cursor, buf, sizeof(buf), &record),
+           KLAVIYO_RING_OK, "a record");
+    is_int(record.event.time, 4711, "its time");
+    is_mem(record.event.unique_id, record.event.unique_id_len, "-", 1,
+           "no id of its own");
+    is_mem(record.event.profile, record.event.profile_len,
+           "I\2\0cA,\"id\":\"1\"", 14, "its key, and what is beside");
+    is_mem(record.event.attributes, record.event.attributes_len, "\"a\":1", 5,
+           "its members");
+
+    rings_close();
+    ring_cleanup();
+}
+
+
 static void
 test_hostile(void)
 {
@@ -774,6 +806,7 @@ main(void)
     test_full();
     test_again();
     test_chance();
+    test_identity();
     test_hostile();
     test_index();
 

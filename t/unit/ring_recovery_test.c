@@ -18,6 +18,8 @@
 #include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_lock.h"
 #include "queue/klaviyo_ring_private.h"
+#include "queue/klaviyo_ring_record.h"
+#include "queue/klaviyo_ring_slot.h"
 
 
 static void
@@ -548,6 +550,112 @@ test_wild_page(void)
 }
 
 
+/* without a current tail the end is what the tails know of */
+
+static void
+test_no_tail(void)
+{
+    klaviyo_ring_t       *ring;
+    klaviyo_cursor_t      end;
+    klaviyo_ring_tail_t  *tail;
+
+    ring = ring_open(RING_SIZE, 0);
+    tail = ring->shared->tail;
+    ring->shared->write_pos = 160;
+
+    memset(tail, 0, 2 * sizeof(klaviyo_ring_tail_t));
+    is_int(klaviyo_ring_end(ring, &end), 0, "nothing was put again");
+    ok(end.position == 160 && end.seq == 1, "nor at all");
+
+    tail[0].seq = 5;
+    tail[0].again = 3;
+    tail[1].seq = 4;
+    tail[1].again = 2;
+    is_int(klaviyo_ring_end(ring, &end), 3, "as the newer one says");
+    is_int(end.seq, 6, "behind its event");
+
+    tail[1].seq = 7;
+    is_int(klaviyo_ring_end(ring, &end), 2, "whichever is the newer one");
+    is_int(end.seq, 8, "behind its event");
+
+    tail[0].end = 160;
+    is_int(klaviyo_ring_end(ring, &end), 3, "the current one is believed");
+    is_int(end.seq, 6, "whatever the other has");
+
+    klaviyo_ring_detach(ring);
+}
+
+
+/* 1 with this value of one member, and a checksum that is right */
+
+#define slot_whole(member, value, number)                                    \
+    (memset(&slot, 0, sizeof(slot)),                                         \
+     slot.seq = INT64_MAX,                                                   \
+     slot.member = (value),                                                  \
+     slot.crc = klaviyo_crc32c(0, &slot, offsetof(klaviyo_ring_slot_t, crc)),\
+     klaviyo_ring_slot_whole(&slot, number))
+
+
+static void
+test_slot_limits(void)
+{
+    uint64_t             max;
+    klaviyo_ring_slot_t  slot;
+
+    max = INT64_MAX;
+
+    ok(slot_whole(generation, 0, 0), "a slot");
+    ok(!slot_whole(generation, 0, 1), "not in the other's place");
+    ok(slot_whole(generation, max, 1), "the last generation");
+    ok(!slot_whole(generation, max + 1, 0), "none beyond it");
+    ok(slot_whole(position, max - 15, 0), "the last position");
+    ok(!slot_whole(position, max + 1, 0), "none beyond it");
+    ok(!slot_whole(position, 8, 0), "nor between two records");
+    ok(slot_whole(seq, max, 0), "the last number");
+    ok(!slot_whole(seq, max + 1, 0), "none beyond it");
+    ok(slot_whole(done, max, 0), "all are done");
+    ok(!slot_whole(done, max + 1, 0), "not more than all");
+
+    slot.crc ^= 1;
+    ok(!klaviyo_ring_slot_whole(&slot, 0), "nor with another checksum");
+}
+
+
+/* a ring that is full of what is no record any more */
+
+static void
+test_drop_nothing(void)
+{
+    unsigned             n;
+    ring_taken_t         taken;
+    klaviyo_ring_t      *ring;
+    klaviyo_ring_span_t  span;
+
+    ring = ring_open(RING_SIZE, 1);
+
+    for (n = 0; klaviyo_ring_span(ring, &span) == KLAVIYO_RING_OK
+                && span.size - span.used > 500; n++)
+    {
+        ring_fill(ring, n, n + 1, 300);
+    }
+
+    memset(ring->record, 0, ring->capacity);
+
+    is_int(ring_append(ring, 1, n, 300), KLAVIYO_RING_OK, "there is room");
+    klaviyo_ring_span(ring, &span);
+    is_int(span.end.seq - span.first.seq, 1, "for the new one");
+    ok(span.used < 1500, "which has nearly all of it");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_LOST_FULL), n,
+           "the others are lost");
+    ring_equation(ring, "after that");
+
+    ring_take(ring, 0, 1, &taken);
+    ok(taken.events == 1 && taken.first == n && !taken.missing,
+       "the new one is read");
+    klaviyo_ring_detach(ring);
+}
+
+
 static void
 test_capacity(void)
 {
@@ -782,6 +890,9 @@ main(void)
     ring_in_folder(test_reboot);
     ring_in_folder(test_lost_tail);
     ring_in_folder(test_wild_page);
+    ring_in_folder(test_no_tail);
+    ring_in_folder(test_drop_nothing);
+    test_slot_limits();
     ring_in_folder(test_capacity);
     ring_in_folder(test_capacity_in_use);
     ring_in_folder(test_also);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "ring.h"
+#include "queue/klaviyo_crc32c.h"
 #include "queue/klaviyo_ring_lock.h"
 #include "queue/klaviyo_ring_private.h"
 #include "queue/klaviyo_ring_totals.h"
@@ -165,8 +166,19 @@ test_names(void)
     captured_is("Viewed Product", 3);
     captured_is("Viewed", 1);
 
+    ok(ring->totals->metric[1].hash
+       == ((uint64_t) klaviyo_crc32c(0, "Viewed", 6) << 8 | 6),
+       "a line is known by its name's checksum and length");
+
     event("a\\\"b\\\\");
     captured_is("a\"b\\", 1);
+
+    /* JSON that begins alike */
+
+    captured("{}" BEFORE "a\\\\" AFTER, 2, SLICE);
+    captured("{}" BEFORE "a\\\"" AFTER, 2, SLICE);
+    captured_is("a\\", 1);
+    captured_is("a\"", 1);
 
     /* where it is, not what looks the same before it */
 
@@ -189,7 +201,7 @@ test_names(void)
     captured("{}" BEFORE "behind", 100000, SLICE);
     captured_is("behind", 1);
 
-    lines_are(8);
+    lines_are(10);
 
     captured(BEFORE, 0, SLICE);
     captured(BEFORE, 1, SLICE);
@@ -197,7 +209,7 @@ test_names(void)
     captured("", 0, SLICE);
     captured("{\"properties\":{\"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
              "\":1}}", 0, SLICE);
-    lines_are(8);
+    lines_are(10);
 
     /* cut at a character */
 
@@ -219,7 +231,7 @@ test_names(void)
     memset(name, '\x80', KLAVIYO_METRIC_NAME + 1);
     name[KLAVIYO_METRIC_NAME + 1] = '\0';
     event(name);
-    lines_are(10);
+    lines_are(12);
 
     /* at the end of what is there */
 
@@ -264,11 +276,42 @@ test_others(void)
     lines_are(KLAVIYO_METRICS + 1);
     captured_is("m0", 2);
     captured_is("m31", 2);
-    is_str(metrics[KLAVIYO_METRICS].name, "", "the others have no name");
-    is_int(metrics[KLAVIYO_METRICS].captured, 6, "and one line");
+    is_str(metrics[KLAVIYO_METRICS].name, KLAVIYO_METRIC_OTHERS,
+           "the others are last");
+    is_int(metrics[KLAVIYO_METRICS].captured, 6, "and have one line");
 
     event("m0");
     captured_is("m0", 3);
+}
+
+
+/* what is lost takes no line, and a visitor names none like the others' */
+
+static void
+test_no_line(void)
+{
+    klaviyo_event_t  e;
+
+    memset(&e, 0, sizeof(e));
+    e.attributes = (const uint8_t *) BEFORE "a" AFTER;
+    e.attributes_len = sizeof(BEFORE "a" AFTER) - 1;
+    e.time = SLICE;
+
+    klaviyo_ring_lost_busy(ring, &e);
+    captured_is("a", 0);
+    captured_is(KLAVIYO_METRIC_OTHERS, 1);
+
+    event("a");
+    klaviyo_ring_lost_busy(ring, &e);
+    captured_is("a", 2);
+
+    event(KLAVIYO_METRIC_OTHERS);
+    event("(otherS)");
+    event("(others");
+    lines_are(4);
+    captured_is("(otherS)", 1);
+    captured_is("(others", 1);
+    captured_is(KLAVIYO_METRIC_OTHERS, 2);
 }
 
 
@@ -317,7 +360,7 @@ test_busy(void)
 
     if (pid == 0) {
         event("a");
-        captured_is("", 1);
+        captured_is(KLAVIYO_METRIC_OTHERS, 1);
         lines_are(1);
         _exit(tap_failed);
     }
@@ -350,7 +393,7 @@ test_damaged(void)
     event("b");
     captured_is("b", 2);
 
-    /* the others' line never has a name */
+    /* the others' line never has a name of its own */
 
     line[KLAVIYO_METRICS].hash = 1;
     line[KLAVIYO_METRICS].captured = 1;
@@ -427,7 +470,7 @@ test_add(void)
     captured_is(name, 1);
     captured_is("both", 2);
     captured_is("m0", 1);
-    captured_is("", 2 + 5);
+    captured_is(KLAVIYO_METRIC_OTHERS, 2 + 5);
     is_int(metrics[0].hour, 1, "the hour's are not taken over");
 
     klaviyo_ring_histogram(two, KLAVIYO_HISTOGRAM_BATCH, &h);
@@ -468,6 +511,7 @@ main(void)
     with_ring(test_histogram);
     with_ring(test_names);
     with_ring(test_others);
+    with_ring(test_no_line);
     with_ring(test_hour);
     with_ring(test_busy);
     with_ring(test_damaged);
