@@ -576,6 +576,46 @@ test_removed(void)
 }
 
 
+/* the lock file goes while somebody waits for it: what he has locks nothing */
+
+static void
+test_lock_removed(void)
+{
+    int              fd, status;
+    char             lock[256];
+    pid_t            pid;
+    struct flock     fl;
+    klaviyo_ring_t  *ring;
+
+    ring = ring_open(RING_SIZE, 0);
+    klaviyo_ring_detach(ring);
+
+    (void) snprintf(lock, sizeof(lock), "%s.lock", ring_path);
+    fd = open(lock, O_RDWR);
+
+    memset(&fl, 0, sizeof(fl));
+    fl.l_type = F_WRLCK;
+    fl.l_len = 1;
+    is_int(fcntl(fd, F_OFD_SETLK, &fl), 0, "locked");
+
+    pid = fork();
+
+    if (pid == 0) {
+        close(fd);
+        _exit(ring_open(RING_SIZE, 0) == NULL);
+    }
+
+    usleep(100000);
+    is_int(waitpid(pid, &status, WNOHANG), 0, "another one waits");
+    unlink(lock);
+    close(fd);
+
+    waitpid(pid, &status, 0);
+    is_int(status, 0, "and attaches");
+    is_int(access(lock, F_OK), 0, "by a lock file that is there");
+}
+
+
 static void
 refused(const char *path, const char *why, const char *what)
 {
@@ -885,6 +925,7 @@ main(void)
     ring_cleanup();
 
     ring_folder();
+    test_lock_removed();
     test_truncated();
     test_removed();
     test_paths();

@@ -620,6 +620,199 @@ salvaged(const klaviyo_event_t *event)
 }
 
 
+static uint64_t         came;        /* by salvage                          */
+static int64_t          times;       /* of them, added up                   */
+
+
+static void
+came_out(const klaviyo_event_t *event)
+{
+    came++;
+    times += event->time;
+
+    if (event->profile_len < 20 || event->attributes_len != 300
+        || event->unique_id_len < 4 || event->unique_id[0] != 'w'
+        || event->profile != event->unique_id + event->unique_id_len
+        || event->attributes != event->profile + event->profile_len)
+    {
+        came += 1000;
+    }
+}
+
+
+static void
+salvage_is(unsigned aside, klaviyo_spool_rc_e rc, const char *why,
+    const char *what)
+{
+    char  to[128];
+
+    came = 0;
+    times = 0;
+    strcpy(to, "as before");
+
+    is_int(klaviyo_spool_salvage(dir, aside, came_out, to, ring_error), rc,
+           "%s", what);
+
+    if (rc == KLAVIYO_SPOOL_OK) {
+        is_int(strncmp(to, ".corrupt-", 9) == 0, aside, "moved: \"%s\"", to);
+
+    } else {
+        ok(strstr(ring_error, why) != NULL, "%s", ring_error);
+    }
+}
+
+
+/* what can be had of a spool whose state is lost */
+
+static void
+test_salvage(void)
+{
+    char              path[256], text[512];
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    salvage_is(0, KLAVIYO_SPOOL_NONE, "stat()", "no directory");
+
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 2000, 300);
+    is_int(state(spool)->segments, 4, "four segments");
+    salvage_is(0, KLAVIYO_SPOOL_BUSY, "stop nginx first", "in use");
+    klaviyo_spool_close(spool);
+
+    salvage_is(0, KLAVIYO_SPOOL_NONE, "can be used as it is", "a good one");
+    is_int(came, 0, "nothing comes out");
+
+    damage("state", 30);
+    damage("state", 4096 + 30);
+    is_int(klaviyo_spool_inspect(&spool, dir, ring_error),
+           KLAVIYO_SPOOL_ERROR, "a damaged one");
+    ok(strstr(ring_error, "neither slot is whole") != NULL, "%s", ring_error);
+
+    salvage_is(0, KLAVIYO_SPOOL_OK, "", "is salvaged");
+    is_int(came, 2000, "all come out");
+    is_int(times, 2000 * 1000000 + 1999 * 1000, "with their times");
+    is_int(files(dir, ".spool"), 4, "it is where it was");
+
+    /* a payload, a header, the end of a record */
+
+    damage_segment(1, 4096 + 40 + 200);
+    damage_segment(2, 4096 + 8);
+    names(3, path, sizeof(path));
+    snprintf(text, sizeof(text), "truncate -s -400 '%s'", path);
+    is_int(system(text), 0, "cut short");
+    salvage_is(1, KLAVIYO_SPOOL_OK, "", "what is left");
+    is_int(came, 1997, "comes out");
+    is_int(files(dir, ".spool"), 0, "it was moved aside");
+
+    salvage_is(0, KLAVIYO_SPOOL_NONE, "there is no spool", "nothing more");
+    is_int(klaviyo_spool_inspect(&spool, dir, ring_error), KLAVIYO_SPOOL_OK,
+           "nor for a guest");
+    is_int(state(spool)->segments, 0, "who sees an empty one");
+    klaviyo_spool_close(spool);
+
+    snprintf(path, sizeof(path), "%s/state", dir);
+    snprintf(text, sizeof(text), "echo a poem > '%s'", path);
+    is_int(system(text), 0, "some other file");
+    salvage_is(0, KLAVIYO_SPOOL_ERROR, "not the state of a spool", "refused");
+    is_int(klaviyo_spool_inspect(&spool, dir, ring_error),
+           KLAVIYO_SPOOL_ERROR, "by a guest, too");
+    ok(strstr(ring_error, "not the state of a spool") != NULL, "%s",
+       ring_error);
+
+    unlink(path);
+    is_int(mkdir(path, 0700), 0, "a folder");
+    salvage_is(0, KLAVIYO_SPOOL_ERROR, "is a directory", "refused");
+
+    ring_cleanup();
+}
+
+
+static void
+probe_is(klaviyo_spool_conf_t *conf, klaviyo_spool_rc_e rc, const char *why,
+    const char *what)
+{
+    strcpy(ring_error, "as before");
+
+    is_int(klaviyo_spool_probe(conf, ring_error), rc, "%s", what);
+    ok(strstr(ring_error, why) != NULL && (ring_error[0] != '\0') == (rc != 0),
+       "says: %s", ring_error);
+}
+
+
+/* what may be said of a spool before it is opened, and when it is */
+
+static void
+test_probe(void)
+{
+    char                   path[256], text[512];
+    klaviyo_spool_t       *spool;
+    klaviyo_spool_conf_t   conf;
+
+    fresh();
+
+    memset(&conf, 0, sizeof(conf));
+    conf.dir = dir;
+    conf.size = KLAVIYO_SPOOL_MIN_SIZE - 1;
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "below the least", "too small");
+    conf.size = (uint64_t) INT64_MAX + 1;
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "too large", "too large");
+    conf.size = 4 * MB;
+    conf.dir = "/";
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "full path", "no directory");
+    conf.dir = dir;
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "a new one");
+
+    /* with events of one account, and then another's */
+
+    memset(conf.ring, 1, sizeof(conf.ring));
+    conf.print.dry_run = 1;
+    is_int(klaviyo_spool_open(&spool, &conf, ring_error, ring_note),
+           KLAVIYO_SPOOL_OK, "of an account");
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "in use by it");
+    klaviyo_spool_close(spool);
+
+    conf.print.dry_run = 0;
+    memset(conf.print.key, 2, sizeof(conf.print.key));
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "without events it is anybody's");
+
+    conf.print.dry_run = 1;
+    is_int(klaviyo_spool_open(&spool, &conf, ring_error, ring_note),
+           KLAVIYO_SPOOL_OK, "and was taken");
+    spool_write(spool, 0, 10, 100);
+    klaviyo_spool_close(spool);
+
+    conf.print.dry_run = 0;
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "10 events that were captured for "
+             "another \"dry_run\"", "with events it is not");
+    is_int(klaviyo_spool_open(&spool, &conf, ring_error, ring_note),
+           KLAVIYO_SPOOL_ERROR, "nor is it opened");
+
+    spool = spool_open(dir, 4 * MB);
+    ok(spool != NULL, "but by who does not say who it is");
+    memset(spool->slot.ring, 1, sizeof(conf.ring));
+    klaviyo_spool_forget(spool, 1, ring_error);
+    klaviyo_spool_close(spool);
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "its own ring was asked before");
+    memset(conf.ring, 3, sizeof(conf.ring));
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "9 events", "another's is asked now");
+
+    snprintf(path, sizeof(path), "%s/state", dir);
+    snprintf(text, sizeof(text), "echo a poem > '%s'", path);
+    is_int(system(text), 0, "some other file");
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "some other file", "refused");
+
+    unlink(path);
+    is_int(mkdir(path, 0700), 0, "a folder");
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "is a directory", "refused");
+
+    is_int(chmod(dir, 0777), 0, "a folder for everybody");
+    rmdir(path);
+    probe_is(&conf, KLAVIYO_SPOOL_ERROR, "every user", "refused");
+
+    ring_cleanup();
+}
+
+
 /* a directory that cannot be read to its end has not said what it lacks */
 
 static void
@@ -864,6 +1057,65 @@ test_disk(void)
 }
 
 
+/* one event whose record has so many bytes, a multiple of 16 */
+
+static klaviyo_spool_rc_e
+write_record(klaviyo_spool_t *spool, uint64_t seq, size_t length)
+{
+    ring_event_t        e;
+    klaviyo_chunk_t     chunk;
+    klaviyo_spool_rc_e  rc;
+
+    ring_event(&e, 0, 0, 0);
+    e.event.attributes_len = length - sizeof(klaviyo_spool_record_t)
+                             - e.event.unique_id_len - e.event.profile_len;
+    e.event.attributes = calloc(1, length);
+
+    memset(&chunk, 0, sizeof(chunk));
+    klaviyo_chunk_add(&chunk, seq, &e.event);
+    rc = klaviyo_spool_write(spool, &chunk, 0, ring_error);
+
+    klaviyo_chunk_free(&chunk);
+    free((void *) e.event.attributes);
+
+    return rc;
+}
+
+
+/* a segment is filled to its last byte, and not beyond it */
+
+static void
+test_fit(void)
+{
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    write_record(spool, 0, 100000);
+    write_record(spool, 1, KLAVIYO_SPOOL_SEGMENT_MIN - KLAVIYO_SPOOL_BLOCK
+                           - 100000);
+    is_int(state(spool)->segments, 1, "to the last byte");
+    is_int(spool_st.used, KLAVIYO_SPOOL_SEGMENT_MIN, "it is full");
+    write_record(spool, 2, 100000);
+    is_int(state(spool)->segments, 2, "the next has another");
+    write_record(spool, 3, KLAVIYO_SPOOL_SEGMENT_MIN - KLAVIYO_SPOOL_BLOCK
+                           - 100000 + 16);
+    is_int(state(spool)->segments, 3, "nor does one more byte fit");
+
+    /* larger than a segment: one to itself */
+
+    write_record(spool, 4, 2 * KLAVIYO_SPOOL_SEGMENT_MIN);
+    write_record(spool, 5, 1600);
+    is_int(state(spool)->segments, 5, "a large one has it to itself");
+    spool_take(spool, 0, 0, &taken);
+    is_int(taken.events, 6, "all are read");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
 static void
 test_large(void)
 {
@@ -974,6 +1226,9 @@ main(void)
     test_owner();
     test_abandon();
     test_disk();
+    test_fit();
+    test_salvage();
+    test_probe();
     test_large();
 
     return done_testing();

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "ring.h"
 #include "queue/klaviyo_trust.h"
@@ -129,6 +130,59 @@ test_owner(void)
 }
 
 
+/* as many links as are followed, and one more */
+
+static void
+test_links(void)
+{
+    int   i;
+    char  name[32], target[32];
+
+    for (i = 1; i <= 17; i++) {
+        (void) snprintf(name, sizeof(name), "chain%d", i);
+        (void) snprintf(target, sizeof(target), i == 1 ? "theirs" : "chain%d",
+                        i - 1);
+        link_to(target, name, 0);
+    }
+
+    owner_is("chain16", WORKER, "sixteen links");
+    owner_is("chain17", -1, "one more");
+    is_int(errno, ELOOP, "are too many");
+}
+
+
+/* a link's target and the rest of the path, as long as both may be */
+
+static void
+test_long(void)
+{
+    char             name[PATH_MAX + 1];
+    size_t           base;
+    klaviyo_trust_t  owner;
+
+    link_to("/theirs", "long", 0);
+    base = strlen(ring_dir);
+
+    memset(name, '/', sizeof(name));
+    memcpy(name, ring_dir, base);
+    memcpy(name + base, "/long", 5);
+
+    /* which the link makes two bytes longer */
+
+    name[PATH_MAX] = '\0';
+    is_int(klaviyo_trust_owner(name, &owner), -1, "too long by itself");
+    is_int(errno, ENAMETOOLONG, "as it says");
+
+    name[PATH_MAX - 2] = '\0';
+    is_int(klaviyo_trust_owner(name, &owner), -1, "too long by its link");
+    is_int(errno, ELOOP, "as it says");
+
+    name[PATH_MAX - 3] = '\0';
+    is_int(klaviyo_trust_owner(name, &owner), 0, "a byte less is followed");
+    is_int(owner.uid, WORKER, "to whom it leads");
+}
+
+
 static void
 test_mkdir(void)
 {
@@ -171,6 +225,8 @@ test_mkdir(void)
 int
 main(void)
 {
+    int  fds;
+
     if (geteuid() != 0) {
         diag("not root: nothing to test");
         ok(1, "not root");
@@ -179,6 +235,7 @@ main(void)
 
     ring_folder();
     chmod(ring_dir, 0755);
+    fds = tap_fds();
 
     test_owner();
 
@@ -187,7 +244,11 @@ main(void)
     ok(chown(in("group"), 0, WORKER) == 0, "a folder of a group");
     owner_is("group/x", 0, "nothing there, and nothing is followed");
 
+    test_links();
+    test_long();
     test_mkdir();
+
+    is_int(tap_fds(), fds, "no descriptor is left open");
     ring_cleanup();
 
     return done_testing();
