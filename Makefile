@@ -77,15 +77,20 @@ LIBS_UNIT     = -ljansson -lidn2 -lz -lzstd -lcrypto -lpthread
 
 # A test's own: what t/unit/disk.h, t/unit/fault.h or the test itself stands
 # in for.
-FAULT_CALLS = open openat fstat stat fstatat fstatfs faccessat mkdir mkdirat \
-              rename renameat fchmod fchown ftruncate posix_fallocate fsync \
-              fdatasync fcntl pread pwrite readlinkat getrandom mmap \
-              fdopendir malloc calloc realloc reallocarray strndup
 LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=openat,--wrap=open,--wrap=close \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
 LDFLAGS_spool_test = -Wl,--wrap=readdir
-LDFLAGS_fault_test = $(FAULT_CALLS:%=-Wl,--wrap=%)
+LDFLAGS_fault_test = -Wl,--wrap=open,--wrap=openat,--wrap=fstat,--wrap=stat \
+                     -Wl,--wrap=fstatat,--wrap=fstatfs,--wrap=faccessat \
+                     -Wl,--wrap=mkdir,--wrap=mkdirat,--wrap=rename \
+                     -Wl,--wrap=renameat,--wrap=fchmod,--wrap=fchown \
+                     -Wl,--wrap=ftruncate,--wrap=posix_fallocate,--wrap=fsync \
+                     -Wl,--wrap=fdatasync,--wrap=fcntl,--wrap=pread \
+                     -Wl,--wrap=pwrite,--wrap=readlinkat,--wrap=getrandom \
+                     -Wl,--wrap=mmap,--wrap=fdopendir,--wrap=malloc \
+                     -Wl,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
+                     -Wl,--wrap=strndup
 LDFLAGS_ring_fuzz  = -Wl,--wrap=mmap,--wrap=munmap
 LDFLAGS_log_fuzz   = -lpcre2-8
 

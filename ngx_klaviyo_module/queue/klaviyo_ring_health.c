@@ -92,9 +92,8 @@ klaviyo_ring_oldest(klaviyo_ring_t *ring)
     klaviyo_ring_head(ring, &head);
     klaviyo_ring_end(ring, &end);
 
-    if (head.first.position >= end.position
-        || !klaviyo_ring_seek(ring, &head.first.position, end.position,
-                              head.first.seq, &header))
+    if (!klaviyo_ring_seek(ring, &head.first.position, end.position,
+                           head.first.seq, &header))
     {
         return 0;
     }

@@ -1,6 +1,6 @@
 /*
  * Calls that fail one at a time, for tests that are linked with --wrap of each
- * of them (see FAULT_CALLS in the Makefile): whatever fails, an operation says
+ * of them (LDFLAGS_fault_test in the Makefile): whatever fails, an operation says
  * so, leaves nothing behind, and can be tried again.
  */
 

@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "ring.h"
 #include "queue/klaviyo_ring_open.h"
@@ -212,35 +213,57 @@ test_left(void)
 }
 
 
-static void
-test_in_use(void)
+static pid_t
+process(int ends)
 {
-    int64_t          dead;
-    klaviyo_ring_t  *ring;
+    pid_t  pid;
 
-    dead = fork();
+    pid = fork();
 
-    if (dead == 0) {
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+
+        if (!ends) {
+            pause();
+        }
+
         _exit(0);
     }
 
-    waitpid((pid_t) dead, NULL, 0);
+    if (ends) {
+        waitpid(pid, NULL, 0);
+    }
+
+    return pid;
+}
+
+
+static void
+test_in_use(void)
+{
+    char             by[64];
+    pid_t            dead, master;
+    klaviyo_ring_t  *ring;
+
+    dead = process(1);
+    master = process(0);
+    (void) snprintf(by, sizeof(by), "in use by another nginx (process %d)",
+                    (int) master);
 
     fresh("kce-", 3);
     ring = attach("kce-", 0);
 
-    is_refused("Kce-", 2, "in use by another nginx (process 0)",
+    is_refused("Kce-", getpid(), "in use by another nginx (process 0)",
                "in use by whom is not known");
 
-    klaviyo_ring_own(ring, 1);
-    is_refused("Kce-", 0, "in use by another nginx (process 1)",
-               "in use by another's");
-    is_refused("kced", 2, "another \"dry_run\"", "or by a third's");
+    klaviyo_ring_own(ring, master);
+    is_refused("Kce-", 0, by, "in use by another's");
+    is_refused("kced", getpid(), "another \"dry_run\"", "or by a third's");
     is_taken("kce-", 0, NULL, "for the same account");
 
-    is_taken("kced", 1, "the \"dry_run\" has changed, 3 events",
+    is_taken("kced", master, "the \"dry_run\" has changed, 3 events",
              "its own operator's word");
-    is_refused("KCed", 1, "holds 3 events of another account",
+    is_refused("KCed", master, "holds 3 events of another account",
                "but for the company");
 
     klaviyo_ring_own(ring, dead);
@@ -248,9 +271,13 @@ test_in_use(void)
     is_refused("Kce-", 0, "captured for another \"dry_run\"",
                "and no word of it counts");
 
+    is_int(waitpid(master, NULL, WNOHANG), 0, "a master is not disturbed");
+    kill(master, SIGKILL);
+    waitpid(master, NULL, 0);
+
     ok(truncate(ring_path, 0) == 0, "the file is gone");
     klaviyo_ring_verify(ring, ring_error);
-    klaviyo_ring_own(ring, 1);
+    klaviyo_ring_own(ring, getpid());
     ok(1, "nothing is written then");
     klaviyo_ring_detach(ring);
 }
