@@ -276,6 +276,55 @@ is $t->get('/form?a=b&utm_source=x%20y')->body, '<x y>', 'of another source';
 $t->stop;
 
 
+# a large source is read once, however many variables point into it
+
+$t = Klaviyo::Test->new(
+    http => join("\n", map { "klaviyo_json \$m$_ \$request_body /m$_;" } 1 .. 15),
+    server => join("\n", '
+        client_body_buffer_size 2m;
+        client_max_body_size 2m;
+        klaviyo_request_body on;
+        klaviyo_profile external_id $m1;
+        location /one { klaviyo_track One; return 204; }
+        location /all {
+            klaviyo_track All;',
+        (map { "klaviyo_property P$_ \$m$_;" } 2 .. 15), 'return 204; }'),
+)->start;
+
+my ($worker) = $t->workers;
+my $large = '{"padding":[' . '1,' x 490_000 . '1],'
+    . join(',', map { qq("m$_":"v$_") } 1 .. 15) . '}';
+
+# ticks of the processor for some requests
+
+sub ticks {
+    my ($uri) = @_;
+
+    my $used = sub {
+        open my $in, '<', "/proc/$worker/stat" or die "stat: $!\n";
+        my @field = split ' ', <$in> =~ s/.*\) //r;
+        return $field[11] + $field[12];
+    };
+    my $before = $used->();
+
+    for (1 .. 20) {
+        is $t->post($uri, $large)->status, 204, "$uri: 1 MB"
+            or last;
+    }
+
+    return $used->() - $before;
+}
+
+ticks('/one');
+cmp_ok ticks('/all'), '<', 3 * ticks('/one') + 3,
+    'fifteen variables take about the time of one';
+is_deeply [map { $_->{properties}{P15} }
+           grep { $_->{metric} eq 'All' } @{ $t->wait_events(60, 20) }],
+    [('v15') x 20], 'and have their values';
+
+$t->stop;
+
+
 # what is refused
 
 refused "the pointer $_", qr/invalid pointer "\Q$_\E"/,

@@ -3,8 +3,9 @@
  * first JSON pointer that has one; klaviyo_form, a field of a form;
  * klaviyo_cookie, a cookie, percent-decoded.
  *
- * A source of JSON is checked once for a request and remembered by its length
- * and checksum: equal texts of the configuration are one source.
+ * A source of JSON is checked and read once for a request, for all pointers
+ * into it, and remembered by its length and checksum: equal texts of the
+ * configuration are one source.
  */
 
 
@@ -13,6 +14,7 @@
 #include "ngx_http_klaviyo_body.h"
 #include "ngx_http_klaviyo_cookie.h"
 #include "ngx_http_klaviyo_inflate.h"
+#include "ngx_http_klaviyo_op.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_form.h"
 #include "json/klaviyo_pointer.h"
@@ -21,7 +23,9 @@
 
 typedef struct {
     ngx_http_complex_value_t   value;
+    ngx_http_klaviyo_op_t      op;          /* asks for it                  */
     ngx_str_t                  text;        /* in the configuration         */
+    ngx_array_t               *nodes;       /* of the pointers into it      */
     ngx_uint_t                 index;       /* of ctx->sources              */
     unsigned                   body:1;      /* the request's is in it       */
 } ngx_http_klaviyo_source_t;
@@ -29,8 +33,10 @@ typedef struct {
 
 typedef struct {
     ngx_http_klaviyo_source_t  *source;     /* NULL: the cookies            */
-    ngx_str_t                  *paths;      /* pointers, or one name of a
-                                               field or a cookie            */
+    ngx_str_t                  *paths;      /* one name of a field or a
+                                               cookie; of a pointer what is
+                                               left from its first `*` on   */
+    uint32_t                   *nodes;      /* of the pointers              */
     ngx_uint_t                  npaths;
     unsigned                    list:1;     /* all fields of the name       */
 } ngx_http_klaviyo_part_t;
@@ -41,8 +47,8 @@ typedef struct {
 struct ngx_http_klaviyo_source_state_s {
     size_t                      len;        /* 0: not looked at yet         */
     uint32_t                    crc;
-    size_t                      start;      /* of the JSON in it            */
-    size_t                      size;
+    u_char                     *data;       /* where it was read            */
+    klaviyo_slice_t            *found;      /* of each node                 */
     unsigned                    json:1;
     unsigned                    repair:1;
 };
@@ -50,13 +56,15 @@ struct ngx_http_klaviyo_source_state_s {
 
 static char *ngx_http_klaviyo_part_paths(ngx_conf_t *cf,
     ngx_http_klaviyo_part_t *part);
+static ngx_int_t ngx_http_klaviyo_part_nodes(ngx_conf_t *cf,
+    ngx_http_klaviyo_part_t *part);
 static ngx_uint_t ngx_http_klaviyo_part_is_cookie(ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_json_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_klaviyo_json_all(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, klaviyo_slice_t *text, ngx_str_t *path);
 static ngx_int_t ngx_http_klaviyo_json_one(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, klaviyo_slice_t *text, ngx_str_t *path);
+    ngx_http_variable_value_t *v, klaviyo_slice_t *value);
 static ngx_int_t ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_klaviyo_form_one(ngx_http_request_t *r,
@@ -69,7 +77,11 @@ static ngx_int_t ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
 static ngx_http_klaviyo_source_t *ngx_http_klaviyo_source(ngx_conf_t *cf,
     ngx_str_t *text);
 static ngx_int_t ngx_http_klaviyo_source_json(ngx_http_request_t *r,
-    ngx_http_klaviyo_source_t *source, klaviyo_slice_t *text);
+    ngx_http_klaviyo_source_t *source, ngx_str_t *value,
+    ngx_http_klaviyo_source_state_t **state);
+static ngx_int_t ngx_http_klaviyo_source_read(ngx_http_request_t *r,
+    ngx_http_klaviyo_source_t *source, ngx_str_t *value,
+    ngx_http_klaviyo_source_state_t *state);
 
 
 /*
@@ -175,6 +187,12 @@ ngx_http_klaviyo_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     part->paths = paths;
 
+    if (handler == ngx_http_klaviyo_json_variable
+        && ngx_http_klaviyo_part_nodes(cf, part) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     var->get_handler = handler;
     var->data = (uintptr_t) part;
 
@@ -212,6 +230,57 @@ ngx_http_klaviyo_part_paths(ngx_conf_t *cf, ngx_http_klaviyo_part_t *part)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_part_nodes(ngx_conf_t *cf, ngx_http_klaviyo_part_t *part)
+{
+    size_t         len;
+    uint32_t       n;
+    ngx_str_t     *path;
+    ngx_uint_t     i;
+    ngx_array_t   *nodes;
+
+    nodes = part->source->nodes;
+
+    if (nodes == NULL) {
+        nodes = ngx_array_create(cf->pool, 8, sizeof(klaviyo_pointer_node_t));
+        if (nodes == NULL) {
+            return NGX_ERROR;
+        }
+
+        part->source->nodes = nodes;
+    }
+
+    part->nodes = ngx_palloc(cf->pool, part->npaths * sizeof(uint32_t));
+    if (part->nodes == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < part->npaths; i++) {
+        path = &part->paths[i];
+
+        n = (uint32_t) nodes->nelts;
+
+        if (ngx_array_push_n(nodes, klaviyo_pointer_tokens(path->data,
+                                                           path->len) + 1)
+            == NULL)
+        {
+            return NGX_ERROR;
+        }
+
+        len = path->len;
+
+        part->nodes[i] = klaviyo_pointer_add(nodes->elts, &n, path->data,
+                                             &len);
+        nodes->nelts = n;
+
+        path->data += len;
+        path->len -= len;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -269,12 +338,18 @@ ngx_http_klaviyo_source(ngx_conf_t *cf, ngx_str_t *text)
     *slot = source;
 
     source->text = *text;
+    source->nodes = NULL;
     source->index = kmcf->sources->nelts - 1;
     source->body = ngx_http_klaviyo_body_named(text);
 
     if (ngx_http_klaviyo_compile(cf, text, &source->value) != NGX_OK) {
         return NULL;
     }
+
+    ngx_memzero(&source->op, sizeof(ngx_http_klaviyo_op_t));
+
+    source->op.value = &source->value;
+    source->op.index = ngx_http_klaviyo_template_variable(cf, &source->value);
 
     return source;
 }
@@ -288,22 +363,31 @@ ngx_http_klaviyo_json_variable(ngx_http_request_t *r,
 {
     ngx_http_klaviyo_part_t *part = (ngx_http_klaviyo_part_t *) data;
 
-    ngx_int_t         rc;
-    ngx_str_t        *path;
-    ngx_uint_t        i;
-    klaviyo_slice_t   text;
+    ngx_int_t                         rc;
+    ngx_str_t                         text;
+    ngx_uint_t                        i;
+    klaviyo_slice_t                   value;
+    ngx_http_klaviyo_source_state_t  *state;
 
     v->not_found = 1;
 
-    rc = ngx_http_klaviyo_source_json(r, part->source, &text);
+    rc = ngx_http_klaviyo_source_json(r, part->source, &text, &state);
 
     for (i = 0; rc == NGX_OK && i < part->npaths; i++) {
 
-        path = &part->paths[i];
+        value = state->found[part->nodes[i]];
 
-        rc = klaviyo_pointer_all(path->data, path->len)
-             ? ngx_http_klaviyo_json_all(r, v, &text, path)
-             : ngx_http_klaviyo_json_one(r, v, &text, path);
+        if (value.len == 0) {
+            continue;
+        }
+
+        /* the same text may stand elsewhere by now */
+
+        value.data = text.data + (value.data - state->data);
+
+        rc = part->paths[i].len
+             ? ngx_http_klaviyo_json_all(r, v, &value, &part->paths[i])
+             : ngx_http_klaviyo_json_one(r, v, &value);
 
         if (rc != NGX_OK) {
             break;
@@ -345,41 +429,36 @@ ngx_http_klaviyo_json_all(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
 static ngx_int_t
 ngx_http_klaviyo_json_one(ngx_http_request_t *r, ngx_http_variable_value_t *v,
-    klaviyo_slice_t *text, ngx_str_t *path)
+    klaviyo_slice_t *value)
 {
-    klaviyo_slice_t      value;
     klaviyo_scan_type_e  type;
 
     v->len = 0;
 
-    if (!klaviyo_pointer_find(text, path->data, path->len, &value)) {
-        return NGX_OK;
-    }
-
-    type = klaviyo_scan_type(value.data);
+    type = klaviyo_scan_type(value->data);
 
     if (type == KLAVIYO_SCAN_NULL) {
         return NGX_OK;
     }
 
     if (type != KLAVIYO_SCAN_STRING) {
-        v->len = value.len;
-        v->data = (u_char *) value.data;
+        v->len = value->len;
+        v->data = (u_char *) value->data;
         return NGX_OK;
     }
 
-    if (klaviyo_scan_is_plain(&value)) {
-        v->len = value.len - 2;
-        v->data = (u_char *) value.data + 1;
+    if (klaviyo_scan_is_plain(value)) {
+        v->len = value->len - 2;
+        v->data = (u_char *) value->data + 1;
         return NGX_OK;
     }
 
-    v->data = ngx_pnalloc(r->pool, value.len);
+    v->data = ngx_pnalloc(r->pool, value->len);
     if (v->data == NULL) {
         return NGX_ERROR;
     }
 
-    v->len = klaviyo_scan_string(&value, v->data);
+    v->len = klaviyo_scan_string(value, v->data);
 
     return NGX_OK;
 }
@@ -401,7 +480,7 @@ ngx_http_klaviyo_form_variable(ngx_http_request_t *r,
     ctx = ngx_http_klaviyo_context(r, 1);
 
     if (ctx == NULL
-        || ngx_http_complex_value(r, &part->source->value, &text) != NGX_OK
+        || ngx_http_klaviyo_op_value(r, &part->source->op, &text) != NGX_OK
         || ngx_http_klaviyo_inflate(r, ctx, &text) == NGX_ERROR)
     {
         return NGX_ERROR;
@@ -565,11 +644,10 @@ ngx_http_klaviyo_cookie_variable(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_klaviyo_source_json(ngx_http_request_t *r,
-    ngx_http_klaviyo_source_t *source, klaviyo_slice_t *text)
+    ngx_http_klaviyo_source_t *source, ngx_str_t *value,
+    ngx_http_klaviyo_source_state_t **found)
 {
     uint32_t                          crc;
-    ngx_str_t                         value;
-    klaviyo_scan_seen_t               seen;
     ngx_http_klaviyo_ctx_t           *ctx;
     ngx_http_klaviyo_main_conf_t     *kmcf;
     ngx_http_klaviyo_source_state_t  *state;
@@ -577,16 +655,13 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
     ctx = ngx_http_klaviyo_context(r, 1);
 
     if (ctx == NULL
-        || ngx_http_complex_value(r, &source->value, &value) != NGX_OK
-        || ngx_http_klaviyo_inflate(r, ctx, &value) == NGX_ERROR)
+        || ngx_http_klaviyo_op_value(r, &source->op, value) != NGX_OK
+        || ngx_http_klaviyo_inflate(r, ctx, value) == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
-    text->len = value.len;
-    text->data = value.data;
-
-    if (text->len == 0) {
+    if (value->len == 0) {
         ctx->wanted |= source->body;
         return NGX_DECLINED;
     }
@@ -603,21 +678,17 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
 
     state = &ctx->sources[source->index];
 
-    crc = klaviyo_crc32c(0, text->data, text->len);
+    crc = klaviyo_crc32c(0, value->data, value->len);
 
-    if (state->len != text->len || state->crc != crc) {
-        state->len = text->len;
+    if (state->len != value->len || state->crc != crc) {
+
+        if (ngx_http_klaviyo_source_read(r, source, value, state) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        state->len = value->len;
         state->crc = crc;
-
-        state->json = klaviyo_scan_check(text, &seen);
-
-        state->start = text->data - value.data;
-        state->size = text->len;
-        state->repair = seen.repair;
     }
-
-    text->len = state->size;
-    text->data = value.data + state->start;
 
     if (!state->json) {
         ctx->unread = &source->text;
@@ -627,6 +698,39 @@ ngx_http_klaviyo_source_json(ngx_http_request_t *r,
 
     if (state->repair) {
         ctx->repair = 1;
+    }
+
+    *found = state;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_source_read(ngx_http_request_t *r,
+    ngx_http_klaviyo_source_t *source, ngx_str_t *value,
+    ngx_http_klaviyo_source_state_t *state)
+{
+    klaviyo_slice_t       text;
+    klaviyo_scan_seen_t   seen;
+
+    if (state->found == NULL) {
+        state->found = ngx_palloc(r->pool, source->nodes->nelts
+                                           * sizeof(klaviyo_slice_t));
+        if (state->found == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    text.len = value->len;
+    text.data = value->data;
+
+    state->data = value->data;
+    state->json = klaviyo_scan_check(&text, &seen);
+    state->repair = seen.repair;
+
+    if (state->json) {
+        klaviyo_pointer_read(source->nodes->elts, 0, &text, state->found);
     }
 
     return NGX_OK;

@@ -38,8 +38,6 @@ static ngx_int_t ngx_http_klaviyo_template_text(ngx_conf_t *cf,
     ngx_uint_t type);
 static ngx_int_t ngx_http_klaviyo_template_join(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op, ngx_http_klaviyo_op_t *next);
-static ngx_int_t ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
-    ngx_http_complex_value_t *value);
 static void ngx_http_klaviyo_template_part(ngx_conf_t *cf,
     ngx_http_klaviyo_op_t *op);
 
@@ -508,9 +506,7 @@ ngx_http_klaviyo_template_join(ngx_conf_t *cf, ngx_http_klaviyo_op_t *op,
 }
 
 
-/* the index of a variable that is the whole value, to be had without a copy */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
     ngx_http_complex_value_t *value)
 {

@@ -140,5 +140,12 @@ typedef struct {
 ngx_http_klaviyo_template_t *ngx_http_klaviyo_template(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf, ngx_http_klaviyo_track_t *track);
 
+/*
+ * The index of a variable that is the whole value, to be had without a copy;
+ * NGX_ERROR: it is more than that.
+ */
+ngx_int_t ngx_http_klaviyo_template_variable(ngx_conf_t *cf,
+    ngx_http_complex_value_t *value);
+
 
 #endif /* NGX_HTTP_KLAVIYO_TEMPLATE_H */

@@ -12,6 +12,14 @@ static int klaviyo_pointer_step(const klaviyo_slice_t *value,
     const uint8_t *token, const uint8_t *last, klaviyo_slice_t *found);
 static void klaviyo_pointer_items(klaviyo_json_t *json,
     const klaviyo_slice_t *value, const uint8_t *token, const uint8_t *last);
+static uint32_t klaviyo_pointer_child(klaviyo_pointer_node_t *nodes,
+    uint32_t *n, uint32_t parent, const uint8_t *token, const uint8_t *last);
+static void klaviyo_pointer_forget(const klaviyo_pointer_node_t *nodes,
+    uint32_t node, klaviyo_slice_t *found);
+static uint32_t klaviyo_pointer_member(const klaviyo_pointer_node_t *nodes,
+    uint32_t child, const klaviyo_slice_t *name);
+static uint32_t klaviyo_pointer_item(const klaviyo_pointer_node_t *nodes,
+    uint32_t child, size_t index);
 static const uint8_t *klaviyo_pointer_end(const uint8_t *token,
     const uint8_t *last);
 static int klaviyo_pointer_index(const uint8_t *token, const uint8_t *last,
@@ -92,6 +100,175 @@ klaviyo_pointer_find(const klaviyo_slice_t *text, const uint8_t *pointer,
     }
 
     return 1;
+}
+
+
+size_t
+klaviyo_pointer_tokens(const uint8_t *pointer, size_t len)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+        n += (pointer[i] == '/');
+    }
+
+    return n;
+}
+
+
+uint32_t
+klaviyo_pointer_add(klaviyo_pointer_node_t *nodes, uint32_t *n,
+    const uint8_t *pointer, size_t *len)
+{
+    uint32_t        node;
+    const uint8_t  *token, *end, *last;
+
+    if (*n == 0) {
+        memset(&nodes[(*n)++], 0, sizeof(klaviyo_pointer_node_t));
+    }
+
+    node = 0;
+    last = pointer + *len;
+
+    for (token = pointer + 1; token <= last; token = end + 1) {
+
+        end = klaviyo_pointer_end(token, last);
+
+        if (klaviyo_pointer_is_all(token, end)) {
+            *len = token - 1 - pointer;
+            break;
+        }
+
+        node = klaviyo_pointer_child(nodes, n, node, token, end);
+    }
+
+    return node;
+}
+
+
+static uint32_t
+klaviyo_pointer_child(klaviyo_pointer_node_t *nodes, uint32_t *n,
+    uint32_t parent, const uint8_t *token, const uint8_t *last)
+{
+    uint32_t                 i;
+    klaviyo_pointer_node_t  *node;
+
+    for (i = nodes[parent].child; i; i = nodes[i].next) {
+
+        if (nodes[i].len == (size_t) (last - token)
+            && memcmp(nodes[i].token, token, nodes[i].len) == 0)
+        {
+            return i;
+        }
+    }
+
+    node = &nodes[*n];
+
+    node->token = token;
+    node->len = last - token;
+    node->child = 0;
+    node->next = nodes[parent].child;
+
+    if (!klaviyo_pointer_index(token, last, &node->index)) {
+        node->index = SIZE_MAX;
+    }
+
+    nodes[parent].child = *n;
+
+    return (*n)++;
+}
+
+
+void
+klaviyo_pointer_read(const klaviyo_pointer_node_t *nodes, uint32_t node,
+    const klaviyo_slice_t *value, klaviyo_slice_t *found)
+{
+    size_t           i;
+    uint32_t         first, child;
+    klaviyo_scan_t   scan;
+    klaviyo_slice_t  name, member;
+
+    klaviyo_pointer_forget(nodes, node, found);
+
+    found[node] = *value;
+    first = nodes[node].child;
+
+    if (first == 0) {
+        return;
+    }
+
+    klaviyo_scan_enter(&scan, value);
+
+    for (i = 0; klaviyo_scan_next(&scan, &name); i++) {
+
+        child = scan.object ? klaviyo_pointer_member(nodes, first, &name)
+                            : klaviyo_pointer_item(nodes, first, i);
+
+        /* of members with one name, the last one holds */
+
+        if (child) {
+            klaviyo_scan_value(&scan, &member);
+            klaviyo_pointer_read(nodes, child, &member, found);
+        }
+    }
+}
+
+
+static void
+klaviyo_pointer_forget(const klaviyo_pointer_node_t *nodes, uint32_t node,
+    klaviyo_slice_t *found)
+{
+    uint32_t  child;
+
+    found[node].len = 0;
+
+    for (child = nodes[node].child; child; child = nodes[child].next) {
+        klaviyo_pointer_forget(nodes, child, found);
+    }
+}
+
+
+/* most names differ in their first byte, unless it may stand for another */
+
+static uint32_t
+klaviyo_pointer_member(const klaviyo_pointer_node_t *nodes, uint32_t child,
+    const klaviyo_slice_t *name)
+{
+    uint8_t                        first;
+    const klaviyo_pointer_node_t  *node;
+
+    first = name->data[1];
+
+    for ( /* void */ ; child; child = node->next) {
+        node = &nodes[child];
+
+        if (node->len && node->token[0] != first && node->token[0] != '~'
+            && first != '\\' && first < 0x80)
+        {
+            continue;
+        }
+
+        if (klaviyo_pointer_names(node->token, node->token + node->len, name))
+        {
+            return child;
+        }
+    }
+
+    return 0;
+}
+
+
+static uint32_t
+klaviyo_pointer_item(const klaviyo_pointer_node_t *nodes, uint32_t child,
+    size_t index)
+{
+    while (child && nodes[child].index != index) {
+        child = nodes[child].next;
+    }
+
+    return child;
 }
 
 

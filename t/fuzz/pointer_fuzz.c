@@ -19,6 +19,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void among(const uint8_t *pointer, size_t len,
+    const klaviyo_slice_t *text, const klaviyo_slice_t *value);
 static json_t *tree_find(json_t *node, const uint8_t *p, const uint8_t *last);
 static int same(json_t *node, const klaviyo_slice_t *value);
 
@@ -67,6 +69,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     found = klaviyo_pointer_find(&text, data, line - data, &value);
 
+    if (klaviyo_pointer_all(data, line - data) == 0) {
+        among(data, line - data, &text, found ? &value : NULL);
+    }
+
     if (klaviyo_pointer_all(data, line - data)) {
         buf = malloc(text.len + 2);
 
@@ -104,6 +110,38 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_decref(root);
 
     return 0;
+}
+
+
+/* a tree of pointers finds the same */
+
+static void
+among(const uint8_t *pointer, size_t len, const klaviyo_slice_t *text,
+    const klaviyo_slice_t *value)
+{
+    size_t                   max;
+    uint32_t                 n, node;
+    klaviyo_slice_t         *found;
+    klaviyo_pointer_node_t  *nodes;
+
+    max = klaviyo_pointer_tokens(pointer, len) + 1;
+
+    nodes = malloc(max * sizeof(klaviyo_pointer_node_t));
+    found = malloc(max * sizeof(klaviyo_slice_t));
+
+    n = 0;
+    node = klaviyo_pointer_add(nodes, &n, pointer, &len);
+
+    klaviyo_pointer_read(nodes, 0, text, found);
+
+    if (found[node].len != (value ? value->len : 0)
+        || (value && found[node].data != value->data))
+    {
+        abort();
+    }
+
+    free(nodes);
+    free(found);
 }
 
 

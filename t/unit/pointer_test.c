@@ -33,6 +33,49 @@ exact(const char *text, size_t len)
 }
 
 
+/* among other pointers it finds the same */
+
+static void
+check_tree(const klaviyo_slice_t *text, const klaviyo_slice_t *path,
+    const char *pointer)
+{
+    int                     there;
+    size_t                  i, len;
+    uint32_t                n, node;
+    klaviyo_slice_t         value, found[32], *at;
+    klaviyo_pointer_node_t  nodes[32];
+
+    static const char  *others[] = { "/a/b/1/c", "/0", "/foo/1", "/~01/x", "" };
+
+    n = 0;
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        len = strlen(others[i]);
+        (void) klaviyo_pointer_add(nodes, &n, (const uint8_t *) others[i],
+                                   &len);
+    }
+
+    if (n + klaviyo_pointer_tokens(path->data, path->len) > 32) {
+        return;
+    }
+
+    len = path->len;
+    node = klaviyo_pointer_add(nodes, &n, path->data, &len);
+
+    klaviyo_pointer_read(nodes, 0, text, found);
+
+    at = &found[node];
+    there = klaviyo_pointer_find(text, path->data, len, &value);
+
+    if (!there) {
+        value.len = 0;
+    }
+
+    ok(at->len == value.len && (at->len == 0 || at->data == value.data),
+       "%s among others", pointer);
+}
+
+
 /* what a variable of klaviyo_json would hold */
 
 static void
@@ -63,6 +106,10 @@ check(const char *json, const char *pointer, const char *expected)
     } else {
         is_mem(value.data, value.len, expected, strlen(expected), "%s of %s",
                pointer, label(json));
+    }
+
+    if (strcmp(expected, NO_JSON) != 0) {
+        check_tree(&text, &path, pointer);
     }
 
     free((void *) all.data);
