@@ -81,6 +81,7 @@ LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=openat,--wrap=open,--wrap=close \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
 LDFLAGS_spool_test = -Wl,--wrap=readdir
+LDFLAGS_file_test  = -Wl,--wrap=pread,--wrap=pwrite
 LDFLAGS_fault_test = -Wl,--wrap=open,--wrap=openat,--wrap=fstat,--wrap=stat \
                      -Wl,--wrap=fstatat,--wrap=fstatfs,--wrap=faccessat \
                      -Wl,--wrap=mkdir,--wrap=mkdirat,--wrap=rename \

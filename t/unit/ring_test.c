@@ -576,6 +576,45 @@ test_removed(void)
 }
 
 
+/* counters, levels and waits, by themselves */
+
+static void
+test_figures(void)
+{
+    klaviyo_ring_t       *ring;
+    klaviyo_figures_t     f;
+    klaviyo_ring_span_t   span;
+
+    ring = ring_open(RING_SIZE, 0);
+
+    klaviyo_ring_count(ring, KLAVIYO_COUNT_REQUESTS_BULK, 2);
+    klaviyo_ring_quiet(ring, 5);
+    klaviyo_ring_count(ring, KLAVIYO_COUNT_REQUESTS_BULK, 1);
+    klaviyo_ring_quiet(ring, 0);
+    klaviyo_ring_count(ring, KLAVIYO_COUNT_REQUESTS_BULK, 3);
+    klaviyo_ring_set(ring, KLAVIYO_COUNT_SPOOL_USED, 70);
+    klaviyo_ring_set(ring, KLAVIYO_COUNT_SPOOL_USED, 7);
+    klaviyo_ring_wait(ring, KLAVIYO_WAIT_BULK, INT64_MAX / 2);
+    klaviyo_ring_wait(ring, KLAVIYO_WAIT_SINGLE, 1);
+
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.counter[KLAVIYO_COUNT_REQUESTS_BULK], 5,
+           "who is quiet counts nothing");
+    is_int(f.counter[KLAVIYO_COUNT_SPOOL_USED], 7, "a level is set");
+    ok(f.waits_until[KLAVIYO_WAIT_BULK] == INT64_MAX / 2, "a wait");
+    is_int(f.waits_until[KLAVIYO_WAIT_SINGLE], 0, "one that is over");
+
+    ok(truncate(ring_path, 0) == 0, "the file is gone");
+    klaviyo_ring_verify(ring, ring_error);
+    klaviyo_ring_set(ring, KLAVIYO_COUNT_SPOOL_USED, 8);
+    klaviyo_ring_wait(ring, KLAVIYO_WAIT_BULK, 1);
+    memset(&span, 0x55, sizeof(span));
+    is_int(klaviyo_ring_span(ring, &span), KLAVIYO_RING_DETACHED, "no span");
+    is_int(span.used, 0, "and nothing of it");
+    klaviyo_ring_detach(ring);
+}
+
+
 /* the lock file goes while somebody waits for it: what he has locks nothing */
 
 static void
@@ -925,6 +964,7 @@ main(void)
     ring_cleanup();
 
     ring_folder();
+    test_figures();
     test_lock_removed();
     test_truncated();
     test_removed();

@@ -5,6 +5,8 @@
 
 #define _GNU_SOURCE
 #include "ring.h"
+#include "queue/klaviyo_lease.h"
+#include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_private.h"
 #include "queue/klaviyo_spill.h"
 #include "queue/klaviyo_spool_chunk.h"
@@ -186,12 +188,119 @@ test_others(void)
 }
 
 
+/* events that are larger than what is read at once, and more than a chunk */
+
+static void
+test_large(void)
+{
+    uint8_t              *bytes;
+    unsigned              n;
+    ring_event_t          e;
+    klaviyo_ring_t       *ring;
+    klaviyo_chunk_t       chunk;
+    klaviyo_cursor_t      copied;
+    klaviyo_ring_span_t   span;
+
+    memset(&chunk, 0, sizeof(chunk));
+    bytes = calloc(1, 100000);
+
+    ring = ring_open(8 * RING_SIZE, 0);
+
+    for (n = 0; n < 15; n++) {
+        ring_event(&e, 1, n, 0);
+        e.event.attributes = bytes;
+        e.event.attributes_len = 100000;
+        klaviyo_ring_append(ring, &e.event);
+    }
+
+    klaviyo_ring_span(ring, &span);
+    copied = span.first;
+
+    is_int(klaviyo_spill_copy(ring, &copied, &chunk), KLAVIYO_RING_OK,
+           "large ones");
+    is_int(chunk.events, 10, "as many as there is room for");
+    ok(chunk.from == RING_SEQ && chunk.to == RING_SEQ + 10, "in a row");
+    is_int(copied.seq, RING_SEQ + 10, "it goes on with the next");
+
+    klaviyo_chunk_reset(&chunk);
+    is_int(klaviyo_spill_copy(ring, &copied, &chunk), KLAVIYO_RING_OK, "and");
+    is_int(chunk.events, 5, "with the others");
+    ok(chunk.from == RING_SEQ + 10 && chunk.to == RING_SEQ + 15, "in a row");
+
+    ok(truncate(ring_path, 0) == 0, "the file is gone");
+    klaviyo_ring_verify(ring, ring_error);
+    is_int(klaviyo_spill_copy(ring, &copied, &chunk), KLAVIYO_RING_DETACHED,
+           "nothing is copied");
+
+    free(bytes);
+    klaviyo_chunk_free(&chunk);
+    klaviyo_ring_detach(ring);
+}
+
+
+/* what a ring of another size had in the spool, while it is drained */
+
+static void
+test_drained(void)
+{
+    klaviyo_ring_t         *ring;
+    klaviyo_lease_t         lease;
+    klaviyo_cursor_t        fifth;
+    klaviyo_ring_span_t     span;
+    klaviyo_spool_state_t   state;
+
+    ring = ring_open(RING_SIZE, 0);
+    ring_fill(ring, 0, SPILL_EVENTS, 300);
+    fifth = ring_cursor(ring, 5);
+    klaviyo_ring_release(ring, 0, &fifth);
+    klaviyo_ring_lose(ring, 0, RING_SEQ + 2, KLAVIYO_OUTCOME_LOST_SPOOL);
+    klaviyo_ring_span(ring, &span);
+    klaviyo_ring_detach(ring);
+
+    memset(&state, 0, sizeof(state));
+    memcpy(state.ring, span.uuid, KLAVIYO_RING_UUID_LEN);
+    state.head = RING_SEQ;
+    state.tail = RING_SEQ + 10;
+
+    ring = ring_open(2 * RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+    klaviyo_ring_drain_open(ring);
+
+    is_int(planned(ring, &state), KLAVIYO_SPILL_WAIT, "its lease is not ours");
+
+    klaviyo_ring_drain(ring, lease.epoch, 100);
+    is_int(planned(ring, &state), KLAVIYO_SPILL_ADOPT, "then it is");
+    is_int(plan.from, RING_SEQ + 2, "from what is not done");
+    is_int(plan.to, RING_SEQ + 5, "to what is in the ring");
+
+    is_int(klaviyo_spill_adopted(ring, lease.epoch + 1, &plan, 3),
+           KLAVIYO_RING_STALE, "not by another deliverer");
+    klaviyo_ring_drain_span(ring, state.ring, &span);
+    is_int(span.first.seq - span.done, 3, "nor is it booked there");
+    is_int(klaviyo_spill_adopted(ring, lease.epoch, &plan, 3),
+           KLAVIYO_RING_OK, "adopted");
+    klaviyo_ring_drain_span(ring, state.ring, &span);
+    is_int(span.first.seq - span.done, 0, "and booked there");
+    ring_equation(ring, "after that");
+
+    klaviyo_lease_close(&lease);
+
+    ok(truncate(ring_path, 0) == 0, "the file is gone");
+    klaviyo_ring_verify(ring, ring_error);
+    is_int(planned(ring, &state), KLAVIYO_SPILL_DETACHED, "no plan");
+    klaviyo_ring_detach(ring);
+}
+
+
 int
 main(void)
 {
     ring_in_folder(test_copy);
     ring_in_folder(test_own);
     ring_in_folder(test_others);
+    ring_in_folder(test_large);
+    ring_in_folder(test_drained);
 
     return done_testing();
 }
