@@ -643,6 +643,144 @@ test_chance(void)
 }
 
 
+/* what is told after a kill: those that wait are certain, the others follow */
+
+static void
+test_known(void)
+{
+    unsigned              i;
+    klaviyo_hold_state_t  s;
+
+    static const struct {
+        uint64_t  waiting, held, released, expired, lost;
+    } test[] = {
+        { 4, 10, 2, 3, 1 },
+        { 3, 10, 2, 3, 2 },          /* fewer: dropped unseen               */
+        { 5, 10, 1, 3, 1 },          /* more: not let go, as it seems       */
+        { 6, 10, 0, 3, 1 },
+        { 7, 10, 0, 2, 1 },          /* nor expired                         */
+        { 9, 10, 0, 0, 1 },
+        { 10, 10, 0, 0, 0 },         /* nor lost                            */
+        { 12, 12, 0, 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(test) / sizeof(test[0]); i++) {
+        memset(&s, 0, sizeof(s));
+        s.held = 10;
+        s.released = 2;
+        s.expired = 3;
+        s.lost = 1;
+
+        klaviyo_hold_state_known(&s, test[i].waiting);
+
+        ok(s.held == test[i].held && s.released == test[i].released
+           && s.expired == test[i].expired && s.lost == test[i].lost,
+           "%d wait: %d held, %d released, %d expired, %d lost",
+           (int) test[i].waiting, (int) s.held, (int) s.released,
+           (int) s.expired, (int) s.lost);
+    }
+}
+
+
+static klaviyo_ring_rc_e
+large_event(const char *key, size_t size)
+{
+    static uint8_t   buf[2048], bytes[256 * 1024];
+    klaviyo_event_t  e;
+
+    memset(&e, 0, sizeof(e));
+    e.profile = (const uint8_t *) EMPTY;
+    e.profile_len = sizeof(EMPTY) - 1;
+    e.attributes = bytes;
+    e.attributes_len = size;
+    e.unique_id = (const uint8_t *) "L";
+    e.unique_id_len = 1;
+    e.time = 1000;
+
+    return klaviyo_hold_event(waiting, &e, (const uint8_t *) key, strlen(key),
+                              buf);
+}
+
+
+/* larger than what is read at once, and than what the queue takes */
+
+static void
+test_large(void)
+{
+    ring_folder();
+    rings_open(4 * RING_SIZE, 4 * RING_SIZE);
+    is_int(large_event("cA", 100000), KLAVIYO_RING_OK, "a large one waits");
+    identity("cA", "", "\"_kx\":\"x.Y\"");
+    run(2000);
+    is_figures(0, 1, 0, 0, "it went");
+    is_int(ring_queued(queue), 1, "to the queue");
+    rings_close();
+    ring_cleanup();
+
+    ring_folder();
+    rings_open(RING_SIZE, 4 * RING_SIZE);
+    large_event("cA", 100000);
+    event("cA", "2", EMPTY, 1000);
+    identity("cA", "", "\"_kx\":\"x.Y\"");
+    run(2000);
+    is_figures(0, 1, 0, 1, "what the queue cannot take is lost");
+    rings_close();
+    ring_cleanup();
+}
+
+
+/* dropped after a restart, before anybody has read up to the mark */
+
+static void
+test_dropped(void)
+{
+    unsigned                 n;
+    klaviyo_hold_figures_t   f;
+
+    ring_folder();
+    rings_open(RING_SIZE, RING_SIZE);
+
+    for (n = 0; n < 100; n++) {
+        event("cA", "1", EMPTY, 1000);
+    }
+
+    run(2000);
+    is_figures(100, 0, 0, 0, "a hundred");
+    restart();
+
+    for ( /* void */ ; n < 5000; n++) {
+        event("cA", "1", EMPTY, 1000);
+    }
+
+    run(2000);
+    f = figures();
+    is_int(f.held, 5000, "all are known of");
+    is_int(f.waiting + f.lost, 5000, "they wait, or are lost");
+    ok(f.waiting > 900 && f.waiting < 1100, "as many as there is room for");
+
+    /* what was saved is of something else, and gone with the file */
+
+    klaviyo_ring_save(waiting, lease.epoch, 0, "12345678901234567890123456789"
+                      "012345678901234567890123456789", 56);
+    f = figures();
+    is_int(f.held, 0, "other bytes are no figures");
+    is_int(f.size, RING_SIZE, "its size");
+    is_int(f.attached, 1, "it is there");
+
+    strcat(ring_path, ".hold");
+    ok(truncate(ring_path, 0) == 0, "the file is gone");
+    klaviyo_ring_verify(waiting, ring_error);
+    event("cA", "1", EMPTY, 1000);
+    f = figures();
+    ok(f.attached == 0 && f.held == 1 && f.lost == 1, "and what came then");
+    is_int(klaviyo_hold_run(hold, lease.epoch, 2000, ALL), 0, "nothing to do");
+    ok(klaviyo_hold_create(queue, waiting, TIME) == NULL, "nor to begin");
+
+    rings_close();
+    ring_cleanup();
+}
+
+
 /* what a record of a visitor's identity is made of */
 
 static void
@@ -807,6 +945,9 @@ main(void)
     test_again();
     test_chance();
     test_identity();
+    test_known();
+    test_large();
+    test_dropped();
     test_hostile();
     test_index();
 

@@ -877,9 +877,186 @@ test_also(void)
 }
 
 
+/* a file beside the ring; a hole, or with a byte in it */
+
+static void
+beside(const char *name, int byte)
+{
+    int   fd;
+    char  path[256];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", ring_dir, name);
+    fd = open(path, O_RDWR|O_CREAT|O_TRUNC, 0600);
+
+    if (fd == -1 || ftruncate(fd, 65536) == -1
+        || (byte && write(fd, "x", 1) != 1))
+    {
+        exit(2);
+    }
+
+    close(fd);
+}
+
+
+static void
+is_beside(const char *name, int there)
+{
+    char  path[256];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", ring_dir, name);
+    is_int(access(path, F_OK), there ? 0 : -1, "%s %s", name,
+           there ? "stays" : "goes");
+}
+
+
+/* what is left of a drained ring that could not be unlinked, and what is not */
+
+static void
+test_left_over(void)
+{
+    klaviyo_ring_t   *ring;
+    klaviyo_lease_t   lease;
+
+    ring = ring_open(RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    beside("shop.ring.drain-1-0", 0);
+    beside("shop.ring.drain-1-1", 1);
+    beside("shop.ring.drain-1", 0);
+    beside("shop.ring.drain--1", 0);
+    beside("shop.ring.drain-1-", 0);
+    beside("shop.ring.drain-x-0", 0);
+    beside("shop.ring.drain-1-0x", 0);
+    beside("shop.ring.drained-1-0", 0);
+    beside("other.ring.drain-1-0", 0);
+
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 10), 0, "nothing to move");
+    is_beside("shop.ring.drain-1-0", 0);
+    is_beside("shop.ring.drain-1-1", 1);
+    is_beside("shop.ring.drain-1", 1);
+    is_beside("shop.ring.drain--1", 1);
+    is_beside("shop.ring.drain-1-", 1);
+    is_beside("shop.ring.drain-x-0", 1);
+    is_beside("shop.ring.drain-1-0x", 1);
+    is_beside("shop.ring.drained-1-0", 1);
+    is_beside("other.ring.drain-1-0", 1);
+    ok(!klaviyo_ring_drains(ring), "none is drained");
+
+    /* not looked for again so soon */
+
+    beside("shop.ring.drain-1-0", 0);
+    klaviyo_ring_drain(ring, lease.epoch, 10);
+    is_beside("shop.ring.drain-1-0", 1);
+
+    /* nor does a process with many rings keep the folder open */
+
+    klaviyo_ring_drain_close(ring);
+    close(ring->dir_fd);
+    ring->dir_fd = -1;
+    klaviyo_ring_drain(ring, lease.epoch, 10);
+    is_beside("shop.ring.drain-1-0", 0);
+    is_int(ring->dir_fd, -1, "it is closed again");
+
+    klaviyo_lease_close(&lease);
+    klaviyo_ring_detach(ring);
+}
+
+
+/* the new size does not take all that the old one had */
+
+static void
+test_smaller(void)
+{
+    uint8_t             *bytes;
+    char                 limiter[8];
+    int64_t              paused;
+    ring_event_t         e;
+    klaviyo_ring_t      *ring;
+    klaviyo_lease_t      lease;
+
+    bytes = calloc(1, 200000);
+
+    ring = ring_open(8 * RING_SIZE, 0);
+    ring_fill(ring, 0, 3, 300);
+    ring_event(&e, 1, 3, 0);
+    e.event.attributes = bytes;
+    e.event.attributes_len = 200000;
+    klaviyo_ring_append(ring, &e.event);
+    e.event.attributes_len = 60000;
+    klaviyo_ring_append(ring, &e.event);
+    klaviyo_ring_save(ring, 0, INT64_MAX / 2, "windows", 7);
+    klaviyo_ring_detach(ring);
+
+    ring = ring_open(RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    is_int(klaviyo_ring_drain_load(ring, &paused, limiter, 7),
+           KLAVIYO_RING_EMPTY, "no limiter yet");
+    klaviyo_ring_drain_open(ring);
+    is_int(klaviyo_ring_drain_load(ring, &paused, limiter, 7),
+           KLAVIYO_RING_OK, "the old one's");
+    is_mem(limiter, 7, "windows", 7, "as it was");
+    ok(paused == INT64_MAX / 2, "with its pause");
+    klaviyo_ring_save(ring, lease.epoch, 5, "another", 7);
+    is_int(klaviyo_ring_drain_load(ring, &paused, limiter, 7),
+           KLAVIYO_RING_OK, "its own");
+    is_mem(limiter, 7, "another", 7, "comes first");
+
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 100), 4, "what there is room "
+           "for is moved");
+    klaviyo_ring_drain(ring, lease.epoch, 100);
+    is_int(aside("drain", NULL), 0, "and the file goes");
+    is_int(ring_outcome(ring, KLAVIYO_OUTCOME_DEAD_TOO_LARGE), 1,
+           "the one is too large");
+    is_int(ring_captured(ring), 5, "all are counted");
+    ring_equation(ring, "after that");
+
+    klaviyo_lease_close(&lease);
+    klaviyo_ring_detach(ring);
+    free(bytes);
+}
+
+
+/* one that is cut short meanwhile has nothing more to give */
+
+static void
+test_drained_cut(void)
+{
+    char              name[256], path[600];
+    klaviyo_ring_t   *ring;
+    klaviyo_lease_t   lease;
+
+    ring = ring_open(RING_SIZE, 0);
+    ring_fill(ring, 0, 10, 300);
+    klaviyo_ring_detach(ring);
+
+    ring = ring_open(2 * RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 5), 5, "some are moved");
+    ok(klaviyo_ring_drains(ring), "more are there");
+
+    aside("drain", name);
+    (void) snprintf(path, sizeof(path), "%s/%s", ring_dir, name);
+    ok(truncate(path, 0) == 0, "cut short");
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 5), 0, "no more");
+    ok(!klaviyo_ring_drains(ring), "none is drained");
+    is_int(ring_queued(ring), 5, "what came is there");
+    ring_equation(ring, "after that");
+
+    klaviyo_lease_close(&lease);
+    klaviyo_ring_detach(ring);
+}
+
+
 int
 main(void)
 {
+    ring_in_folder(test_left_over);
+    ring_in_folder(test_smaller);
+    ring_in_folder(test_drained_cut);
     ring_in_folder(test_corrupt);
     ring_in_folder(test_displaced);
     ring_in_folder(test_image);

@@ -1057,6 +1057,57 @@ test_disk(void)
 }
 
 
+static void
+read_is(klaviyo_spool_t *spool, uint64_t seq, uint64_t first, const char *what)
+{
+    klaviyo_chunk_t   chunk;
+    klaviyo_record_t  r;
+
+    memset(&chunk, 0, sizeof(chunk));
+
+    is_int(klaviyo_spool_read(spool, seq, &chunk, ring_error),
+           KLAVIYO_SPOOL_OK, "%s", what);
+    is_int(chunk.from, seq, "what was asked for");
+
+    if (klaviyo_chunk_next(&chunk, seq, &r) == KLAVIYO_RING_OK) {
+        is_int(r.seq, first, "the first that is there");
+
+    } else {
+        is_int(chunk.to, first, "nothing is there up to");
+    }
+
+    klaviyo_chunk_free(&chunk);
+}
+
+
+/* a reader that goes back, and segments that say nothing of themselves */
+
+static void
+test_back(void)
+{
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 100, 100);
+    read_is(spool, 50, 50, "the middle");
+    read_is(spool, 10, 10, "back, in the same segment");
+    read_is(spool, 90, 90, "forth");
+    read_is(spool, 0, 0, "the beginning");
+    klaviyo_spool_close(spool);
+
+    damage_segment(1, 20);
+    spool = spool_open(dir, 4 * MB);
+    read_is(spool, 10, 100, "the only one is damaged");
+    spool_write(spool, 100, 200, 100);
+    read_is(spool, 10, 100, "the first one is");
+    read_is(spool, 150, 150, "the second");
+    klaviyo_spool_close(spool);
+
+    ring_cleanup();
+}
+
+
 /* one event whose record has so many bytes, a multiple of 16 */
 
 static klaviyo_spool_rc_e
@@ -1226,6 +1277,7 @@ main(void)
     test_owner();
     test_abandon();
     test_disk();
+    test_back();
     test_fit();
     test_salvage();
     test_probe();
