@@ -13,8 +13,8 @@
 typedef const char *(*klaviyo_escape_pt)(uint8_t c);
 
 
-static void klaviyo_escape(klaviyo_json_t *out, const uint8_t *p, size_t len,
-    klaviyo_escape_pt escape);
+static inline void klaviyo_escape(klaviyo_json_t *out, const uint8_t *p,
+    size_t len, klaviyo_escape_pt escape);
 static const char *klaviyo_escape_label_byte(uint8_t c);
 static const char *klaviyo_escape_html_byte(uint8_t c);
 
@@ -35,7 +35,7 @@ klaviyo_escape_html(klaviyo_json_t *out, const void *text, size_t len)
 
 /* from `run` on the bytes are copied as they are */
 
-static void
+static inline void
 klaviyo_escape(klaviyo_json_t *out, const uint8_t *p, size_t len,
     klaviyo_escape_pt escape)
 {
@@ -51,7 +51,7 @@ klaviyo_escape(klaviyo_json_t *out, const uint8_t *p, size_t len,
     last = p + len;
 
     while (p < last) {
-        n = klaviyo_utf8_length(p, last);
+        n = (*p < 0x80) ? 1 : klaviyo_utf8_length(p, last);
 
         if (n < 0) {
             n = -n;

@@ -12,8 +12,26 @@
 #include "queue/klaviyo_ring_totals.h"
 
 
+/* where a figure is in what is read, the same for all accounts */
+
+typedef struct {
+    const ngx_http_klaviyo_status_row_t  *row;
+    const char                           *name;
+    size_t                                offset;
+} ngx_http_klaviyo_status_place_t;
+
+
+static ngx_uint_t ngx_http_klaviyo_status_places(
+    ngx_http_klaviyo_status_place_t *place);
+static ngx_uint_t ngx_http_klaviyo_status_group(
+    ngx_http_klaviyo_status_place_t *place,
+    const ngx_http_klaviyo_status_row_t *row,
+    const klaviyo_figure_name_t *names, size_t offset, ngx_uint_t n);
+static ngx_uint_t ngx_http_klaviyo_status_named(const char *group,
+    const char *name);
 static void ngx_http_klaviyo_status_account(
     ngx_http_klaviyo_account_t *account,
+    const ngx_http_klaviyo_status_place_t *place, ngx_uint_t places,
     ngx_http_klaviyo_status_account_t *status);
 static void ngx_http_klaviyo_status_reading(
     ngx_http_klaviyo_account_t *account,
@@ -23,16 +41,6 @@ static void ngx_http_klaviyo_status_health(
     ngx_http_klaviyo_status_reading_t *reading);
 static ngx_uint_t ngx_http_klaviyo_status_has(
     ngx_http_klaviyo_account_t *account, const char *group);
-static void ngx_http_klaviyo_status_group(
-    ngx_http_klaviyo_status_account_t *status,
-    const ngx_http_klaviyo_status_row_t *row,
-    const klaviyo_figure_name_t *names, const uint64_t *values, ngx_uint_t n);
-static ngx_uint_t ngx_http_klaviyo_status_named(const char *group,
-    const char *name);
-static void ngx_http_klaviyo_status_add(
-    ngx_http_klaviyo_status_account_t *status,
-    const ngx_http_klaviyo_status_row_t *row, const char *name,
-    uint64_t value);
 static void ngx_http_klaviyo_status_sums(
     ngx_http_klaviyo_status_account_t *status);
 
@@ -41,8 +49,9 @@ ngx_int_t
 ngx_http_klaviyo_status_read(ngx_pool_t *pool,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_http_klaviyo_status_t *status)
 {
-    ngx_uint_t                          i, max;
+    ngx_uint_t                          i, max, places;
     ngx_http_klaviyo_account_t        **account;
+    ngx_http_klaviyo_status_place_t    *place;
     ngx_http_klaviyo_status_account_t  *read;
     ngx_http_klaviyo_status_figure_t   *figure;
     ngx_http_klaviyo_status_reading_t  *reading;
@@ -57,6 +66,8 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
         max++;
     }
 
+    place = ngx_palloc(pool, max * sizeof(ngx_http_klaviyo_status_place_t));
+
     read = ngx_palloc(pool, status->n
                             * sizeof(ngx_http_klaviyo_status_account_t));
     figure = ngx_palloc(pool, status->n * max
@@ -65,19 +76,22 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
     reading = ngx_palloc(pool, status->n
                                * sizeof(ngx_http_klaviyo_status_reading_t));
 
-    if (read == NULL || figure == NULL || reading == NULL) {
+    if (place == NULL || read == NULL || figure == NULL || reading == NULL) {
         return NGX_ERROR;
     }
+
+    places = ngx_http_klaviyo_status_places(place);
 
     account = kmcf->queues.elts;
 
     for (i = 0; i < status->n; i++) {
         read[i].name = &account[i]->name;
         read[i].n = 0;
+        read[i].written = 0;
         read[i].figure = figure + i * max;
         read[i].reading = &reading[i];
 
-        ngx_http_klaviyo_status_account(account[i], &read[i]);
+        ngx_http_klaviyo_status_account(account[i], place, places, &read[i]);
     }
 
     status->account = read;
@@ -86,43 +100,122 @@ ngx_http_klaviyo_status_read(ngx_pool_t *pool,
 }
 
 
+/* how many there are */
+
+static ngx_uint_t
+ngx_http_klaviyo_status_places(ngx_http_klaviyo_status_place_t *place)
+{
+    size_t                                outcome, counter;
+    ngx_uint_t                            n;
+    const ngx_http_klaviyo_status_row_t  *row;
+
+    outcome = offsetof(ngx_http_klaviyo_status_reading_t, ring.outcome);
+    counter = offsetof(ngx_http_klaviyo_status_reading_t, ring.counter);
+    n = 0;
+
+    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
+
+        if (row->name == NULL) {
+            n += ngx_http_klaviyo_status_group(place + n, row,
+                                               klaviyo_outcome_names, outcome,
+                                               KLAVIYO_OUTCOME_N);
+            n += ngx_http_klaviyo_status_group(place + n, row,
+                                               klaviyo_counter_names, counter,
+                                               KLAVIYO_COUNT_N);
+            continue;
+        }
+
+        place[n].row = row;
+        place[n].name = row->name;
+        place[n++].offset = row->offset;
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
+ngx_http_klaviyo_status_group(ngx_http_klaviyo_status_place_t *place,
+    const ngx_http_klaviyo_status_row_t *row,
+    const klaviyo_figure_name_t *names, size_t offset, ngx_uint_t n)
+{
+    ngx_uint_t  i, k;
+
+    k = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_strcmp(names[i].group, row->group) == 0
+            && !ngx_http_klaviyo_status_named(row->group, names[i].name))
+        {
+            place[k].row = row;
+            place[k].name = names[i].name;
+            place[k++].offset = offset + i * sizeof(uint64_t);
+        }
+    }
+
+    return k;
+}
+
+
+/* whether a row of its own says what the figure is */
+
+static ngx_uint_t
+ngx_http_klaviyo_status_named(const char *group, const char *name)
+{
+    const ngx_http_klaviyo_status_row_t  *row;
+
+    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
+
+        if (row->name && ngx_strcmp(row->group, group) == 0
+            && ngx_strcmp(row->name, name) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
 static void
 ngx_http_klaviyo_status_account(ngx_http_klaviyo_account_t *account,
+    const ngx_http_klaviyo_status_place_t *place, ngx_uint_t places,
     ngx_http_klaviyo_status_account_t *status)
 {
-    uint64_t                              value;
-    const ngx_http_klaviyo_status_row_t  *row;
-    ngx_http_klaviyo_status_reading_t    *reading;
+    ngx_uint_t                          i, has;
+    const char                         *group;
+    ngx_http_klaviyo_status_figure_t   *figure;
+    ngx_http_klaviyo_status_reading_t  *reading;
 
     reading = status->reading;
 
     ngx_http_klaviyo_status_reading(account, reading);
     ngx_http_klaviyo_status_health(account, reading);
 
-    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
+    group = NULL;
+    has = 0;
 
-        if (!ngx_http_klaviyo_status_has(account, row->group)) {
+    for (i = 0; i < places; i++) {
+
+        if (place[i].row->group != group) {
+            group = place[i].row->group;
+            has = ngx_http_klaviyo_status_has(account, group);
+        }
+
+        if (!has) {
             continue;
         }
 
-        if (row->name == NULL) {
-            ngx_http_klaviyo_status_group(status, row, klaviyo_outcome_names,
-                                          reading->ring.outcome,
-                                          KLAVIYO_OUTCOME_N);
-            ngx_http_klaviyo_status_group(status, row, klaviyo_counter_names,
-                                          reading->ring.counter,
-                                          KLAVIYO_COUNT_N);
-            continue;
-        }
+        figure = &status->figure[status->n++];
 
-        value = 0;
+        figure->row = place[i].row;
+        figure->name = place[i].name;
+        figure->value = 0;
 
-        if (row->family) {
-            ngx_memcpy(&value, (u_char *) reading + row->offset,
+        if (place[i].row->family) {
+            ngx_memcpy(&figure->value, (u_char *) reading + place[i].offset,
                        sizeof(uint64_t));
         }
-
-        ngx_http_klaviyo_status_add(status, row, row->name, value);
     }
 
     ngx_http_klaviyo_status_sums(status);
@@ -259,60 +352,6 @@ ngx_http_klaviyo_status_has(ngx_http_klaviyo_account_t *account,
     }
 
     return 1;
-}
-
-
-static void
-ngx_http_klaviyo_status_group(ngx_http_klaviyo_status_account_t *status,
-    const ngx_http_klaviyo_status_row_t *row,
-    const klaviyo_figure_name_t *names, const uint64_t *values, ngx_uint_t n)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < n; i++) {
-
-        if (ngx_strcmp(names[i].group, row->group) == 0
-            && !ngx_http_klaviyo_status_named(row->group, names[i].name))
-        {
-            ngx_http_klaviyo_status_add(status, row, names[i].name,
-                                        values[i]);
-        }
-    }
-}
-
-
-/* whether a row of its own says what the figure is */
-
-static ngx_uint_t
-ngx_http_klaviyo_status_named(const char *group, const char *name)
-{
-    const ngx_http_klaviyo_status_row_t  *row;
-
-    for (row = ngx_http_klaviyo_status_rows; row->group; row++) {
-
-        if (row->name && ngx_strcmp(row->group, group) == 0
-            && ngx_strcmp(row->name, name) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-ngx_http_klaviyo_status_add(ngx_http_klaviyo_status_account_t *status,
-    const ngx_http_klaviyo_status_row_t *row, const char *name,
-    uint64_t value)
-{
-    ngx_http_klaviyo_status_figure_t  *figure;
-
-    figure = &status->figure[status->n++];
-
-    figure->row = row;
-    figure->name = name;
-    figure->value = value;
 }
 
 

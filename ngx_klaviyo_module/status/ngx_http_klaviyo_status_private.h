@@ -87,6 +87,8 @@ typedef struct {
 typedef struct {
     ngx_str_t                          *name;
     ngx_uint_t                          n;
+    ngx_uint_t                          written;  /* of these, family by
+                                                     family                  */
     ngx_http_klaviyo_status_figure_t   *figure;
     ngx_http_klaviyo_status_reading_t  *reading;
 } ngx_http_klaviyo_status_account_t;
@@ -138,9 +140,6 @@ typedef struct {
 
 #define NGX_HTTP_KLAVIYO_STATUS_STYLE_HASH                                   \
     "sha256-KUaVk/jx4KKJIFUZz8p9ZEZ7xtSNwFi9UE4m3bnZWjs="
-
-
-/* of each form: the most bytes that it takes, and how it is written */
 
 
 #endif /* NGX_HTTP_KLAVIYO_STATUS_PRIVATE_H */

@@ -373,7 +373,7 @@ ngx_http_klaviyo_status_prometheus_family(klaviyo_json_t *out,
     const ngx_http_klaviyo_status_row_t *row,
     const ngx_http_klaviyo_status_row_t *next)
 {
-    ngx_uint_t                          i, j, n;
+    ngx_uint_t                          i, n;
     ngx_http_klaviyo_status_figure_t   *figure;
     ngx_http_klaviyo_status_account_t  *account;
 
@@ -382,10 +382,14 @@ ngx_http_klaviyo_status_prometheus_family(klaviyo_json_t *out,
     for (i = 0; i < status->n; i++) {
         account = &status->account[i];
 
-        for (j = 0; j < account->n; j++) {
-            figure = &account->figure[j];
+        for ( /* void */ ; account->written < account->n; account->written++) {
+            figure = &account->figure[account->written];
 
-            if (figure->row < row || figure->row >= next) {
+            if (figure->row >= next) {
+                break;
+            }
+
+            if (figure->row < row) {
                 continue;
             }
 
