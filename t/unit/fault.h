@@ -1,7 +1,7 @@
 /*
- * Calls that fail one at a time, for tests that are linked with --wrap of each
- * of them (LDFLAGS_fault_test in the Makefile): whatever fails, an operation says
- * so, leaves nothing behind, and can be tried again.
+ * Calls that fail one at a time, for a test that is linked with --wrap of each
+ * of them (LDFLAGS_fault_test in the Makefile): whatever fails, an operation
+ * says so, leaves nothing behind, and can be tried again.
  */
 
 

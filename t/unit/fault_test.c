@@ -352,6 +352,41 @@ spool_corrupt(void)
 }
 
 
+/* more than a segment is written, all is read, and a part is forgotten */
+
+static int
+spool_use(void)
+{
+    int              rc;
+    spool_taken_t    taken;
+
+    if (spool_try(&spool, spool_dir, 4 * MB) != KLAVIYO_SPOOL_OK) {
+        return -1;
+    }
+
+    klaviyo_spool_state(spool, &spool_st);
+
+    rc = -1;
+
+    if (spool_write(spool, spool_st.tail, spool_st.tail + EVENTS, 900)
+        == KLAVIYO_SPOOL_OK)
+    {
+        spool_take(spool, spool_st.head, 0, &taken);
+
+        if (taken.wrong == 0
+            && klaviyo_spool_forget(spool, spool_st.tail - 100, ring_error)
+               == KLAVIYO_SPOOL_OK)
+        {
+            rc = 0;
+        }
+    }
+
+    klaviyo_spool_close(spool);
+
+    return rc;
+}
+
+
 static int
 spool_inspect(void)
 {
@@ -416,6 +451,13 @@ test_spool(void)
     fault_each(spool_corrupt, spool_open_close, ring_error,
                "fstatat fstat fstatat fstatat fstat fstatat",
                "one that is damaged");
+    fault_each(spool_begin, spool_use, ring_error,
+               "fstatat fstat fstatat fstatat fstat pread fstatat fstat pread "
+               "!realloc fstatat openat fstat fstat fstatat openat fstat "
+               "pwrite pwrite fdatasync fstatat openat fstat pwrite pwrite "
+               "fdatasync fsync pwrite fdatasync fstatat fstat fstatat fstat "
+               "fstatat fstat fstatat fsync",
+               "a spool in use");
     fault_each(spool_begin, spool_inspect, ring_error,
                "fstatat fstatat fstat pread fstatat fstat pread",
                "inspection");

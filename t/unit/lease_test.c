@@ -126,6 +126,64 @@ child_end(child_t *child)
 }
 
 
+/* while another process has the ring's lock, and when the file is gone */
+
+static void
+test_busy(void)
+{
+    char              c;
+    int               in[2], out[2], fds;
+    pid_t             pid;
+    klaviyo_ring_t   *ring;
+    klaviyo_lease_t   lease, other;
+
+    fds = tap_fds();
+    ring = ring_open(RING_SIZE, 0);
+
+    is_int(klaviyo_lease_open(&lease, ring), 0, "one");
+    is_int(klaviyo_lease_open(&other, ring), 0, "and another");
+    is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "the one has it");
+
+    if (pipe(in) == -1 || pipe(out) == -1) {
+        exit(2);
+    }
+
+    pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        klaviyo_ring_lock(ring);
+        c = 0;
+        _exit(write(out[1], &c, 1) != 1 || read(in[0], &c, 1) != 1);
+    }
+
+    is_int(read(out[0], &c, 1), 1, "locked");
+    is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "who has it, has it");
+    is_int(klaviyo_lease_renew(&other), KLAVIYO_RING_BUSY, "nobody gets it");
+    is_int(other.fd, -1, "nor keeps a descriptor");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+
+    klaviyo_lease_close(&lease);
+    is_int(klaviyo_lease_renew(&other), KLAVIYO_RING_OK, "then another does");
+    is_int(ring->shared->lease_pid, getpid(), "which is known");
+
+    ok(truncate(ring_path, 0) == 0, "the file is gone");
+    klaviyo_ring_verify(ring, ring_error);
+    is_int(klaviyo_lease_valid(&other), 0, "nobody has it");
+    is_int(klaviyo_lease_renew(&other), KLAVIYO_RING_DETACHED, "nor gets it");
+    is_int(other.held, 0, "as it knows");
+    klaviyo_lease_close(&other);
+
+    close(in[0]);
+    close(in[1]);
+    close(out[0]);
+    close(out[1]);
+    klaviyo_ring_detach(ring);
+    is_int(tap_fds(), fds, "no descriptor is left open");
+}
+
+
 int
 main(void)
 {
@@ -134,6 +192,7 @@ main(void)
     klaviyo_figures_t    f;
     klaviyo_lease_t      lease;
 
+    ring_in_folder(test_busy);
     ring_folder();
 
     ring = ring_open(RING_SIZE, 0);
