@@ -796,10 +796,247 @@ test_expire_steps(void)
 }
 
 
+/* so many events, each of a profile of its own; filled and closed */
+
+static klaviyo_batch_t *
+batch_of(unsigned n)
+{
+    unsigned          i;
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    for (i = 0; i < n; i++) {
+        test_append(i, i, NULL, 0);
+    }
+
+    batch = test_batch();
+    test_fill(batch, 1000, 4000000, 0);
+    klaviyo_batch_close(batch);
+
+    return batch;
+}
+
+
+static void
+batch_end(klaviyo_batch_t *batch, const char *expected, const char *what)
+{
+    test_is_requests(batch, expected, what);
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* what is said of a batch while it is sent */
+
+static void
+test_told(void)
+{
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request;
+
+    test_ring_open();
+    test_append(7, 1, NULL, 0);
+    test_append(3, 1, NULL, 0);
+    test_append(5, 1, NULL, 0);
+
+    batch = test_batch();
+    ok(klaviyo_batch_oldest(batch) == INT64_MAX, "an empty one has no oldest");
+    is_int(klaviyo_batch_events(batch), 0, "nor events");
+    test_fill(batch, 1000, 4000000, 0);
+    is_int(klaviyo_batch_oldest(batch), 1003, "its oldest event");
+    is_int(klaviyo_batch_events(batch), 3, "its events");
+    is_int(klaviyo_batch_aside(batch), 0, "none is set aside");
+    klaviyo_batch_unsure(batch);
+    klaviyo_batch_close(batch);
+
+    request = klaviyo_batch_next(batch);
+    is_int(request->unsure, 1, "somebody may have sent it");
+    klaviyo_request_body(batch, request);
+    klaviyo_batch_finish(batch, request, KLAVIYO_OUTCOME_DELIVERED);
+    ok(klaviyo_batch_done(batch), "done");
+
+    klaviyo_batch_shrink(batch);
+    is_int(klaviyo_batch_events(batch), 0, "then it gives its memory back");
+    is_int(test_outcome(batch, KLAVIYO_OUTCOME_DELIVERED), 3,
+           "and knows what to acknowledge");
+    ok(test_adds_up(batch), "all of it");
+
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
+/* each by itself */
+
+static void
+test_apart(void)
+{
+    klaviyo_batch_t  *batch;
+
+    batch = batch_of(4);
+    is_int(klaviyo_batch_apart(batch), 0, "apart");
+    batch_end(batch, "0 1 2 3 ", "each by itself");
+}
+
+
+/* which of those that wait is the next */
+
+static void
+test_waits(void)
+{
+    unsigned            i;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request, *r[4];
+
+    batch = batch_of(4);
+    klaviyo_batch_apart(batch);
+
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED) == NULL,
+       "none is doubted");
+    ok(klaviyo_batch_suspect(batch, 1000) == NULL, "nor suspect");
+
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_FRESH);
+
+    for (i = 0; i < 4; i++, request = request->next) {
+        r[i] = request;
+    }
+
+    ok(r[3]->next == NULL, "four wait");
+
+    r[1]->state = KLAVIYO_REQUEST_DOUBTED;
+    r[1]->sent = 9;
+    r[1]->failed = 5;
+    r[2]->state = KLAVIYO_REQUEST_DOUBTED;
+    r[2]->sent = 7;
+    r[2]->failed = 4;
+    r[3]->state = KLAVIYO_REQUEST_ASIDE;
+    r[3]->sent = 1;
+    r[3]->failed = 1;
+
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED) == r[2],
+       "the one that was sent longest ago");
+    r[1]->sent = 7;
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED) == r[1],
+       "of two the first");
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_ASIDE) == r[3], "set aside");
+
+    ok(klaviyo_batch_suspect(batch, 3) == NULL,
+       "nothing was accepted since it failed");
+    ok(klaviyo_batch_suspect(batch, 4) == r[2], "something was");
+    ok(klaviyo_batch_suspect(batch, 5) == r[1], "since both failed");
+
+    klaviyo_batch_take(batch, r[1]);
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED) == r[2],
+       "one that was taken does not wait");
+    klaviyo_batch_requeue(batch, r[1], 0);
+
+    for (i = 1; i < 4; i++) {
+        r[i]->state = KLAVIYO_REQUEST_FRESH;
+    }
+
+    batch_end(batch, "1 0 2 3 ", "it goes first");
+}
+
+
+/* one of several is tried by itself */
+
+static void
+test_probe(void)
+{
+    char                first[16], rest[16], expected[64];
+    unsigned            n;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request, *probe, *again;
+
+    batch = batch_of(3);
+
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_FRESH);
+    request->unsure = 1;
+    request->sent = 8;
+    request->failed = 6;
+    request->state = KLAVIYO_REQUEST_DOUBTED;
+
+    probe = klaviyo_batch_probe(batch, request);
+    ok(probe != NULL && probe->n == 1 && probe->single, "one");
+    ok(probe->unsure && probe->sent == 8 && probe->failed == 6, "as it was");
+    is_int(request->n, 2, "the others stay together");
+
+    klaviyo_request_body(batch, probe);
+    test_body(probe, first);
+    n = (unsigned) atoi(first);
+    (void) snprintf(rest, sizeof(rest), "%d|%d ", n == 0, n == 2 ? 1 : 2);
+
+    /* one that is tried again is not taken apart */
+
+    klaviyo_batch_requeue(batch, probe, 0);
+    again = klaviyo_batch_probe(batch, probe);
+    ok(again == probe, "one is taken as it is");
+    klaviyo_batch_requeue(batch, again, 0);
+
+    request->state = KLAVIYO_REQUEST_FRESH;
+    request->again = 1;
+    ok(klaviyo_batch_probe(batch, request) == request,
+       "what goes again, too, as a whole");
+    klaviyo_batch_requeue(batch, request, 0);
+
+    (void) snprintf(expected, sizeof(expected), "%s%s ", rest, first);
+    batch_end(batch, expected, "all go");
+}
+
+
+/* the end of an outage */
+
+static void
+test_regroup(void)
+{
+    unsigned            i;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request, *r[5];
+
+    batch = batch_of(5);
+    klaviyo_batch_apart(batch);
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_FRESH);
+
+    for (i = 0; i < 5; i++, request = request->next) {
+        r[i] = request;
+    }
+
+    r[1]->state = KLAVIYO_REQUEST_DOUBTED;
+    r[1]->failed = 5;
+    is_int(klaviyo_batch_regroup(batch), 0, "one alone");
+    is_int(r[1]->state, KLAVIYO_REQUEST_FRESH, "goes as it is");
+    is_int(r[1]->n, 1, "by itself");
+
+    r[1]->state = KLAVIYO_REQUEST_DOUBTED;
+    r[3]->state = KLAVIYO_REQUEST_DOUBTED;
+    r[3]->failed = 7;
+    r[3]->unsure = 1;
+    r[4]->state = KLAVIYO_REQUEST_ASIDE;
+
+    is_int(klaviyo_batch_regroup(batch), 0, "several");
+    request = klaviyo_batch_waits(batch, KLAVIYO_REQUEST_FRESH);
+    is_int(request->n, 2, "together");
+    ok(request->unsure && request->again && request->tries == 1, "tried once");
+    is_int(request->failed, 7, "failed last when the last of them did");
+    ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_ASIDE) == r[4],
+       "not the one that is set aside");
+
+    r[4]->state = KLAVIYO_REQUEST_FRESH;
+    batch_end(batch, "1|3 0 2 4 ", "then all others");
+}
+
+
 int
 main(void)
 {
     test_init();
+
+    test_told();
+    test_apart();
+    test_waits();
+    test_probe();
+    test_regroup();
 
     test_bytes();
     test_groups();

@@ -564,9 +564,63 @@ test_random_json(void)
 }
 
 
+/* no value becomes longer than is said before */
+
+static void
+test_size(void)
+{
+    unsigned  i;
+
+    static const struct {
+        klaviyo_value_type_e  type;
+        size_t                len;
+        size_t                size;
+    } test[] = {
+        { KLAVIYO_VALUE_STRING, 0, 2 },
+        { KLAVIYO_VALUE_STRING, 10, 62 },
+        { KLAVIYO_VALUE_STRING, KLAVIYO_STRING_MAX,
+          6 * KLAVIYO_STRING_MAX + 2 },
+        { KLAVIYO_VALUE_STRING, KLAVIYO_STRING_MAX + 1,
+          6 * KLAVIYO_STRING_MAX + 2 },
+        { KLAVIYO_VALUE_LIST, 10, 88 },
+        { KLAVIYO_VALUE_JSON, 10, 38 },
+        { KLAVIYO_VALUE_NUMBER, 10, 16 },
+        { KLAVIYO_VALUE_BOOL, 1, 7 }
+    };
+
+    for (i = 0; i < sizeof(test) / sizeof(test[0]); i++) {
+        is_int(klaviyo_value_size(test[i].type, test[i].len), test[i].size,
+               "%zu bytes of type %d", test[i].len, (int) test[i].type);
+    }
+}
+
+
+static void
+test_no(void)
+{
+    unsigned  i;
+
+    static const struct {
+        const char  *text;
+        int          no;
+    } test[] = {
+        { "", 1 }, { " \t ", 1 }, { "0", 1 }, { "false", 1 }, { " no ", 1 },
+        { "off", 1 }, { "1", 0 }, { "true", 0 }, { "x", 0 }, { "00", 0 }
+    };
+
+    for (i = 0; i < sizeof(test) / sizeof(test[0]); i++) {
+        is_int(klaviyo_value_is_no((const uint8_t *) test[i].text,
+                                   strlen(test[i].text)),
+               test[i].no, "\"%s\"", test[i].text);
+    }
+}
+
+
 int
 main(void)
 {
+    test_size();
+    test_no();
     test_empty();
     test_strings();
     test_numbers();
