@@ -424,6 +424,11 @@ subtest 'configurations' => sub {
     like $output, qr/"klaviyo_skip scanner" needs a "hold" in klaviyo_account "shop" in \S+:\d+/,
         'and the message says so';
 
+    ($code, $output) = config_test(server => 'location / {
+        klaviyo_skip scanner; klaviyo_track_json $arg_events; }');
+    isnt $code, 0, 'for events of a variable, too';
+    like $output, qr/needs a "hold" in klaviyo_account "shop"/, 'and says so';
+
     for my $case (
         ['hold;',            qr/invalid number of arguments in "hold"/],
         ['hold 0;',          qr/invalid value "0": "hold" is a time/],

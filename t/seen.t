@@ -349,6 +349,20 @@ subtest 'at warn, once' => sub {
     unlike $warned->(server => q{klaviyo_event "A" { profile email $arg_e; }},
                      http => 'klaviyo_identity off;'),
         qr/no event can have/, 'one in a block is enough';
+    unlike $warned->(server => "location / { $_ }", http => 'klaviyo_identity off;'
+                         . ' klaviyo_track "A" status=404;'),
+        qr/no event can have/, "or: $_"
+        for 'klaviyo_identity cookie; return 404;',
+            'klaviyo_track_json $arg_events; return 404;',
+            'klaviyo_enrich /known; return 404;';
+    like $warned->(server => "location / { $_; return 204; }"),
+        qr/^0 .*\[warn\] .*klaviyo_\w+ in \S+:\d+ can never work: only/s,
+        "$_: nobody" for 'klaviyo_identify',
+            'klaviyo_subscribe list=X if=$arg_x',
+            'klaviyo_profile first_name $arg_n; klaviyo_identify list=X';
+    unlike $warned->(server => 'klaviyo_identify; location / {'
+                         . ' klaviyo_profile email $arg_e; return 204; }'),
+        qr/can never work/, 'somebody is named below';
 };
 
 

@@ -418,6 +418,12 @@ my %fields = (
     'a control character in an identifier'
         => ["klaviyo_profile external_id 'a\tb';",
             qr/invalid external_id "a\tb": write UTF-8 without control ch/],
+    'dollars that are a capture' => [
+        'location / { klaviyo_property Price "$19.90"; }',
+        qr/invalid value "\$19.90": nginx takes "\$1" for a capt.*: write 19.90/],
+    'dollars in a profile' => [
+        'location / { klaviyo_event A { profile Spent "$1,200"; } }',
+        qr/invalid value "\$1,200": nginx takes "\$1" for a capture/],
     'a latitude that is none' => ['klaviyo_profile latitude abc;',
         qr/invalid latitude "abc": write degrees, as in 52.52/],
     'a latitude with a comma' => ['klaviyo_profile latitude 52,52;',

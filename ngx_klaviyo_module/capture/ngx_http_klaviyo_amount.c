@@ -136,13 +136,42 @@ duplicate:
 }
 
 
-/* `value "$19.90"`: of this nginx makes a capture, and "9.90" */
+char *
+ngx_http_klaviyo_amount_dollars(ngx_conf_t *cf, ngx_str_t *text)
+{
+    u_char     *p;
+    ngx_str_t   rest;
+
+    p = text->data;
+
+    if (text->len < 3
+        || p[0] != '$' || p[1] < '1' || p[1] > '9'
+        || (p[2] != '.' && p[2] != ',' && (p[2] < '0' || p[2] > '9'))
+        || ngx_http_klaviyo_amount_regex(cf))
+    {
+        return NGX_CONF_OK;
+    }
+
+    rest.data = p + 1;
+    rest.len = text->len - 1;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": nginx takes \"$%c\" for a "
+                       "capture, and no regular expression of this location "
+                       "sets it: write %V", text, rest.data[0], &rest);
+
+    return NGX_CONF_ERROR;
+}
+
 
 static char *
 ngx_http_klaviyo_amount_capture(ngx_conf_t *cf, ngx_str_t *amount)
 {
-    u_char     *p, *last;
-    ngx_str_t   rest;
+    u_char  *p, *last;
+
+    if (ngx_http_klaviyo_amount_dollars(cf, amount) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     p = amount->data;
     last = p + amount->len;
@@ -158,26 +187,11 @@ ngx_http_klaviyo_amount_capture(ngx_conf_t *cf, ngx_str_t *amount)
         return NGX_CONF_OK;
     }
 
-    rest.data = p + 1;
-    rest.len = last - rest.data;
-
-    if (p == amount->data && rest.len > 1
-        && (rest.data[1] == '.' || rest.data[1] == ','
-            || (rest.data[1] >= '0' && rest.data[1] <= '9')))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\": nginx takes \"$%c\" for a "
-                           "capture, and no regular expression of this "
-                           "location sets it: write %V",
-                           amount, rest.data[0], &rest);
-        return NGX_CONF_ERROR;
-    }
-
     ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                        "\"$%c\" in the value \"%V\" is a capture, which the "
                        "location does not set: without a \"rewrite\" or a "
                        "\"map\" that does, it is empty",
-                       rest.data[0], amount);
+                       p[1], amount);
 
     return NGX_CONF_OK;
 }

@@ -15,6 +15,12 @@
 char *ngx_http_klaviyo_amount_set(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);
 
+/*
+ * NGX_CONF_ERROR: a text as "$19.90", of which nginx makes a capture that no
+ * regular expression sets, and "9.90".
+ */
+char *ngx_http_klaviyo_amount_dollars(ngx_conf_t *cf, ngx_str_t *text);
+
 /* time value [zone=+hh:mm]; */
 char *ngx_http_klaviyo_time_set(ngx_conf_t *cf,
     ngx_http_klaviyo_track_t *track);

@@ -50,6 +50,8 @@ static void ngx_http_klaviyo_capture_unreachable(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf);
 static void ngx_http_klaviyo_capture_unnamed(ngx_conf_t *cf,
     ngx_http_klaviyo_loc_conf_t *conf);
+static void ngx_http_klaviyo_capture_nobody(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf);
 static ngx_uint_t ngx_http_klaviyo_capture_names(ngx_array_t *profile);
 static ngx_uint_t ngx_http_klaviyo_capture_answer(ngx_conf_t *cf);
 static ngx_int_t ngx_http_klaviyo_capture_handler(ngx_http_request_t *r);
@@ -217,6 +219,14 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
     }
 
     if (same) {
+
+        if (prev->rules
+            && (conf->identity & (NGX_HTTP_KLAVIYO_IDENTITY_COOKIE
+                                  |NGX_HTTP_KLAVIYO_IDENTITY_QUERY)))
+        {
+            kmcf->somebody = 1;
+        }
+
         conf->rules = prev->rules;
         conf->named = prev->named;
         conf->json = prev->json;
@@ -280,6 +290,7 @@ ngx_http_klaviyo_capture_merge_conf(ngx_conf_t *cf,
 
     ngx_http_klaviyo_capture_unreachable(cf, conf);
     ngx_http_klaviyo_capture_unnamed(cf, conf);
+    ngx_http_klaviyo_capture_nobody(cf, prev, conf);
 
     return ngx_http_klaviyo_wait_check(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -459,7 +470,8 @@ ngx_http_klaviyo_capture_compile(ngx_conf_t *cf,
                            |NGX_HTTP_KLAVIYO_IDENTITY_QUERY))
         || (conf->profile && conf->profile->nelts)
         || (track->profile && track->profile->nelts)
-        || track == conf->header)
+        || conf->enrich
+        || track->named)
     {
         kmcf->somebody = 1;
 
@@ -667,6 +679,43 @@ ngx_http_klaviyo_capture_unnamed(ngx_conf_t *cf,
                       track[i].unique_id ? "unique_id" : "value");
 
         track[i].order = 0;
+    }
+}
+
+
+/* warns of profiles and subscriptions whose person nothing names */
+
+static void
+ngx_http_klaviyo_capture_nobody(ngx_conf_t *cf,
+    ngx_http_klaviyo_loc_conf_t *prev, ngx_http_klaviyo_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_klaviyo_track_t  *track;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((clcf->name.len == 0 && !clcf->noname)
+        || ngx_http_klaviyo_capture_names(conf->profile))
+    {
+        return;
+    }
+
+    for (i = 0; i < KLAVIYO_LANE_N; i++) {
+
+        if (conf->lane_tracks[i] == NULL
+            || conf->lane_tracks[i] == prev->lane_tracks[i])
+        {
+            continue;
+        }
+
+        track = conf->lane_tracks[i]->elts;
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "%V in %s:%ui can never work: only \"klaviyo_profile\" "
+                      "says who it is, and there is none that does: add "
+                      "\"klaviyo_profile email <value>;\"",
+                      &track->directive, track->conf_file, track->conf_line);
     }
 }
 

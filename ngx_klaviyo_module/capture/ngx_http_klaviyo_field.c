@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_klaviyo_field.h"
+#include "ngx_http_klaviyo_amount.h"
 #include "ngx_http_klaviyo_check.h"
 #include "account/ngx_http_klaviyo_compile.h"
 #include "json/klaviyo_check.h"
@@ -108,6 +109,14 @@ ngx_http_klaviyo_field_add(ngx_conf_t *cf, ngx_array_t **fields,
     rv = ngx_http_klaviyo_field_name(cf, &value[1]);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    /* what stands above may be for locations that a regex chooses */
+
+    if ((cf->cmd_type & (NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF))
+        && ngx_http_klaviyo_amount_dollars(cf, &value[2]) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     patch = (profile && n > 3) ? ngx_http_klaviyo_field_patch(&value[n - 1])

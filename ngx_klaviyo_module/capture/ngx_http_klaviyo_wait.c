@@ -33,6 +33,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_klaviyo_wait_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_int_t ngx_http_klaviyo_wait_check_rules(ngx_conf_t *cf,
+    ngx_array_t *rules);
 static ngx_int_t ngx_http_klaviyo_wait_check_rule(ngx_conf_t *cf,
     ngx_http_klaviyo_rule_t *rule);
 static ngx_int_t ngx_http_klaviyo_wait_cookies(ngx_http_request_t *r,
@@ -141,24 +143,40 @@ ngx_http_klaviyo_wait_zone(ngx_shm_zone_t *zone, void *data)
 ngx_int_t
 ngx_http_klaviyo_wait_check(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf)
 {
-    ngx_uint_t                i, n;
-    ngx_http_klaviyo_rule_t  *rule;
-
     if (!(conf->skip & NGX_HTTP_KLAVIYO_SKIP_SCANNER)) {
         return NGX_OK;
     }
 
-    n = conf->rules ? conf->rules->nelts : 0;
-    rule = n ? conf->rules->elts : NULL;
+    if (ngx_http_klaviyo_wait_check_rules(cf, conf->rules) != NGX_OK
+        || ngx_http_klaviyo_wait_check_rules(cf, conf->json) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    for (i = 0; i < n; i++) {
+    return conf->named ? ngx_http_klaviyo_wait_check_rule(cf, conf->named)
+                       : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_klaviyo_wait_check_rules(ngx_conf_t *cf, ngx_array_t *rules)
+{
+    ngx_uint_t                i;
+    ngx_http_klaviyo_rule_t  *rule;
+
+    if (rules == NULL) {
+        return NGX_OK;
+    }
+
+    rule = rules->elts;
+
+    for (i = 0; i < rules->nelts; i++) {
         if (ngx_http_klaviyo_wait_check_rule(cf, &rule[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    return conf->named ? ngx_http_klaviyo_wait_check_rule(cf, conf->named)
-                       : NGX_OK;
+    return NGX_OK;
 }
 
 
