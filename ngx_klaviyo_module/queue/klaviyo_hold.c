@@ -337,8 +337,6 @@ klaviyo_hold_add(klaviyo_hold_t *hold, const klaviyo_hold_record_t *event,
                                          event->key_len);
     entry.time = record->event.time;
     entry.kind = event->key[0];
-    entry.next = KLAVIYO_HOLD_INDEX_END;
-    entry.waiting = 1;
 
     klaviyo_hold_index_add(&hold->index, &entry);
 }

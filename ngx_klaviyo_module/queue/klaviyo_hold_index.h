@@ -57,7 +57,7 @@ void klaviyo_hold_index_free(klaviyo_hold_index_t *index);
 uint64_t klaviyo_hold_index_hash(const klaviyo_hold_index_t *index,
     const uint8_t *key, size_t len);
 
-/* copies the entry behind all others; the index must not be full */
+/* copies the entry behind all others, to wait; the index must not be full */
 void klaviyo_hold_index_add(klaviyo_hold_index_t *index,
     const klaviyo_hold_entry_t *entry);
 

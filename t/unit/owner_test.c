@@ -4,6 +4,7 @@
 
 
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -75,6 +76,7 @@ is_refused(const char *account, int64_t master, const char *why,
     conf.print_data = account;
     conf.master = master;
 
+    errno = ESRCH;                   /* of long ago: it says nothing */
     is_int(klaviyo_ring_probe(&conf, ring_error), KLAVIYO_RING_ERROR,
            "%s: probed", what);
     ok(strstr(ring_error, why) != NULL, "%s", ring_error);
@@ -99,8 +101,10 @@ is_taken(const char *account, int64_t master, const char *note,
     conf.print_data = account;
     conf.master = master;
 
+    strcpy(ring_error, "as before");
     is_int(klaviyo_ring_probe(&conf, ring_error), KLAVIYO_RING_OK,
            "%s: probed", what);
+    is_str(ring_error, "", "nothing to say");
 
     ring = attach(account, master);
     ok(ring != NULL, "%s", what);

@@ -13,9 +13,11 @@
 #include <sys/resource.h>
 
 #include "spool.h"
+#include "queue/klaviyo_crc32c.h"
 #include "queue/klaviyo_spool_dir.h"
 #include "queue/klaviyo_spool_inspect.h"
 #include "queue/klaviyo_spool_private.h"
+#include "queue/klaviyo_spool_state.h"
 
 
 #define MB     (1024 * 1024)
@@ -1057,6 +1059,200 @@ test_disk(void)
 }
 
 
+static int  state_file;
+
+
+/* what a state is taken for that has this slot, and nothing else */
+
+static klaviyo_spool_state_e
+load_with(klaviyo_spool_slot_t *slot, unsigned place)
+{
+    klaviyo_spool_slot_t  read;
+
+    slot->crc = klaviyo_crc32c(0, slot, offsetof(klaviyo_spool_slot_t, crc));
+
+    if (ftruncate(state_file, 0) == -1
+        || ftruncate(state_file, KLAVIYO_SPOOL_STATE_SIZE) == -1
+        || pwrite(state_file, slot, sizeof(*slot),
+                  place * KLAVIYO_SPOOL_BLOCK)
+           != (ssize_t) sizeof(*slot))
+    {
+        perror("state");
+        exit(2);
+    }
+
+    return klaviyo_spool_state_load(state_file, &read);
+}
+
+
+#define slot_is(member, value, expected, what)                               \
+    (klaviyo_spool_state_make(&slot), slot.generation = 2,                   \
+     slot.tail_segment = 5, slot.tail_seq = 100, slot.head_seq = 50,         \
+     slot.tail_offset = KLAVIYO_SPOOL_BLOCK, slot.member = (value),          \
+     is_int(load_with(&slot, slot.generation & 1), expected, "%s", what))
+
+
+/* a slot at its limits, and beyond them */
+
+static void
+test_slot(void)
+{
+    char                  path[256];
+    uint64_t              max;
+    klaviyo_spool_slot_t  slot, other, read;
+
+    fresh();
+    snprintf(path, sizeof(path), "%s/slots", ring_dir);
+    state_file = open(path, O_RDWR|O_CREAT, 0600);
+
+    max = INT64_MAX;
+
+    slot_is(reserved, 0, KLAVIYO_SPOOL_STATE_GOOD, "a slot");
+    is_int(load_with(&slot, 1), KLAVIYO_SPOOL_STATE_CORRUPT,
+           "in the other's place");
+    slot_is(version, KLAVIYO_SPOOL_VERSION + 1, KLAVIYO_SPOOL_STATE_VERSION,
+            "another version");
+    slot_is(magic[0], 'X', KLAVIYO_SPOOL_STATE_CORRUPT, "another magic");
+
+    slot_is(generation, max - 1, KLAVIYO_SPOOL_STATE_GOOD,
+            "the last generation");
+    slot_is(generation, max, KLAVIYO_SPOOL_STATE_CORRUPT, "none beyond it");
+
+    slot_is(head_seq, 100, KLAVIYO_SPOOL_STATE_GOOD, "all is finished");
+    slot_is(head_seq, 101, KLAVIYO_SPOOL_STATE_CORRUPT, "and more");
+
+    slot_is(head_segment, 5, KLAVIYO_SPOOL_STATE_GOOD, "one segment");
+    slot_is(head_segment, 6, KLAVIYO_SPOOL_STATE_CORRUPT, "less than one");
+    slot_is(tail_segment, max - 1, KLAVIYO_SPOOL_STATE_GOOD,
+            "the last segment");
+    slot_is(tail_segment, max, KLAVIYO_SPOOL_STATE_CORRUPT, "none beyond it");
+
+    slot_is(tail_offset, 0, KLAVIYO_SPOOL_STATE_GOOD, "no segment yet");
+    slot_is(tail_offset, 16, KLAVIYO_SPOOL_STATE_CORRUPT,
+            "in a segment's header");
+    slot_is(tail_offset, KLAVIYO_SPOOL_BLOCK + 8, KLAVIYO_SPOOL_STATE_CORRUPT,
+            "in a record");
+    slot_is(tail_offset, KLAVIYO_SPOOL_SEGMENT_MAX, KLAVIYO_SPOOL_STATE_GOOD,
+            "a full segment");
+    slot_is(tail_offset, KLAVIYO_SPOOL_SEGMENT_MAX + 16,
+            KLAVIYO_SPOOL_STATE_CORRUPT, "more than full");
+
+    /* of two the newer one, wherever it is */
+
+    klaviyo_spool_state_make(&slot);
+    slot.generation = 8;
+    slot.tail_seq = 8;
+    load_with(&slot, 0);
+
+    other = slot;
+    other.generation = 7;
+    other.tail_seq = 7;
+    other.crc = klaviyo_crc32c(0, &other, offsetof(klaviyo_spool_slot_t, crc));
+    is_int(pwrite(state_file, &other, sizeof(other), KLAVIYO_SPOOL_BLOCK),
+           sizeof(other), "another");
+    is_int(klaviyo_spool_state_load(state_file, &read),
+           KLAVIYO_SPOOL_STATE_GOOD, "two");
+    is_int(read.tail_seq, 8, "the first is newer");
+
+    other.generation = 9;
+    other.crc = klaviyo_crc32c(0, &other, offsetof(klaviyo_spool_slot_t, crc));
+    is_int(pwrite(state_file, &other, sizeof(other), KLAVIYO_SPOOL_BLOCK),
+           sizeof(other), "another");
+    klaviyo_spool_state_load(state_file, &read);
+    is_int(read.tail_seq, 7, "the second is");
+
+    /* what is no state */
+
+    is_int(ftruncate(state_file, 0), 0, "empty");
+    is_int(klaviyo_spool_state_load(state_file, &read),
+           KLAVIYO_SPOOL_STATE_NEW, "is new");
+    is_int(ftruncate(state_file, KLAVIYO_SPOOL_STATE_SIZE), 0, "zeroes");
+    is_int(klaviyo_spool_state_load(state_file, &read),
+           KLAVIYO_SPOOL_STATE_NEW, "are new");
+    is_int(ftruncate(state_file, KLAVIYO_SPOOL_STATE_SIZE + 1), 0, "one more");
+    is_int(klaviyo_spool_state_load(state_file, &read),
+           KLAVIYO_SPOOL_STATE_OTHER, "is some other file");
+    close(state_file);
+
+    ring_cleanup();
+}
+
+
+/* lengths that agree with each other, and with what there is */
+
+static void
+test_sane(void)
+{
+    klaviyo_spool_record_t  r;
+
+    memset(&r, 0, sizeof(r));
+    r.unique_id_len = 1;
+    r.profile_len = 3;
+    r.attributes_len = 4;
+    r.length = 48;
+
+    is_int(klaviyo_spool_payload_len(&r), 8, "its payload");
+    ok(klaviyo_spool_record_sane(&r, 48), "a record");
+    ok(!klaviyo_spool_record_sane(&r, 47), "not of fewer bytes");
+    r.length = 64;
+    ok(!klaviyo_spool_record_sane(&r, 64), "nor longer than it is");
+    r.length = 48;
+    r.attributes_len = 5;
+    ok(!klaviyo_spool_record_sane(&r, 64), "nor shorter");
+    r.attributes_len = 5;
+    r.unique_id_len = 0;
+    ok(!klaviyo_spool_record_sane(&r, 64), "nor without an id");
+
+    r.unique_id_len = 1;
+    r.length = KLAVIYO_SPOOL_RECORD_MAX;
+    r.attributes_len = KLAVIYO_SPOOL_RECORD_MAX - 44;
+    ok(klaviyo_spool_record_sane(&r, UINT64_MAX), "the largest");
+    r.attributes_len++;
+    r.length += 16;
+    ok(!klaviyo_spool_record_sane(&r, UINT64_MAX), "a byte more");
+}
+
+
+/* an event as large as may be, and a chunk that is filled to its last byte */
+
+static void
+test_chunk_limits(void)
+{
+    size_t            max;
+    uint8_t          *bytes;
+    ring_event_t      e;
+    klaviyo_chunk_t   chunk;
+
+    memset(&chunk, 0, sizeof(chunk));
+    bytes = calloc(1, KLAVIYO_SPOOL_RECORD_MAX + 1);
+
+    ring_event(&e, 0, 1, 0);
+    max = KLAVIYO_SPOOL_RECORD_MAX - sizeof(klaviyo_spool_record_t)
+          - e.event.unique_id_len - e.event.profile_len;
+    e.event.attributes = bytes;
+    e.event.attributes_len = max + 1;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "a byte too large");
+    e.event.attributes_len = KLAVIYO_SPOOL_RECORD_MAX + 1;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "much too large");
+    e.event.attributes_len = max;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "the largest");
+    is_int(chunk.used, KLAVIYO_SPOOL_RECORD_MAX, "fills its record");
+    is_int(chunk.size, KLAVIYO_SPOOL_RECORD_MAX, "and the chunk");
+    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 0, "which is full");
+
+    klaviyo_chunk_reset(&chunk);
+    e.event.attributes_len = max - 48;
+    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "room for one more");
+    e.event.profile_len = 3;
+    e.event.attributes_len = 8 - 3 - e.event.unique_id_len;
+    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 1, "that is as large");
+    is_int(chunk.used, chunk.size, "to the last byte");
+
+    klaviyo_chunk_free(&chunk);
+    free(bytes);
+}
+
+
 static void
 read_is(klaviyo_spool_t *spool, uint64_t seq, uint64_t first, const char *what)
 {
@@ -1277,6 +1473,9 @@ main(void)
     test_owner();
     test_abandon();
     test_disk();
+    test_slot();
+    test_sane();
+    test_chunk_limits();
     test_back();
     test_fit();
     test_salvage();
