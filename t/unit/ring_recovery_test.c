@@ -522,9 +522,10 @@ test_lost_tail(void)
 static void
 test_wild_page(void)
 {
-    uint64_t         wild;
-    ring_taken_t     taken;
-    klaviyo_ring_t  *ring;
+    uint64_t            wild;
+    ring_taken_t        taken;
+    klaviyo_ring_t     *ring;
+    klaviyo_figures_t   f;
 
     ring = ring_open(RING_SIZE, 0);
     ring_fill(ring, 0, 20, 300);
@@ -543,6 +544,8 @@ test_wild_page(void)
     /* while it is used: wrong, but neither a crash nor a hang */
 
     ring->shared->write_pos = wild;
+    klaviyo_ring_figures(ring, &f);
+    is_int(f.deliverer, 0, "a position is no deliverer");
     ring_append(ring, 1, 1, 100);
     ring_take(ring, 0, 0, &taken);
     ok(1, "a wild write position in use is survived");
