@@ -7,10 +7,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "ring.h"
+#include "queue/klaviyo_ring_dir.h"
 #include "queue/klaviyo_ring_hand.h"
 #include "queue/klaviyo_ring_open.h"
 #include "queue/klaviyo_ring_private.h"
@@ -576,6 +578,113 @@ test_removed(void)
 }
 
 
+/* what a configuration may say, to its limits */
+
+static void
+test_conf(void)
+{
+    char                  path[PATH_MAX + 1];
+    uint64_t              capacity;
+    klaviyo_ring_conf_t   conf;
+
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    path[PATH_MAX - 64] = '\0';
+
+    memset(&conf, 0, sizeof(conf));
+    conf.path = path;
+    conf.size = KLAVIYO_RING_MIN_SIZE;
+
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_OK, "the longest path, the least size");
+    conf.path = "/a";
+    is_int(capacity, KLAVIYO_RING_MIN_SIZE, "as it is");
+    conf.size++;
+    klaviyo_ring_check_conf(&conf, &capacity, ring_error);
+    is_int(capacity, KLAVIYO_RING_MIN_SIZE + KLAVIYO_RING_PAGE, "whole pages");
+    conf.size = SIZE_MAX / 4;
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_OK, "the largest size");
+    conf.size++;
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_ERROR, "none beyond it");
+    ok(strstr(ring_error, "too large") != NULL, "%s", ring_error);
+    conf.size = KLAVIYO_RING_MIN_SIZE - 1;
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_ERROR, "none below the least");
+    ok(strstr(ring_error, "least of 256k") != NULL, "%s", ring_error);
+
+    conf.size = KLAVIYO_RING_MIN_SIZE;
+    conf.path = path;
+    path[PATH_MAX - 64] = 'a';
+    path[PATH_MAX - 63] = '\0';
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_ERROR, "a longer path");
+    ok(strstr(ring_error, "is too long") != NULL, "%s", ring_error);
+
+    conf.path = "a/b";
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_ERROR, "one that is not full");
+    conf.path = "/";
+    is_int(klaviyo_ring_check_conf(&conf, &capacity, ring_error),
+           KLAVIYO_RING_ERROR, "one without a name");
+}
+
+
+static void
+file_is(off_t size, const char *magic, int refused, const char *what)
+{
+    int                   fd;
+    klaviyo_ring_t       *ring;
+    klaviyo_ring_conf_t   conf;
+
+    fd = open(ring_path, O_RDWR|O_CREAT|O_TRUNC, 0600);
+
+    if (fd == -1 || pwrite(fd, magic, strlen(magic), 0) == -1
+        || ftruncate(fd, size) == -1)
+    {
+        perror("file_is");
+        exit(2);
+    }
+
+    close(fd);
+
+    memset(&conf, 0, sizeof(conf));
+    conf.path = ring_path;
+    conf.size = RING_SIZE;
+
+    is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+           refused ? KLAVIYO_RING_ERROR : KLAVIYO_RING_OK, "%s", what);
+
+    if (refused) {
+        ok(strstr(ring_error, "some other file") != NULL, "%s", ring_error);
+
+    } else {
+        ok(strstr(ring_note, "moved to") != NULL, "%s", ring_note);
+        klaviyo_ring_detach(ring);
+    }
+}
+
+
+/* what never was a ring is left alone */
+
+static void
+test_other_file(void)
+{
+    off_t  least;
+
+    least = KLAVIYO_RING_RECORDS + KLAVIYO_RING_MIN_SIZE;
+
+    file_is(100, "a poem", 1, "a text");
+    file_is(4, "KLVY", 1, "a piece of a beginning");
+    file_is(8, "KLVYRING", 0, "a ring's beginning");
+    file_is(least, "a poem", 0, "a ring's size");
+    file_is(least - KLAVIYO_RING_PAGE, "a poem", 1, "less than the least");
+    file_is(least + 1, "a poem", 1, "more, and no whole pages");
+    file_is(0, "", 0, "nothing");
+}
+
+
 /* counters, levels and waits, by themselves */
 
 static void
@@ -964,7 +1073,12 @@ main(void)
     ring_cleanup();
 
     ring_folder();
+    test_conf();
     test_figures();
+    test_other_file();
+    ring_cleanup();
+
+    ring_folder();
     test_lock_removed();
     test_truncated();
     test_removed();
