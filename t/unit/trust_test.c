@@ -130,6 +130,33 @@ test_owner(void)
 }
 
 
+/* from where the process is, and what is no folder */
+
+static void
+test_relative(void)
+{
+    int              fd, here;
+    klaviyo_trust_t  owner;
+
+    here = open(".", O_RDONLY|O_DIRECTORY);
+
+    ok(chdir(in("theirs")) == 0, "in theirs");
+    is_int(klaviyo_trust_owner("safe/x", &owner), 0, "from there on");
+    ok(owner.uid == WORKER && owner.gid == 0, "it is theirs");
+    ok(chdir(in("safe")) == 0, "in root's");
+    is_int(klaviyo_trust_owner("x", &owner), 0, "from there on");
+    is_int(owner.uid, 0, "it is root's");
+    ok(fchdir(here) == 0, "back");
+    close(here);
+
+    fd = open(in("safe/file"), O_RDWR|O_CREAT, 0600);
+    close(fd);
+    owner_is("safe/file", 0, "a file of root's");
+    owner_is("safe/file/x", 0, "and nothing in it");
+    mkdir_is("safe/file/x", 2, 0, "nor is anything made there");
+}
+
+
 /* as many links as are followed, and one more */
 
 static void
@@ -244,6 +271,7 @@ main(void)
     ok(chown(in("group"), 0, WORKER) == 0, "a folder of a group");
     owner_is("group/x", 0, "nothing there, and nothing is followed");
 
+    test_relative();
     test_links();
     test_long();
     test_mkdir();
