@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "batch.h"
+#include "delivery/klaviyo_body.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_read.h"
 #include "queue/klaviyo_spool_chunk.h"
@@ -796,6 +797,49 @@ test_expire_steps(void)
 }
 
 
+/* what goes by itself has the profile's meta among its attributes */
+
+static void
+test_meta(void)
+{
+    size_t           len;
+    uint8_t          buf[1024];
+    unsigned         i;
+    klaviyo_event_t  event;
+
+    static const struct {
+        const char  *profile;
+        const char  *sent;
+    } test[] = {
+        { "{\"type\":\"profile\",\"attributes\":{\"a\":1}}", NULL },
+        { "{\"type\":\"profile\",\"attributes\":{\"a\":1},"
+          "\"meta\":{\"m\":2}}",
+          "{\"type\":\"profile\",\"attributes\":{\"a\":1,"
+          "\"meta\":{\"m\":2}}}" },
+        { "{\"type\":\"profile\",\"attributes\":{},\"meta\":{\"m\":2}}",
+          "{\"type\":\"profile\",\"attributes\":{\"meta\":{\"m\":2}}}" },
+        { "{\"type\":\"profile\",\"meta\":{\"m\":2}}", NULL }
+    };
+
+    for (i = 0; i < sizeof(test) / sizeof(test[0]); i++) {
+        memset(&event, 0, sizeof(event));
+        event.profile = (const uint8_t *) test[i].profile;
+        event.profile_len = strlen(test[i].profile);
+        event.attributes = (const uint8_t *) "\"properties\":{}";
+        event.attributes_len = 15;
+
+        len = klaviyo_body_single(buf, &event);
+        buf[len] = '\0';
+
+        ok(strstr((char *) buf, test[i].sent ? test[i].sent
+                                              : test[i].profile) != NULL,
+           "%s", (char *) buf);
+        ok(strstr((char *) buf, "\"properties\":{}") != NULL,
+           "with its attributes");
+    }
+}
+
+
 /* so many events, each of a profile of its own; filled and closed */
 
 static klaviyo_batch_t *
@@ -1032,6 +1076,7 @@ main(void)
 {
     test_init();
 
+    test_meta();
     test_told();
     test_apart();
     test_waits();

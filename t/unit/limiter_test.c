@@ -559,6 +559,41 @@ test_garbage(void)
 }
 
 
+/* by somebody else's leave: counted just as one that was taken */
+
+static void
+test_went(void)
+{
+    int64_t            now;
+    unsigned           i, wrong;
+    klaviyo_limiter_t  taken, went;
+
+    memset(&taken, 0, sizeof(taken));
+    memset(&went, 0, sizeof(went));
+
+    now = 1000000;
+    wrong = 0;
+
+    for (i = 0; i < 2000; i++) {
+        now += (int64_t) test_random(300);
+
+        if (test_take(&taken, i % 2, 50, now) == 0) {
+            klaviyo_limiter_went(&went, i % 2, klaviyo_limiter_limit(i % 2),
+                                 50, now);
+            wrong += memcmp(&taken, &went, sizeof(taken)) != 0;
+        }
+    }
+
+    is_int(wrong, 0, "what went is counted as what was taken");
+
+    memset(&went, 0, sizeof(went));
+    klaviyo_limiter_went(&went, 0, klaviyo_limiter_limit(0), 100, -5);
+    memset(&taken, 0, sizeof(taken));
+    klaviyo_limiter_went(&taken, 0, klaviyo_limiter_limit(0), 100, 0);
+    ok(memcmp(&taken, &went, sizeof(taken)) == 0, "a time below 0 is 0");
+}
+
+
 int
 main(void)
 {
@@ -588,6 +623,7 @@ main(void)
     }
 
     test_garbage();
+    test_went();
 
     return done_testing();
 }
