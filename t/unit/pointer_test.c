@@ -585,6 +585,117 @@ test_pointers(void)
 }
 
 
+/* objects of plain strings, the short way */
+
+static void
+test_flat(void)
+{
+    size_t           len;
+    unsigned         i, wrong;
+    klaviyo_slice_t  text, member[8];
+
+    static const struct {
+        const char  *text;
+        size_t       members;
+    } test[] = {
+        { "{\"a\":\"b\"}", 1 },
+        { "{\"a\":\"\",\"c\":\"d\"}", 2 },
+        { "{\"a\":\"b\",\"c\":\"d\",\"e\":\"f\"}", 3 },
+        { "{\"a\":\"b\",\"c\":\"d\",\"e\":\"f\",\"g\":\"h\"}", 0 },
+        { "{}", 0 }, { "", 0 }, { "{", 0 }, { "[\"a\":\"b\"]", 0 },
+        { "{\"a\":1}", 0 }, { "{1:\"a\"}", 0 }, { "{\"a\":\"b\"} ", 0 },
+        { "{\"a\" :\"b\"}", 0 }, { "{\"a\":\"\\n\"}", 0 },
+        { "{\"a\",\"b\"}", 0 }, { "{\"a\":\"b\":\"c\"}", 0 },
+        { "{\"a\"}", 0 }, { "{\"a\":\"b\",}", 0 }
+    };
+
+    for (i = 0; i < sizeof(test) / sizeof(test[0]); i++) {
+        text.len = strlen(test[i].text);
+        text.data = tap_guarded(test[i].text, text.len);
+
+        is_int(klaviyo_scan_flat(&text, member, 3), test[i].members, "%s",
+               test[i].text);
+    }
+
+    text.len = strlen(test[1].text);
+    text.data = tap_guarded(test[1].text, text.len);
+    klaviyo_scan_flat(&text, member, 3);
+    is_mem(member[0].data, member[0].len, "\"a\"", 3, "a name");
+    is_mem(member[1].data, member[1].len, "\"\"", 2, "its value");
+    is_mem(member[3].data, member[3].len, "\"d\"", 3, "the last");
+
+    wrong = 0;
+
+    for (len = 0; len < strlen(test[2].text); len++) {
+        text.len = len;
+        text.data = tap_guarded(test[2].text, len);
+        wrong += klaviyo_scan_flat(&text, member, 3) != 0;
+    }
+
+    is_int(wrong, 0, "one that is cut is none");
+}
+
+
+static unsigned
+walked(const klaviyo_slice_t *text)
+{
+    unsigned         n;
+    klaviyo_scan_t   scan;
+    klaviyo_slice_t  name, value;
+
+    n = 0;
+
+    if (text->len == 0 || strchr("{[", text->data[0]) == NULL) {
+        return 0;
+    }
+
+    klaviyo_scan_enter(&scan, text);
+
+    while (klaviyo_scan_next(&scan, &name)) {
+        n++;
+
+        if (n % 2) {
+            klaviyo_scan_value(&scan, &value);
+            n += walked(&value);
+        }
+    }
+
+    return n;
+}
+
+
+/* nothing was checked: wherever it ends, a walk comes to its end there */
+
+static void
+test_cut(void)
+{
+    size_t           len;
+    unsigned         most, n, wrong;
+    klaviyo_slice_t  text;
+
+    static const char  whole[] = "{\"a\":1,\"b\":[1,[2],{\"c\" : \"d\"}],"
+                                 "\"e\\\"\":\"f\",\"g\": null , \"h\":{}}";
+
+    text.len = sizeof(whole) - 1;
+    text.data = tap_guarded(whole, text.len);
+    most = walked(&text);
+    ok(most >= 5, "%u members", most);
+
+    wrong = 0;
+
+    for (len = 0; len < text.len; len++) {
+        klaviyo_slice_t  cut;
+
+        cut.len = len;
+        cut.data = tap_guarded(whole, len);
+        n = walked(&cut);
+        wrong += n > most;
+    }
+
+    is_int(wrong, 0, "one that is cut has no more");
+}
+
+
 int
 main(void)
 {
@@ -598,6 +709,8 @@ main(void)
     test_names();
     test_all();
     test_pointers();
+    test_flat();
+    test_cut();
 
     return done_testing();
 }

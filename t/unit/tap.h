@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+
+#define TAP_GUARDED  8192            /* bytes before the end of memory      */
 
 
 static int  tap_run;
@@ -146,6 +150,39 @@ tap_fds(void)
     }
 
     return n;
+}
+
+
+/*
+ * A copy, until the next one, that ends where memory ends: a byte beyond it
+ * is a fault.
+ */
+
+static inline const uint8_t *
+tap_guarded(const void *bytes, size_t len)
+{
+    static uint8_t  *map;
+
+    if (map == NULL) {
+        map = mmap(NULL, 2 * TAP_GUARDED, PROT_READ|PROT_WRITE,
+                   MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+
+        if (map == MAP_FAILED
+            || mprotect(map + TAP_GUARDED, TAP_GUARDED, PROT_NONE) == -1)
+        {
+            perror("mmap");
+            exit(2);
+        }
+    }
+
+    if (len > TAP_GUARDED) {
+        printf("Bail out! too much to be guarded\n");
+        exit(2);
+    }
+
+    memcpy(map + TAP_GUARDED - len, bytes, len);
+
+    return map + TAP_GUARDED - len;
 }
 
 
