@@ -8,8 +8,9 @@ use Klaviyo::Test;
 use Klaviyo::Test::Process qw(read_file);
 use Klaviyo::Test::Shim;
 
-use MIME::Base64 qw(decode_base64 encode_base64);
-use Mojo::JSON   qw(encode_json);
+use IO::Socket::INET ();
+use MIME::Base64     qw(decode_base64 encode_base64);
+use Mojo::JSON       qw(encode_json);
 
 use constant CERTIFICATES => 1153;
 use constant LIMIT        => 10;    # ms
@@ -105,6 +106,40 @@ subtest 'a refusal of 969 KB' => sub {
         $t->account->{requests}{bulk} > 1 && $t->account->{queued} == 0
     }), 'it is answered so, and every event has an end';
     cmp_ok $t->account->{replies}{refused}, '>', 0, 'there was a refusal';
+    held($shim);
+    $t->stop;
+};
+
+
+# libcurl would read the page byte by byte
+
+subtest 'a proxy that refuses with a page of 60 KB' => sub {
+    my $shim  = Klaviyo::Test::Shim->new;
+    my $proxy = IO::Socket::INET->new(Listen => 1, Proto => 'tcp',
+        LocalAddr => '127.0.0.1') // die "listen: $!\n";
+    my $t = Klaviyo::Test->new(
+        sandbox => 0,
+        env     => $shim->env,
+        http    => 'klaviyo_profile email $arg_email;',
+        server  => 'location / { klaviyo_track X; return 200; }',
+        account => 'endpoint https://klaviyo.test; retry min=60s max=60s;
+                    proxy http://127.0.0.1:' . $proxy->sockport . ';');
+
+    $t->start;
+    $t->get('/?email=a@shop.com');
+
+    my $client = $proxy->accept;
+
+    sysread $client, my $head, 4096;
+    like $head, qr/^CONNECT klaviyo\.test:443 /, 'asked for a way';
+    syswrite $client, "HTTP/1.1 407 Proxy Authentication Required\r\n"
+        . "Proxy-Authenticate: Basic realm=\"x\"\r\n"
+        . "Content-Length: 60000\r\n\r\n" . 'x' x 60_000;
+
+    ok wait_for(10, sub { $t->account->{replies}{none} }), 'no answer';
+    like $t->log, qr/no answer: "the proxy refuses CONNECT with 407"/,
+        'the log says whose';
+    is $t->account->{queued}, 1, 'the event is kept';
     held($shim);
     $t->stop;
 };

@@ -7,6 +7,7 @@ use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Process qw(run read_file write_file temp_folder);
 use Klaviyo::Test::Certificates;
+use Klaviyo::Test::Relay;
 use IO::Socket::INET;
 use IO::Socket::SSL ();
 use Socket          qw(SOCK_STREAM INADDR_LOOPBACK pack_sockaddr_in);
@@ -444,6 +445,36 @@ subtest 'a kept connection that breaks' => sub {
     is $t->account->{replies}{none}, 1, 'by us, and counted';
     like $t->log, qr/no answer: "connection closed before an answer"/,
         'the log says what happened';
+    $t->stop;
+};
+
+
+# What a proxy answers to CONNECT is no answer of Klaviyo's, also where libcurl
+# asks it once more for a request that was sent already.
+
+subtest 'by a proxy' => sub {
+    my $t     = new(front => {http2 => 0});
+    my $relay = Klaviyo::Test::Relay->start(to => $t->{front}{port});
+
+    $relay->mode('tunnel');
+    $t->set(account => 'retry min=20ms max=100ms; proxy http://127.0.0.1:'
+        . $relay->port . ';');
+    $t->start;
+
+    for my $n (1 .. 3) {
+        hit($t, $n);
+        ok $t->wait_events($n), "event $n";
+    }
+
+    is $relay->connections, 1, 'by one connection';
+    $t->sandbox->fault(kind => 'reset', times => 1);
+    hit($t, 4);
+    ok $t->wait_events(4, 10), 'sent again after it broke';
+    is $t->account->{replies}{none}, 1, 'there was no answer';
+    is $t->account->{replies}{accepted}, 4, 'and four';
+    is $t->account->{delivery}{paused_for}, 0, 'no pause';
+    like $t->log, qr/no answer: "connection closed before an answer"/,
+        'nothing of the proxy\'s was one';
     $t->stop;
 };
 

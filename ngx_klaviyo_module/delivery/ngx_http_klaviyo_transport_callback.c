@@ -14,6 +14,17 @@
 #define NGX_HTTP_KLAVIYO_TRANSPORT_HEAD  (256 * 1024)
 
 
+/*
+ * Of a proxy's answer to CONNECT: libcurl reads it byte by byte, with a call
+ * of the system for each.
+ */
+#define NGX_HTTP_KLAVIYO_TRANSPORT_TUNNEL  4096
+
+
+static int ngx_http_klaviyo_transport_opening(void *data, curl_socket_t fd,
+    curlsocktype purpose);
+static size_t ngx_http_klaviyo_transport_tunnel(
+    ngx_http_klaviyo_exchange_t *exchange, u_char *line, size_t len);
 static int ngx_http_klaviyo_transport_once(void *data, char *remote,
     char *local, int remote_port, int local_port);
 static size_t ngx_http_klaviyo_transport_read(char *p, size_t size, size_t n,
@@ -34,6 +45,10 @@ ngx_http_klaviyo_transport_callbacks(ngx_http_klaviyo_exchange_t *exchange)
     if (curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->error)
            != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION,
+                            ngx_http_klaviyo_transport_opening)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, exchange) != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
                             ngx_http_klaviyo_transport_once)
            != CURLE_OK
@@ -58,6 +73,50 @@ ngx_http_klaviyo_transport_callbacks(ngx_http_klaviyo_exchange_t *exchange)
 }
 
 
+/* what is said before the request is sent, a proxy says */
+
+static int
+ngx_http_klaviyo_transport_opening(void *data, curl_socket_t fd,
+    curlsocktype purpose)
+{
+    ngx_http_klaviyo_exchange_t *exchange = data;
+
+    (void) fd;
+    (void) purpose;
+
+    exchange->opening = 1;
+
+    return CURL_SOCKOPT_OK;
+}
+
+
+/* one that refuses may have a page for it, which nobody reads */
+
+static size_t
+ngx_http_klaviyo_transport_tunnel(ngx_http_klaviyo_exchange_t *exchange,
+    u_char *line, size_t len)
+{
+    exchange->head += len;
+
+    if (len >= 12 && ngx_strncmp(line, "HTTP/1.", 7) == 0 && line[9] != '2') {
+        (void) ngx_snprintf((u_char *) exchange->reason,
+                            sizeof(exchange->reason),
+                            "the proxy refuses CONNECT with %*s%Z", (size_t) 3,
+                            line + 9);
+        return 0;
+    }
+
+    if (exchange->head > NGX_HTTP_KLAVIYO_TRANSPORT_TUNNEL) {
+        ngx_cpystrn((u_char *) exchange->reason,
+                    (u_char *) "the proxy's answer to CONNECT is too large",
+                    sizeof(exchange->reason));
+        return 0;
+    }
+
+    return len;
+}
+
+
 /*
  * libcurl sends a request again by itself when a kept connection broke before
  * the answer began.  Only we may: the first one may have been processed, and
@@ -76,11 +135,15 @@ ngx_http_klaviyo_transport_once(void *data, char *remote, char *local,
     (void) local_port;
 
     if (exchange->sent) {
-        exchange->once = 1;
+        ngx_cpystrn((u_char *) exchange->reason,
+                    (u_char *) "connection closed before an answer",
+                    sizeof(exchange->reason));
         return CURL_PREREQFUNC_ABORT;
     }
 
     exchange->sent = 1;
+    exchange->opening = 0;
+    exchange->head = 0;
     exchange->heard = exchange->transport->heard;
 
     return CURL_PREREQFUNC_OK;
@@ -119,6 +182,10 @@ ngx_http_klaviyo_transport_header(char *line, size_t size, size_t n,
     len = size * n;
     p = (u_char *) line;
     last = p + len;
+
+    if (exchange->opening) {
+        return ngx_http_klaviyo_transport_tunnel(exchange, p, len);
+    }
 
     exchange->transport->heard++;
     exchange->head += len;
@@ -214,12 +281,11 @@ ngx_http_klaviyo_transport_why(ngx_http_klaviyo_exchange_t *exchange,
         return NULL;
     }
 
-    if (exchange->once) {
+    if (exchange->reason[0]) {
 
-        /* libcurl has words for who said no, not for why */
+        /* libcurl knows who said no, not why */
 
-        ngx_cpystrn((u_char *) exchange->error,
-                    (u_char *) "connection closed before an answer",
+        ngx_cpystrn((u_char *) exchange->error, (u_char *) exchange->reason,
                     CURL_ERROR_SIZE);
 
     } else if (exchange->error[0] == '\0') {

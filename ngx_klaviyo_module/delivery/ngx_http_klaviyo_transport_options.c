@@ -51,8 +51,7 @@ static ngx_http_klaviyo_transport_option_t
     { CURLOPT_TCP_KEEPALIVE, 1 },
 
     /* the key is not for the proxy */
-    { CURLOPT_HEADEROPT, CURLHEADER_SEPARATE },
-    { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 }
+    { CURLOPT_HEADEROPT, CURLHEADER_SEPARATE }
 };
 
 

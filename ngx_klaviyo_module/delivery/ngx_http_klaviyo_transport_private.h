@@ -59,9 +59,10 @@ struct ngx_http_klaviyo_exchange_s {
     char                                 error[CURL_ERROR_SIZE];
     ngx_uint_t                           heard;    /* when it was sent      */
     size_t                               head;     /* bytes, with trailers  */
+    char                                 reason[64];  /* ours to end it     */
 
     unsigned                             sent:1;
-    unsigned                             once:1;   /* not a second time     */
+    unsigned                             opening:1;   /* a connection       */
     unsigned                             complete:1;  /* the answer's head  */
 };
 

@@ -13,6 +13,8 @@ package Klaviyo::Test::Relay;
 #   $relay->mode('silent');     # reads, never says anything
 #   $relay->mode('cut');        # the other port for so many bytes of answer,
 #   $relay->mode('cut 300');    # then RST to both
+#   $relay->mode('tunnel');     # a proxy: CONNECT, whatever is named there,
+#                               # leads to the other port
 #   $relay->mode('late 400');   # the other port, up to so many ms later
 #   $relay->connections         # how many came
 #   $relay->forget              # those that came so far stay, and nothing
@@ -124,6 +126,19 @@ sub _serve {
         if $how eq 'late';
     return _relay($client, $to, $bytes, $parent, $folder)
         if $how =~ /^(?:pass|cut)$/;
+
+    if ($how eq 'tunnel') {
+        my $head = '';
+
+        while ($head !~ /\r\n\r\n/) {
+            sysread $client, $head, 1, length $head or return;
+        }
+
+        syswrite $client, "HTTP/1.1 200 Connection established\r\n"
+            . "Via: 1.1 relay\r\nRetry-After: 3600\r\n\r\n";
+
+        return _relay($client, $to, undef, $parent, $folder);
+    }
 
     sysread $client, my $hello, 65_536;
 
