@@ -89,6 +89,14 @@ klaviyo_cli_doctor(klaviyo_cli_t *cli)
         return rc;
     }
 
+    if (rc == KLAVIYO_CLI_FAULTS
+        && geteuid() != 0
+        && conf->words && strstr(conf->words, "(13: "))
+    {
+        return klaviyo_cli_error("the configuration of nginx may not be read: "
+                                 "run this as root");
+    }
+
     if (rc == KLAVIYO_CLI_FAULTS) {
         klaviyo_cli_doctor_refused(&doctor);
         return klaviyo_cli_flush() ? KLAVIYO_CLI_CANNOT : KLAVIYO_CLI_FAULTS;

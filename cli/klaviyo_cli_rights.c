@@ -29,6 +29,7 @@ static int klaviyo_cli_rights_become(const klaviyo_trust_t *owner);
 static int klaviyo_cli_rights_owner(const char *path,
     klaviyo_trust_t *owner);
 static int klaviyo_cli_rights_name(klaviyo_cli_t *cli);
+static int klaviyo_cli_rights_lacks(const char *path);
 static int klaviyo_cli_rights_leave(const char *path, const char *other);
 static int klaviyo_cli_rights_child(klaviyo_cli_t *cli,
     int (*run)(const klaviyo_cli_t *cli));
@@ -212,6 +213,10 @@ klaviyo_cli_rights_drop(klaviyo_cli_t *cli)
         return KLAVIYO_CLI_CANNOT;
     }
 
+    if (klaviyo_cli_rights_lacks(cli->ring)) {
+        return KLAVIYO_CLI_CANNOT;
+    }
+
     return klaviyo_cli_rights_leave(cli->ring, cli->spool);
 }
 
@@ -277,7 +282,9 @@ klaviyo_cli_rights_name(klaviyo_cli_t *cli)
         return klaviyo_cli_error("the name of the account is too long");
     }
 
-    if (klaviyo_cli_rights_leave(file, NULL) != KLAVIYO_CLI_OK) {
+    if (klaviyo_cli_rights_lacks(file)
+        || klaviyo_cli_rights_leave(file, NULL) != KLAVIYO_CLI_OK)
+    {
         return KLAVIYO_CLI_CANNOT;
     }
 
@@ -305,6 +312,22 @@ klaviyo_cli_rights_name(klaviyo_cli_t *cli)
     }
 
     return KLAVIYO_CLI_OK;
+}
+
+
+/* the queue is the workers': who is neither they nor root is told so */
+
+static int
+klaviyo_cli_rights_lacks(const char *path)
+{
+    if (geteuid() == 0 || access(path, R_OK) == 0 || errno != EACCES) {
+        return 0;
+    }
+
+    (void) klaviyo_cli_error("\"%s\" may not be read (%d: %s): run this as "
+                             "root, or as the user that nginx's workers run "
+                             "as", path, errno, strerror(errno));
+    return 1;
 }
 
 

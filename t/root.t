@@ -328,6 +328,44 @@ subtest 'a terminal' => sub {
 };
 
 
+# who is neither root nor the workers' user is told so
+
+subtest 'another user' => sub {
+    my $setpriv = '/usr/bin/setpriv';
+
+    plan skip_all => 'needs setpriv' if !-x $setpriv;
+
+    my $t = Klaviyo::Test->new(sandbox => 0);
+    my $copy = $t->dir . '/klaviyo-queue';
+    my @other = ($setpriv, '--reuid=daemon', '--regid=daemon',
+        '--clear-groups', $copy);
+
+    system 'install', '-m', '0755', $tool, $copy;
+    $t->start;
+
+    my $ring = $t->queue;
+    my $shop = $ring =~ s/\.ring$//r;
+
+    for my $arguments (["stat", $shop], ["export", $ring], ["replay", $ring],
+                       ['send', $shop, '--email=a@shop.test'])
+    {
+        my ($code, $output) = run(@other, @$arguments);
+
+        is $code, 2, "$$arguments[0] cannot" or diag $output;
+        like $output, qr/ may not be read \(13: .*: run this as root, or as the/,
+            'and says what to do';
+    }
+
+    my ($code, $output) = run(@other, 'doctor', '--conf=' . $t->dir
+        . '/nginx.conf', '--nginx=' . ($ENV{KLAVIYO_NGINX} // 'nginx'));
+
+    is $code, 2, 'doctor cannot look' or diag $output;
+    like $output, qr/may not be read: run this as root/, 'and says so';
+
+    $t->stop;
+};
+
+
 # 4. A container that dropped all capabilities but these
 
 subtest 'without CAP_DAC_OVERRIDE' => sub {
