@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -315,12 +316,15 @@ klaviyo_cli_rights_name(klaviyo_cli_t *cli)
 }
 
 
-/* the queue is the workers': who is neither they nor root is told so */
+/* the queue is the workers': who began as neither they nor root is told so */
 
 static int
 klaviyo_cli_rights_lacks(const char *path)
 {
-    if (geteuid() == 0 || access(path, R_OK) == 0 || errno != EACCES) {
+    if (getauxval(AT_EUID) == 0
+        || access(path, R_OK) == 0
+        || errno != EACCES)
+    {
         return 0;
     }
 

@@ -73,7 +73,6 @@ static int klaviyo_cli_source_hosts(klaviyo_cli_source_t *source,
 static void klaviyo_cli_source_follow(klaviyo_cli_source_t *source,
     const char *end);
 static void klaviyo_cli_source_close(klaviyo_cli_source_t *source);
-static int klaviyo_cli_source_counts(const char *name);
 static void klaviyo_cli_source_note(klaviyo_cli_source_t *source,
     const char *why);
 static pcre2_code *klaviyo_cli_rules_regex(klaviyo_cli_source_t *source,
@@ -359,7 +358,7 @@ klaviyo_cli_source_skip(klaviyo_cli_source_t *source)
         if (rc != KLAVIYO_CLI_WORDS_CLOSE
             && source->words->n
             && !account
-            && klaviyo_cli_source_counts(source->words->word[0]))
+            && klaviyo_cli_words_rule(source->words->word[0]))
         {
             klaviyo_cli_source_note(source, "it stands in a block that is not "
                                     "followed");
@@ -532,7 +531,7 @@ klaviyo_cli_source_line(klaviyo_cli_source_t *source,
 
     } else {
 
-        if (klaviyo_cli_source_counts(name)) {
+        if (klaviyo_cli_words_rule(name)) {
             klaviyo_cli_source_note(source, "what it does cannot be done from "
                                     "a log");
 
@@ -880,32 +879,6 @@ klaviyo_cli_source_close(klaviyo_cli_source_t *source)
         (void) fprintf(source->rules->print, "%*s}\n",
                        4 * ((int) source->nested - !source->map - 1), "");
     }
-}
-
-
-/* whether a directive has a say in events */
-
-static int
-klaviyo_cli_source_counts(const char *name)
-{
-    const char  *const *none;
-
-    static const char  *const nones[] = {
-        "klaviyo_status",
-        "klaviyo_debug",
-        "klaviyo_pass",
-        "klaviyo_pass_timeout",
-        "klaviyo_pass_connections",
-        NULL
-    };
-
-    for (none = nones; *none; none++) {
-        if (strcmp(name, *none) == 0) {
-            return 0;
-        }
-    }
-
-    return strncmp(name, "klaviyo_", 8) == 0;
 }
 
 

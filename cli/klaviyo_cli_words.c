@@ -76,6 +76,30 @@ klaviyo_cli_words_free(klaviyo_cli_words_t *words)
 }
 
 
+int
+klaviyo_cli_words_rule(const char *name)
+{
+    const char  *const *none;
+
+    static const char  *const nones[] = {
+        "klaviyo_status",
+        "klaviyo_debug",
+        "klaviyo_pass",
+        "klaviyo_pass_timeout",
+        "klaviyo_pass_connections",
+        NULL
+    };
+
+    for (none = nones; *none; none++) {
+        if (strcmp(name, *none) == 0) {
+            return 0;
+        }
+    }
+
+    return strncmp(name, "klaviyo_", 8) == 0;
+}
+
+
 static void
 klaviyo_cli_words_clear(klaviyo_cli_words_t *words)
 {

@@ -37,5 +37,8 @@ klaviyo_cli_words_e klaviyo_cli_words_next(klaviyo_cli_words_t *words);
 
 void klaviyo_cli_words_free(klaviyo_cli_words_t *words);
 
+/* whether a directive of ours has a say in events */
+int klaviyo_cli_words_rule(const char *name);
+
 
 #endif /* KLAVIYO_CLI_WORDS_H */
