@@ -161,6 +161,7 @@ static void
 test_bounds(void)
 {
     int                n;
+    size_t             head;
     static char        text[KLAVIYO_PACK_BYTES * 2];
     klaviyo_event_t    event;
     klaviyo_packing_t  pack;
@@ -189,6 +190,29 @@ test_bounds(void)
     }
 
     is_int(n, 13, "within 128 KB");
+
+    /* to the last byte, whichever of the texts has it */
+
+    klaviyo_pack_reset(&pack);
+    (void) klaviyo_pack_add(&pack, &event, 1);
+    head = pack.used - event.unique_id_len - event.profile_len
+           - event.attributes_len;
+
+    event.unique_id_len = 200;
+    event.profile_len = 1000;
+    event.attributes_len = KLAVIYO_PACK_BYTES - pack.used - head - 1200;
+    ok(klaviyo_pack_fits(&pack, &event), "what fills it fits");
+    event.unique_id_len++;
+    ok(!klaviyo_pack_fits(&pack, &event), "a byte more of its id does not");
+    event.unique_id_len--;
+    event.profile_len++;
+    ok(!klaviyo_pack_fits(&pack, &event), "nor of its profile");
+    event.profile_len--;
+    event.attributes_len++;
+    ok(!klaviyo_pack_fits(&pack, &event), "nor of its attributes");
+    event.attributes_len--;
+    is_int(klaviyo_pack_add(&pack, &event, 2), 0, "taken");
+    is_int(pack.used, KLAVIYO_PACK_BYTES, "it is full");
 
     event.attributes_len = KLAVIYO_PACK_MAX;
     is_int(klaviyo_pack_add(&pack, &event, 100), -1,
