@@ -1276,6 +1276,43 @@ read_is(klaviyo_spool_t *spool, uint64_t seq, uint64_t first, const char *what)
 }
 
 
+/* a segment that goes is not kept by a descriptor */
+
+static void
+test_kept(void)
+{
+    int               fds;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    fds = tap_fds();
+
+    spool_write(spool, 0, 600, 900);
+    ok(state(spool)->segments > 2, "several segments");
+    read_is(spool, 590, 590, "the last one");
+    is_int(tap_fds(), fds + 2, "is written to, and read");
+
+    klaviyo_spool_forget(spool, 590, ring_error);
+    is_int(state(spool)->segments, 1, "the others go");
+    is_int(tap_fds(), fds + 2, "it stays open");
+    spool_take(spool, 590, 0, &taken);
+    is_int(taken.events, 10, "and is read on");
+
+    klaviyo_spool_forget(spool, 600, ring_error);
+    is_int(state(spool)->segments, 0, "it goes, too");
+    is_int(tap_fds(), fds, "and is not kept");
+
+    spool_write(spool, 600, 610, 900);
+    read_is(spool, 600, 600, "another begins");
+    klaviyo_spool_close(spool);
+    is_int(tap_fds(), fds - 2, "closed");
+
+    ring_cleanup();
+}
+
+
 /* a reader that goes back, and segments that say nothing of themselves */
 
 static void
@@ -1476,6 +1513,7 @@ main(void)
     test_slot();
     test_sane();
     test_chunk_limits();
+    test_kept();
     test_back();
     test_fit();
     test_salvage();
