@@ -463,9 +463,10 @@ subtest 'a client that leaves cancels its transfer' => sub {
 
 
 subtest 'a slow client, and memory' => sub {
+    my $silent = slow(3);
     my $t = new(server => qq{
         listen 127.0.0.1:%%PORT_SLOW%% sndbuf=32k;
-        klaviyo_pass_timeout 3s;
+        klaviyo_pass_timeout ${silent}s;
         $gateway
     })->start;
     my $size = 24 * 1024 * 1024;
@@ -475,7 +476,7 @@ subtest 'a slow client, and memory' => sub {
 
     my ($worker) = $t->workers;
     my $client = Klaviyo::Test::Client->new(port => $t->port('SLOW'),
-        timeout => 30);
+        timeout => slow(30));
 
     $t->get('/klaviyo/api/profiles');
 
@@ -489,7 +490,7 @@ subtest 'a slow client, and memory' => sub {
     setsockopt $client->connect, SOL_SOCKET, SO_RCVBUF, pack 'i', 32_768;
     $client->send("GET /klaviyo/api/lists HTTP/1.1\r\nHost: x\r\n\r\n");
     ok wait_for(10, sub { asked($t, 'lists') }), 'asked';
-    sleep 5;
+    sleep 2 + $silent;
 
     my ($request) = seen($t, 'lists');
 
