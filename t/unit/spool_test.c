@@ -1276,6 +1276,38 @@ read_is(klaviyo_spool_t *spool, uint64_t seq, uint64_t first, const char *what)
 }
 
 
+/* the spool has numbers of its own, and the chunk keeps those of the ring */
+
+static void
+test_renumbered(void)
+{
+    uint8_t            uuid[KLAVIYO_RING_UUID_LEN];
+    uint64_t           n;
+    klaviyo_chunk_t    chunk;
+    klaviyo_spool_t   *spool;
+    klaviyo_record_t   r;
+
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    memset(uuid, 7, sizeof(uuid));
+    klaviyo_spool_adopt(spool, uuid, FIRST, 0, 0, 1, &n, ring_error);
+
+    memset(&chunk, 0, sizeof(chunk));
+    spool_add(&chunk, FIRST, 100);
+    spool_add(&chunk, FIRST + 1, 100);
+    is_int(klaviyo_spool_write(spool, &chunk, 0, ring_error),
+           KLAVIYO_SPOOL_OK, "written");
+    ok(chunk.from == FIRST && chunk.to == FIRST + 2, "as it was given");
+    is_int(klaviyo_chunk_next(&chunk, FIRST + 1, &r), KLAVIYO_RING_OK,
+           "with its records");
+    is_int(r.seq, FIRST + 1, "by their numbers");
+
+    klaviyo_chunk_free(&chunk);
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+}
+
+
 /* a segment that goes is not kept by a descriptor */
 
 static void
@@ -1513,6 +1545,7 @@ main(void)
     test_slot();
     test_sane();
     test_chunk_limits();
+    test_renumbered();
     test_kept();
     test_back();
     test_fit();
