@@ -758,6 +758,10 @@ test_probe(void)
     probe_is(&conf, KLAVIYO_SPOOL_ERROR, "below the least", "too small");
     conf.size = (uint64_t) INT64_MAX + 1;
     probe_is(&conf, KLAVIYO_SPOOL_ERROR, "too large", "too large");
+    conf.size--;
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "the largest size");
+    conf.size = KLAVIYO_SPOOL_MIN_SIZE;
+    probe_is(&conf, KLAVIYO_SPOOL_OK, "", "the least size");
     conf.size = 4 * MB;
     conf.dir = "/";
     probe_is(&conf, KLAVIYO_SPOOL_ERROR, "full path", "no directory");
