@@ -407,7 +407,7 @@ klaviyo_datalayer_keep(klaviyo_page_t *page, const klaviyo_slice_t *text,
     } else if (!klaviyo_datalayer_member(&node, "event", &event)
                || klaviyo_scan_type(event.data) != KLAVIYO_SCAN_STRING)
     {
-        event.len = 0;
+        memset(&event, 0, sizeof(klaviyo_slice_t));
     }
 
     if (!klaviyo_datalayer_member(&node, "ecommerce", &value)
