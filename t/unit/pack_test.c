@@ -12,7 +12,7 @@
 #include "queue/klaviyo_pack.h"
 
 
-static const uint8_t  uuid[KLAVIYO_RING_UUID_LEN] = "0123456789abcdef";
+static const uint8_t  uuid[KLAVIYO_RING_UUID_LEN] = "0123456789abcde";
 
 
 static void
