@@ -339,8 +339,8 @@ klaviyo_cli_rules_path(klaviyo_cli_place_t *place, const klaviyo_slice_t *uri)
             p++;
         }
 
-        end = memchr(p, '/', (size_t) (last - p));
-        end = end ? end : last;
+        for (end = p; end < last && *end != '/'; end++) { /* void */ }
+
         n = (size_t) (end - p);
 
         if (n == 2 && p[0] == '.' && p[1] == '.') {
