@@ -63,6 +63,14 @@ my $t = Klaviyo::Test->new(
             return 200 "";
         }
 
+        location /own_second {
+            klaviyo_track "First" if=$arg_first;
+            klaviyo_event "Owned" { unique_id $upstream_http_x_order; }
+            klaviyo_event "Other" { unique_id $arg_id; }
+            add_header X-Event-Id $klaviyo_event_id;
+            proxy_pass http://127.0.0.1:%%PORT_BACKEND%%;
+        }
+
         location /proxy {
             klaviyo_track "Proxy";
             proxy_set_header X-Event-Id $klaviyo_event_id;
@@ -229,6 +237,17 @@ like logged('/two'), qr/^\/two 2 \Q$events->{First}{unique_id}\E$/, 'two';
 is $events->{Second}{unique_id}, $response->header('X-Event-Id'),
     'the first that is captured has what was told';
 like logged('/two'), qr/^\/two 1 /, 'one of two';
+
+($response, $events) = ask('/own_second?who=x&first=1');
+is $events->{First}{unique_id}, $response->header('X-Event-Id'),
+    'the first one has what was told';
+is $events->{Owned}{unique_id}, 'order-7', 'another one has its own';
+
+($response, $events) = ask('/own_second?who=y');
+is $events->{Owned}{unique_id}, 'order-7',
+    'its own one stays where the first rule, whose id was told, is silent';
+like $events->{Other}{unique_id}, qr/\A$uuid\z/, 'an empty one is none';
+is logged('/own_second'), '/own_second 2 order-7', 'the log has it';
 
 ($response, $events) = ask('/proxy?who=x');
 like $response->header('X-Seen'), qr/\A$uuid\z/, 'to an upstream';

@@ -49,7 +49,8 @@ ngx_http_klaviyo_id_init_process(ngx_cycle_t *cycle)
 /*
  * Until the first event is captured, ctx->id is only set when it was told;
  * from then on it is that event's.  What the application names was not known
- * when the id was told.
+ * when the id was told, and a rule with a unique_id of its own was not the
+ * first one then.
  */
 
 ngx_int_t
@@ -62,7 +63,7 @@ ngx_http_klaviyo_unique_id(ngx_http_request_t *r, ngx_http_klaviyo_ctx_t *ctx,
 
     told = (ctx->captured == 0 && ctx->held == 0 && ctx->told);
 
-    if (told && !template->named) {
+    if (told && !template->named && !template->own_id) {
         *id = ctx->id;
         return NGX_OK;
     }

@@ -850,6 +850,7 @@ ngx_http_klaviyo_named_merge_rest(ngx_http_request_t *r, klaviyo_named_t *named,
 
         if (rc == NGX_DECLINED) {
             template->merged = 1;
+            template->own_id = 0;
             rc = ngx_http_klaviyo_named_member(r, named, template,
                                                KLAVIYO_NAMED_UNIQUE_ID);
         }

@@ -91,6 +91,7 @@ ngx_http_klaviyo_template(ngx_conf_t *cf, ngx_http_klaviyo_loc_conf_t *conf,
     template->phone_country = conf->phone_country;
     template->attribution = conf->attribution;
     template->named = track->named;
+    template->own_id = (track->unique_id != NULL);
     template->apart = (template->named || track->lane || conf->enrich);
     template->size = NGX_HTTP_KLAVIYO_FRAME;
 

@@ -125,6 +125,7 @@ struct ngx_http_klaviyo_template_s {
     unsigned                     apart:1;      /* each constant is an
                                                   operation                 */
     unsigned                     merged:1;     /* klaviyo_enrich has a word */
+    unsigned                     own_id:1;     /* the track has a unique_id */
 };
 
 
