@@ -16,32 +16,31 @@
  */
 
 
-#define _GNU_SOURCE
-
 #include <string.h>
 
 #include "klaviyo_datalayer.h"
 #include "klaviyo_breadcrumb.h"
 #include "klaviyo_order.h"
 #include "klaviyo_page_facts.h"
+#include "klaviyo_script.h"
 
 
 #define KLAVIYO_DATALAYER_OPEN  8        /* literals without an end, in a
                                             script that is read on          */
 
 
-static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,
-    const uint8_t *last);
-static const uint8_t *klaviyo_datalayer_word(const uint8_t *p,
-    const uint8_t *last, const char *word);
-static const uint8_t *klaviyo_datalayer_end(const uint8_t *p,
-    const uint8_t *last);
-static void klaviyo_datalayer_pushes(klaviyo_page_t *page, const uint8_t *p,
-    const uint8_t *last);
-static void klaviyo_datalayer_tags(klaviyo_page_t *page, const uint8_t *p,
-    const uint8_t *last);
+static int klaviyo_datalayer_ends(const klaviyo_slice_t *name,
+    const char *word);
+static const uint8_t *klaviyo_datalayer_tag(const uint8_t *p,
+    const uint8_t *last, klaviyo_slice_t *event);
 static const uint8_t *klaviyo_datalayer_quoted(const uint8_t *p,
     const uint8_t *last, klaviyo_slice_t *word);
+static const uint8_t *klaviyo_datalayer_word(const uint8_t *p,
+    const uint8_t *last, const char *word);
+static const uint8_t *klaviyo_datalayer_start(const uint8_t *p,
+    const uint8_t *last);
+static const uint8_t *klaviyo_datalayer_end(const uint8_t *p,
+    const uint8_t *last);
 static int klaviyo_datalayer_is(const klaviyo_slice_t *quoted,
     const char *word);
 static void klaviyo_datalayer_keep(klaviyo_page_t *page,
@@ -77,31 +76,36 @@ static const struct {
 void
 klaviyo_page_datalayer(klaviyo_page_t *page, const uint8_t *p, size_t len)
 {
-    klaviyo_datalayer_pushes(page, p, p + len);
-    klaviyo_datalayer_tags(page, p, p + len);
-}
-
-
-static void
-klaviyo_datalayer_pushes(klaviyo_page_t *page, const uint8_t *p,
-    const uint8_t *last)
-{
-    size_t            open;
-    const uint8_t    *end;
-    klaviyo_slice_t   text;
+    size_t             open;
+    const uint8_t     *last, *end;
+    klaviyo_slice_t    name, text, event;
+    klaviyo_script_t   script;
 
     open = 0;
+    last = p + len;
 
-    for ( ;; ) {
-        p = memmem(p, last - p, "dataLayer", 9);
+    klaviyo_script_init(&script, p, last);
 
-        if (p == NULL) {
-            return;
+    while (klaviyo_script_next(&script, &name)) {
+
+        event.len = 0;
+
+        if (klaviyo_datalayer_ends(&name, "dataLayer")) {
+            p = klaviyo_datalayer_start(script.pos, last);
+
+        } else if (klaviyo_datalayer_ends(&name, "dataLayer_content")) {
+            p = klaviyo_datalayer_word(script.pos, last, "=");
+
+        } else if (klaviyo_datalayer_ends(&name, "gtag")) {
+            p = klaviyo_datalayer_tag(script.pos, last, &event);
+
+        } else {
+            continue;
         }
 
-        p = klaviyo_datalayer_start(p + 9, last);
+        /* what is pushed may be several */
 
-        while (p < last && *p == '{') {
+        while (p && p < last && *p == '{') {
 
             end = klaviyo_datalayer_end(p, last);
 
@@ -111,77 +115,51 @@ klaviyo_datalayer_pushes(klaviyo_page_t *page, const uint8_t *p,
                     return;
                 }
 
-                p++;
                 break;
             }
 
             text.data = p;
             text.len = end - p;
 
-            klaviyo_datalayer_keep(page, &text, NULL);
+            klaviyo_datalayer_keep(page, &text, event.len ? &event : NULL);
 
-            /* more of them may follow */
+            script.pos = end;
 
-            for (p = end; p < last && (*p <= ' ' || *p == ','); p++) {
-                /* void */
-            }
+            p = event.len ? NULL : klaviyo_datalayer_word(end, last, ",");
         }
     }
 }
 
 
-static void
-klaviyo_datalayer_tags(klaviyo_page_t *page, const uint8_t *p,
-    const uint8_t *last)
+static int
+klaviyo_datalayer_ends(const klaviyo_slice_t *name, const char *word)
 {
-    size_t            open;
-    const uint8_t    *next, *end;
-    klaviyo_slice_t   text, event;
+    size_t  len;
 
-    open = 0;
+    len = strlen(word);
 
-    for ( ;; ) {
-        p = memmem(p, last - p, "gtag", 4);
+    return name->len >= len
+           && memcmp(name->data + name->len - len, word, len) == 0;
+}
 
-        if (p == NULL) {
-            return;
-        }
 
-        p += 4;
-        next = klaviyo_datalayer_word(p, last, "(");
+/* what an event is told with, or NULL */
 
-        if (next) {
-            next = klaviyo_datalayer_quoted(next, last, &event);
-        }
+static const uint8_t *
+klaviyo_datalayer_tag(const uint8_t *p, const uint8_t *last,
+    klaviyo_slice_t *event)
+{
+    p = klaviyo_datalayer_word(p, last, "(");
 
-        if (next == NULL || !klaviyo_datalayer_is(&event, "event")) {
-            continue;
-        }
-
-        next = klaviyo_datalayer_quoted(next, last, &event);
-
-        if (next == NULL || next == last || *next != '{') {
-            continue;
-        }
-
-        end = klaviyo_datalayer_end(next, last);
-
-        if (end == NULL) {
-
-            if (++open == KLAVIYO_DATALAYER_OPEN) {
-                return;
-            }
-
-            continue;
-        }
-
-        text.data = next;
-        text.len = end - next;
-
-        klaviyo_datalayer_keep(page, &text, &event);
-
-        p = end;
+    if (p) {
+        p = klaviyo_datalayer_quoted(p, last, event);
     }
+
+    if (p == NULL || !klaviyo_datalayer_is(event, "event")) {
+        return NULL;
+    }
+
+    return klaviyo_datalayer_quoted(p, last, event);
 }
 
 
@@ -221,17 +199,6 @@ klaviyo_datalayer_is(const klaviyo_slice_t *quoted, const char *word)
 }
 
 
-static const uint8_t *
-klaviyo_datalayer_blanks(const uint8_t *p, const uint8_t *last)
-{
-    while (p < last && *p <= ' ') {
-        p++;
-    }
-
-    return p;
-}
-
-
 /* behind the word, and the blanks before and behind it; NULL: it is another */
 
 static const uint8_t *
@@ -241,32 +208,22 @@ klaviyo_datalayer_word(const uint8_t *p, const uint8_t *last,
     size_t  len;
 
     len = strlen(word);
-    p = klaviyo_datalayer_blanks(p, last);
+    p = klaviyo_script_blanks(p, last);
 
     if ((size_t) (last - p) < len || memcmp(p, word, len) != 0) {
         return NULL;
     }
 
-    return klaviyo_datalayer_blanks(p + len, last);
+    return klaviyo_script_blanks(p + len, last);
 }
 
 
-/* at the first argument of a push, or the first item; or somewhere before */
+/* at the first argument of a push, or the first item; or NULL */
 
 static const uint8_t *
 klaviyo_datalayer_start(const uint8_t *p, const uint8_t *last)
 {
-    const uint8_t  *start, *next;
-
-    start = p;
-
-    if (last - p >= 2 && (*p == '"' || *p == '\'') && p[1] == ']') {
-        p += 2;
-
-    } else if (last - p >= 8 && memcmp(p, "_content", 8) == 0) {
-        next = klaviyo_datalayer_word(p + 8, last, "=");
-        return next ? next : start;
-    }
+    const uint8_t  *next;
 
     next = klaviyo_datalayer_word(p, last, "||");
 
@@ -275,51 +232,25 @@ klaviyo_datalayer_start(const uint8_t *p, const uint8_t *last)
         p = next ? klaviyo_datalayer_word(next, last, "]") : NULL;
 
         if (p == NULL) {
-            return next ? next : start;
+            return next;
         }
 
         p = klaviyo_datalayer_word(p, last, ")");
 
         if (p == NULL) {
-            return start;
+            return NULL;
         }
     }
 
     next = klaviyo_datalayer_word(p, last, ".push");
 
     if (next) {
-        next = klaviyo_datalayer_word(next, last, "(");
-        return next ? next : start;
+        return klaviyo_datalayer_word(next, last, "(");
     }
 
     next = klaviyo_datalayer_word(p, last, "=");
 
-    if (next) {
-        next = klaviyo_datalayer_word(next, last, "[");
-    }
-
-    return next ? next : start;
-}
-
-
-/* the last byte of a comment, if there is one; NULL: it has no end */
-
-static const uint8_t *
-klaviyo_datalayer_comment(const uint8_t *p, const uint8_t *last)
-{
-    const uint8_t  *end;
-
-    if (last - p < 2 || (p[1] != '/' && p[1] != '*')) {
-        return p;
-    }
-
-    if (p[1] == '/') {
-        return memchr(p, '\n', last - p);
-    }
-
-    end = memmem(p + 2, last - p - 2, "*/", 2);
-
-    return end ? end + 1 : NULL;
+    return next ? klaviyo_datalayer_word(next, last, "[") : NULL;
 }
 
 
@@ -351,7 +282,7 @@ klaviyo_datalayer_end(const uint8_t *p, const uint8_t *last)
         switch (*p) {
 
         case '/':
-            p = klaviyo_datalayer_comment(p, last);
+            p = klaviyo_script_comment(p, last);
 
             if (p == NULL) {
                 return NULL;
