@@ -147,6 +147,9 @@ subtest 'variables stay where they stand' => sub {
             klaviyo_pass /api/profiles/$id/lists;
         }
         location = /arg    { klaviyo_pass /api/lists/$arg_id; }
+        location = /since  {
+            klaviyo_pass '/api/events?filter=greater-than(datetime,$arg_t)';
+        }
         location = /all    { klaviyo_pass /api/lists?$args; }
         location = /is     { klaviyo_pass /api/lists$is_args$args; }
         location = /whole  { set $to /api/lists?a=b+c; klaviyo_pass $to; }
@@ -183,6 +186,8 @@ subtest 'variables stay where they stand' => sub {
         '/lists/a%2fb/of'        => '/api/profiles/a%2Fb/lists',
         '/arg?id=01ABC%3F'       => '/api/lists/01ABC%3F',
         '/arg?id=a/b%23'         => '/api/lists/a%2Fb%23',
+        '/since?t=2026-12-01'    =>
+            '/api/events?filter=greater-than(datetime,2026-12-01)',
         '/all?a=%41+b&c'         => '/api/lists?a=%41+b&c',
         '/all'                   => '/api/lists',
         '/is?a=b%2Bc'            => '/api/lists?a=b%2Bc',
@@ -200,7 +205,8 @@ subtest 'variables stay where they stand' => sub {
 
     for my $path ('/arg?id=..', '/arg?id=../x', '/arg?id=x/..%2fy',
         '/arg?id=%2e%2e', '/arg?id=a%5cb', '/arg?id=%252e', '/arg?id=/x',
-        '/arg?id=a%0ab')
+        '/arg?id=a%0ab', '/arg', '/arg?id=',
+        '/since?t=1),equals(profile_id,%22x%22', '/since?t=1%29')
     {
         is $t->get($path)->status, 400, "$path does not pass";
     }

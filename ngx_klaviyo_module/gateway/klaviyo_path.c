@@ -23,6 +23,7 @@ static int klaviyo_path_segments(const uint8_t *path, size_t len);
 static size_t klaviyo_path_slash(const uint8_t *p, size_t len);
 static size_t klaviyo_path_quote(const uint8_t *p, size_t len, uint8_t ch);
 static int klaviyo_path_is_control(uint8_t ch);
+static int klaviyo_path_is_filter(uint8_t ch);
 static int klaviyo_path_is_plain(uint8_t ch, const char *others);
 static int klaviyo_path_hex(uint8_t ch);
 static uint8_t *klaviyo_path_encode(uint8_t *p, uint8_t ch);
@@ -33,16 +34,23 @@ klaviyo_path_target(uint8_t *target, const klaviyo_path_piece_t *pieces,
     size_t n)
 {
     size_t    i;
-    uint8_t  *p, *args;
+    uint8_t  *p, *args, *empty;
 
     p = target;
     args = NULL;
+    empty = NULL;
 
     for (i = 0; i < n; i++) {
 
         if (pieces[i].kind >= KLAVIYO_PATH_ARGS && pieces[i].len && !args) {
             args = p;
             *p++ = '?';
+        }
+
+        if (pieces[i].kind == KLAVIYO_PATH_SEGMENT && p > target
+            && p[-1] == '/')
+        {
+            empty = p;
         }
 
         p = klaviyo_path_write(p, &pieces[i]);
@@ -52,7 +60,11 @@ klaviyo_path_target(uint8_t *target, const klaviyo_path_piece_t *pieces,
         }
     }
 
-    if (!klaviyo_path_segments(target, (args ? args : p) - target)) {
+    n = (args ? args : p) - target;
+
+    /* of a value that is not there: "/api/lists/" are all lists */
+
+    if (empty == target + n || !klaviyo_path_segments(target, n)) {
         return 0;
     }
 
@@ -107,6 +119,14 @@ klaviyo_path_write(uint8_t *p, const klaviyo_path_piece_t *piece)
 
             continue;
 
+        case KLAVIYO_PATH_WORD:
+
+            if (klaviyo_path_is_filter(ch)) {
+                return NULL;
+            }
+
+            break;
+
         case KLAVIYO_PATH_QUOTED:
         case KLAVIYO_PATH_APOSTROPHES:
 
@@ -155,7 +175,7 @@ klaviyo_path_behind(klaviyo_path_kind_e kind, const uint8_t *text, size_t len)
             continue;
         }
 
-        if (kind == KLAVIYO_PATH_VALUE) {
+        if (kind == KLAVIYO_PATH_VALUE || kind == KLAVIYO_PATH_WORD) {
 
             if (klaviyo_path_quote(text + i, len - i, '"')) {
                 n = klaviyo_path_quote(text + i, len - i, '"');
@@ -164,6 +184,9 @@ klaviyo_path_behind(klaviyo_path_kind_e kind, const uint8_t *text, size_t len)
             } else if (klaviyo_path_quote(text + i, len - i, '\'')) {
                 n = klaviyo_path_quote(text + i, len - i, '\'');
                 kind = KLAVIYO_PATH_APOSTROPHES;
+
+            } else if (klaviyo_path_quote(text + i, len - i, '(')) {
+                kind = KLAVIYO_PATH_WORD;
             }
 
             continue;
@@ -182,7 +205,7 @@ klaviyo_path_behind(klaviyo_path_kind_e kind, const uint8_t *text, size_t len)
                                kind == KLAVIYO_PATH_QUOTED ? '"' : '\'');
 
         if (n) {
-            kind = KLAVIYO_PATH_VALUE;
+            kind = KLAVIYO_PATH_WORD;
 
         } else {
             n = 1;
@@ -297,6 +320,16 @@ static int
 klaviyo_path_is_control(uint8_t ch)
 {
     return ch < 0x20 || ch == 0x7f;
+}
+
+
+/* what means something in a filter, but for what words are made of */
+
+static int
+klaviyo_path_is_filter(uint8_t ch)
+{
+    return klaviyo_path_is_control(ch)
+           || strchr("()[]\"',\\ ", ch) != NULL;
 }
 
 

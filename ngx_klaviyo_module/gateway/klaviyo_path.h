@@ -25,6 +25,7 @@ typedef enum {
     KLAVIYO_PATH_SEGMENT,        /* a value in a path: its "/" does not      */
     KLAVIYO_PATH_ARGS,           /* arguments as they came, encoded          */
     KLAVIYO_PATH_VALUE,          /* a value among the arguments              */
+    KLAVIYO_PATH_WORD,           /* the same, a word of a filter: a number   */
     KLAVIYO_PATH_QUOTED,         /* the same, of a filter: between '"' ...   */
     KLAVIYO_PATH_APOSTROPHES     /* ... or between "'"                       */
 } klaviyo_path_kind_e;
@@ -46,12 +47,14 @@ typedef struct {
  * they are but for bytes that a request line cannot hold, which are encoded.
  * A value is decoded, and cannot leave the place where it stands: everything
  * is encoded that means something there, and in a filter's string the quote
- * and the backslash get a backslash.
+ * and the backslash get a backslash.  A filter's words, numbers and dates,
+ * cannot be escaped: what means something in a filter is refused.
  *
  * Returns the length; 0: refused, as
  *
  *     the path does not begin with a slash
  *     a segment is empty (but for the last one), "." or ".."
+ *     a segment of values is empty, though it be the last one
  *     the path has "%" (something was encoded twice) or a backslash
  *     path or arguments have NUL, CR, LF, another control character, DEL
  */

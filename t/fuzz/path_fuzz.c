@@ -87,6 +87,10 @@ check_value(const uint8_t *text, size_t len, const uint8_t *value,
 
     n = klaviyo_path_target(target, all, 3);
 
+    if (n == 0 && pieces[1].kind == KLAVIYO_PATH_WORD) {
+        goto done;
+    }
+
     if (n < begin) {
         abort();
     }

@@ -169,7 +169,18 @@ test_values(void)
     target_value("/a?f=equals(email,%22", "\"'", "/a?f=equals(email,%22%5C%22"
                  "%27");
     target_value("/a?f=equals(email,'", "\"'", "/a?f=equals(email,'%22%5C%27");
-    target_value("/a?f=e(a,\"b\"),e(c,", "\"", "/a?f=e(a,\"b\"),e(c,%22");
+    target_value("/api/lists/", "", "");
+    target_value("/api/lists/x", "", "/api/lists/x");
+    target_value("/api/lists?a=", "", "/api/lists?a=");
+
+    target_value("/a?f=e(a,\"b\"),e(c,", "\"", "");
+    target_value("/a?f=gt(t,", "2026-12-01T00:00:00+01:00",
+                 "/a?f=gt(t,2026-12-01T00%3A00%3A00%2B01%3A00");
+    target_value("/a?f=gt%28t,", "1),equals(a,2", "");
+    target_value("/a?f=gt(t,1)&g=", "1),(", "/a?f=gt(t,1)&g=1%29%2C%28");
+    target_value("/a?f=any(a,", "b c", "");
+    target_value("/a?f=any(a,", "b\n", "");
+    target_value("/a?f=any(a,", "[1]", "");
     target_value("/a?f=e(a,\"b\\\"c", "\"", "/a?f=e(a,\"b\\\"c%5C%22");
     target_value("/a?f=\"&g=", "\"", "/a?f=\"&g=%22");
 
