@@ -76,7 +76,7 @@ klaviyo_html_init(unsigned want, size_t size, klaviyo_charset_e charset,
 
     html->head.max = KLAVIYO_CHARSET_HEAD;
     html->tag.max = KLAVIYO_HTML_TAG;
-    html->text.max = KLAVIYO_HTML_TEXT;
+    html->text.max = KLAVIYO_HTML_DEPTH * KLAVIYO_HTML_TEXT_READ;
     html->value.max = size < KLAVIYO_HTML_SCRIPT ? size : KLAVIYO_HTML_SCRIPT;
 
     if (html->value.max < KLAVIYO_HTML_TEXT) {

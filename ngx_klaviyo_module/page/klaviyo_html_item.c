@@ -172,6 +172,7 @@ klaviyo_html_item(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
 void
 klaviyo_html_item_close(klaviyo_html_t *html, size_t depth)
 {
+    size_t                 max;
     const uint8_t         *text;
     klaviyo_html_open_t   *open;
     klaviyo_html_slice_t   names;
@@ -194,6 +195,14 @@ klaviyo_html_item_close(klaviyo_html_t *html, size_t depth)
 
         klaviyo_html_property(html, &names, text,
                               html->text.len - open->text);
+
+        /* what is beyond the one around it was its own */
+
+        max = klaviyo_html_text_max(html);
+
+        if (html->text.len > max) {
+            html->text.len = max;
+        }
     }
 
     if (html->reading == 0) {

@@ -16,6 +16,11 @@
 #include "klaviyo_html_tag.h"
 
 
+/* what is read of a text: of one that is cut, a character more */
+
+#define KLAVIYO_HTML_TEXT_READ  (KLAVIYO_HTML_TEXT + 4)
+
+
 /*
  *     TEXT     between tags
  *     OPEN     behind "<"

@@ -10,7 +10,6 @@
 #include "klaviyo_entity.h"
 
 
-static void klaviyo_html_cut(klaviyo_html_buf_t *buf);
 static size_t klaviyo_html_collapse(uint8_t *p, size_t len);
 
 
@@ -54,28 +53,7 @@ klaviyo_html_append(klaviyo_html_t *html, klaviyo_html_buf_t *buf,
         buf->len += n;
     }
 
-    if (n < len) {
-        if ((p[n] & 0xc0) == 0x80) {
-            klaviyo_html_cut(buf);
-        }
-
-        buf->cut = 1;
-    }
-}
-
-
-/* what is cut ends with a whole character of UTF-8, in any pieces it comes */
-
-static void
-klaviyo_html_cut(klaviyo_html_buf_t *buf)
-{
-    while (buf->len && (buf->data[buf->len - 1] & 0xc0) == 0x80) {
-        buf->len--;
-    }
-
-    if (buf->len && buf->data[buf->len - 1] >= 0xc0) {
-        buf->len--;
-    }
+    buf->cut = n < len;
 }
 
 
@@ -87,11 +65,41 @@ klaviyo_html_reset(klaviyo_html_buf_t *buf)
 }
 
 
+/*
+ * The innermost property's text begins last: when that is long enough, so are
+ * those of all around it.
+ */
+
+size_t
+klaviyo_html_text_max(const klaviyo_html_t *html)
+{
+    size_t  i;
+
+    for (i = html->depth; i > 0; i--) {
+
+        if (html->open[i - 1].len) {
+            return html->open[i - 1].text + KLAVIYO_HTML_TEXT_READ;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 klaviyo_html_text(klaviyo_html_t *html, const uint8_t *p, size_t len)
 {
-    if (html->reading && html->templates == 0) {
-        klaviyo_html_append(html, &html->text, p, len);
+    size_t  max;
+
+    if (html->reading == 0 || html->templates) {
+        return;
+    }
+
+    max = klaviyo_html_text_max(html);
+
+    if (html->text.len < max) {
+        max -= html->text.len;
+        klaviyo_html_append(html, &html->text, p, len < max ? len : max);
     }
 }
 
@@ -101,6 +109,8 @@ klaviyo_html_tell(klaviyo_html_t *html, klaviyo_html_found_e what,
     const uint8_t *name, size_t name_len, const uint8_t *p, size_t len)
 {
     klaviyo_html_slice_t  text;
+
+    /* what is cut ends with a whole character of UTF-8 */
 
     if (len > KLAVIYO_HTML_TEXT) {
         len = KLAVIYO_HTML_TEXT;

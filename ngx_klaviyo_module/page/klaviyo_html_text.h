@@ -13,6 +13,9 @@ void klaviyo_html_reset(klaviyo_html_buf_t *buf);
 /* text between tags */
 void klaviyo_html_text(klaviyo_html_t *html, const uint8_t *p, size_t len);
 
+/* where the text ends that those who wait may have */
+size_t klaviyo_html_text_max(const klaviyo_html_t *html);
+
 /*
  * As UTF-8 in `utf8` or, where it is that already, as it is.  What has
  * characters that cannot be read has a length of 0, and is counted.

@@ -29,6 +29,8 @@ static void klaviyo_page_found_jsonld(klaviyo_page_t *page,
 static int klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
     const klaviyo_slice_t *value);
 static void klaviyo_page_decide(klaviyo_page_t *page);
+static klaviyo_slice_t klaviyo_page_way(klaviyo_page_t *page,
+    klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro, int product);
 static int klaviyo_page_decide_product(klaviyo_page_t *page,
     klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro);
 static void klaviyo_page_name(klaviyo_page_t *page,
@@ -251,7 +253,11 @@ klaviyo_page_found_meta(klaviyo_page_t *page, const uint8_t *name,
 }
 
 
-/* a block that is encoded as HTML text would be is read as it was meant */
+/*
+ * A block that is encoded as HTML text would be is read as it was meant: as a
+ * whole, since of one with quotes of its own only what a visitor wrote may be
+ * encoded, and would become a part of the block.
+ */
 
 static void
 klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
@@ -271,8 +277,9 @@ klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
         copy = klaviyo_page_keep(page, text.data, text.len);
 
     } else {
-        if (memmem(value, value_len, "&quot;", 6) == NULL
-            && memmem(value, value_len, "&#34;", 5) == NULL)
+        if (memchr(text.data, '"', text.len) != NULL
+            || (memmem(value, value_len, "&quot;", 6) == NULL
+                && memmem(value, value_len, "&#34;", 5) == NULL))
         {
             page->broken++;
             return;
@@ -341,8 +348,10 @@ klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
     if (klaviyo_jsonld_is(node, "BreadcrumbList")) {
         klaviyo_jsonld_each(&each, node, "itemListElement");
 
-        if (nodes->breadcrumb.len == 0 && klaviyo_jsonld_next(&each, &item)) {
-            nodes->breadcrumb = *value;
+        if (nodes->nbreadcrumbs < KLAVIYO_PAGE_BREADCRUMBS
+            && klaviyo_jsonld_next(&each, &item))
+        {
+            nodes->breadcrumb[nodes->nbreadcrumbs++] = *value;
         }
 
         return 1;
@@ -453,23 +462,13 @@ klaviyo_page_decide(klaviyo_page_t *page)
         return;
     }
 
-    value = jsonld->breadcrumb.len ? &jsonld->breadcrumb : &micro->breadcrumb;
-
     if (klaviyo_page_decide_product(page, jsonld, micro)) {
         klaviyo_page_type(page, "product");
-
-        if (value->len) {
-            (void) klaviyo_page_breadcrumb(page, value, 1);
-        }
-
+        (void) klaviyo_page_way(page, jsonld, micro, 1);
         return;
     }
 
-    last.len = 0;
-
-    if (value->len) {
-        last = klaviyo_page_breadcrumb(page, value, 0);
-    }
+    last = klaviyo_page_way(page, jsonld, micro, 0);
 
     if (jsonld->checkout || micro->checkout
         || page->push[KLAVIYO_PAGE_PUSH_CHECKOUT].len)
@@ -508,6 +507,34 @@ klaviyo_page_decide(klaviyo_page_t *page)
         klaviyo_page_name(page, value, "headline");
         klaviyo_page_name(page, value, "name");
     }
+}
+
+
+/* the first of the ways to the page that has categories goes */
+
+static klaviyo_slice_t
+klaviyo_page_way(klaviyo_page_t *page, klaviyo_page_nodes_t *jsonld,
+    klaviyo_page_nodes_t *micro, int product)
+{
+    size_t                 i;
+    klaviyo_slice_t        last, own;
+    klaviyo_page_nodes_t  *nodes;
+
+    last.data = NULL;
+    last.len = 0;
+
+    nodes = jsonld->nbreadcrumbs ? jsonld : micro;
+    own = page->fact[KLAVIYO_PAGE_CATEGORIES];
+
+    for (i = 0;
+         i < nodes->nbreadcrumbs
+         && page->fact[KLAVIYO_PAGE_CATEGORIES].data == own.data;
+         i++)
+    {
+        last = klaviyo_page_breadcrumb(page, &nodes->breadcrumb[i], product);
+    }
+
+    return last;
 }
 
 

@@ -18,6 +18,7 @@
                                             referred to                      */
 #define KLAVIYO_PAGE_CATEGORIES_MAX  32   /* of one list                     */
 #define KLAVIYO_PAGE_PRODUCTS        8    /* that may be one                 */
+#define KLAVIYO_PAGE_BREADCRUMBS     4    /* ways to the page                */
 #define KLAVIYO_PAGE_ITEMS_MAX       1000 /* of an order                     */
 
 
@@ -87,7 +88,8 @@ typedef struct {
     klaviyo_page_product_t    others[KLAVIYO_PAGE_PRODUCTS];
     size_t                    n;          /* of them, the product with them  */
     klaviyo_slice_t           order;
-    klaviyo_slice_t           breadcrumb;
+    klaviyo_slice_t           breadcrumb[KLAVIYO_PAGE_BREADCRUMBS];
+    size_t                    nbreadcrumbs;
     klaviyo_slice_t           category;
     klaviyo_slice_t           article;
     unsigned                  list:1;     /* an ItemList, at least           */

@@ -20,6 +20,7 @@
 typedef struct {
     klaviyo_slice_t   price;
     klaviyo_slice_t   list;
+    klaviyo_slice_t   measure;           /* of a quantity, as of 100 g       */
     klaviyo_slice_t   currency;
     klaviyo_slice_t   availability;
     klaviyo_slice_t   sku;
@@ -487,6 +488,10 @@ klaviyo_product_offer(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
         }
     }
 
+    if (offer->price.len == 0) {
+        offer->price = offer->measure;
+    }
+
     if (offer->price.len == 0
         && !klaviyo_jsonld_get(&page->pool, node, "lowPrice", &offer->price))
     {
@@ -526,7 +531,7 @@ static void
 klaviyo_product_specification(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer)
 {
-    klaviyo_slice_t         price, type;
+    klaviyo_slice_t         price, type, *to;
     klaviyo_jsonld_each_t   each;
 
     /* what members pay, what delivery costs */
@@ -551,8 +556,15 @@ klaviyo_product_specification(klaviyo_page_t *page,
     {
         offer->list = price;
 
-    } else if (offer->price.len == 0) {
-        offer->price = price;
+    } else {
+        klaviyo_jsonld_each(&each, node, "referenceQuantity");
+
+        to = klaviyo_jsonld_next(&each, &type) ? &offer->measure
+                                               : &offer->price;
+
+        if (to->len == 0) {
+            *to = price;
+        }
     }
 
     if (offer->currency.len == 0) {

@@ -308,6 +308,12 @@ test_whose(void)
          "<b itemprop=sku>666</b></div>",
          "type=product\nname=Lamp\n");
 
+    says("what a review holds is no part of its block", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"review\":{"
+            "\"reviewBody\":\"x&quot;},&quot;name&quot;:&quot;Evil&quot;,"
+            "&quot;a&quot;:{&quot;b&quot;:&quot;\\&quot;\"}}"),
+         "");
+
     says("a list of products is no product", "/lamps",
          LD("[{\"@type\":\"CollectionPage\",\"name\":\"Lamps\"},"
             "{\"@type\":\"Product\",\"name\":\"Lamp\"}]"),
@@ -343,7 +349,7 @@ test_microdata(void)
 {
     int          i;
     size_t       len;
-    static char  page[16384];
+    static char  page[32768];
 
     says("as Magento prints it", "/lamp.html",
          "<meta property=\"og:type\" content=\"product\" />"
@@ -443,6 +449,23 @@ test_microdata(void)
          "<a itemscope itemtype=\"https://schema.org/Product\" "
          "href=\"/chair\"><b itemprop=name>Chair</b></a>",
          "");
+
+    taken_limit = sizeof(taken) / sizeof(taken[0]);
+    len = sprintf(page, "<article itemscope itemtype=http://schema.org/Creati"
+                  "veWork><div itemprop=text>");
+
+    for (i = 0; i < 3; i++) {
+        len += sprintf(page + len, "%05000d<div itemprop=x><b itemprop=name>"
+                       "A%d</b>%0*d</div>", i, i, 1000 * i, i);
+    }
+
+    len += sprintf(page + len, "<div itemscope itemtype=http://schema.org/Prod"
+                   "uct><h1 itemprop=name>Lamp</h1><b itemprop=sku>L</b></div>"
+                   "</div></article>");
+    ok(len < sizeof(page), "a long text around the product");
+
+    says("in a long text", "/lamp", page,
+         "type=product\nname=Lamp\nproduct_id=L\nsku=L\n");
 
     taken_limit = sizeof(taken) / sizeof(taken[0]);
     len = sprintf(page, "<div itemscope itemtype=http://schema.org/Product>");
@@ -707,6 +730,25 @@ test_offers(void)
          "type=product\nname=Lamp\nprice=20.00\nlist_price=30.00\ncurrency=EU"
          "R\n");
 
+    says("the price of a quantity before the product's", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Tea\","
+            "\"offers\":{\"@type\":\"Offer\",\"priceSpecification\":["
+            "{\"@type\":\"UnitPriceSpecification\",\"price\":\"2.00\","
+            "\"priceCurrency\":\"EUR\",\"referenceQuantity\":{\"@type\":"
+            "\"QuantitativeValue\",\"value\":\"100\",\"unitCode\":\"GRM\"}},"
+            "{\"@type\":\"UnitPriceSpecification\",\"price\":\"20.00\","
+            "\"priceCurrency\":\"EUR\"}]}}"),
+         "type=product\nname=Tea\nprice=20.00\ncurrency=EUR\n");
+
+    says("the price of a quantity alone", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Tea\","
+            "\"offers\":{\"@type\":\"Offer\",\"priceSpecification\":"
+            "{\"@type\":\"UnitPriceSpecification\",\"price\":81.00,"
+            "\"priceCurrency\":\"EUR\",\"referenceQuantity\":{\"value\":"
+            "\"4.5\",\"unitCode\":\"LTR\",\"valueReference\":{\"value\":"
+            "\"1\"}}}}}"),
+         "type=product\nname=Tea\nprice=81.00\ncurrency=EUR\n");
+
     says("the SKU of an offer", "/p/lamp",
          LD("{\"@type\":\"Product\",\"name\":\"Lamp\","
             "\"offers\":[{\"@type\":\"Offer\",\"sku\":\"A1\",\"price\":5,"
@@ -770,6 +812,20 @@ test_categories(void)
             "\"position\":2,\"name\":\"Lighting\","
             "\"item\":\"https://shop.example/lighting\"}]}"),
          "type=category\nname=Lamps\ncategories=[\"Lighting\"]\n");
+
+    says("several ways to the page", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"category\":\"Own\"}")
+         LD("{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":1,\"name\":\"Home\","
+            "\"item\":\"https://shop.example/\"},{\"@type\":\"ListItem\","
+            "\"position\":2,\"name\":\"Lamp\"}]}")
+         LD("[{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":2,\"name\":\"Lamps\","
+            "\"item\":\"https://shop.example/lamps\"}]},"
+            "{\"@type\":\"BreadcrumbList\",\"itemListElement\":[{\"@type\":\""
+            "ListItem\",\"position\":2,\"name\":\"Sale\","
+            "\"item\":\"https://shop.example/sale\"}]}]"),
+         "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
 
     says("breadcrumbs that are empty", "/lamp",
          LD("{\"@type\":\"Product\",\"name\":\"Lamp\"}")
@@ -933,6 +989,23 @@ test_datalayer(void)
          "type=order\ncurrency=EUR\norder_id=T9\ntotal=5\n"
          "items=[{\"ProductID\":\"1\",\"ProductName\":\"A\",\"Quantity\":1,"
          "\"ItemPrice\":5}]\nitem_names=[\"A\"]\n");
+
+    says("what a visitor wrote into a script", "/lamp",
+         "<script>var state = {\"review\":\"gtag('event','purchase',{}) "
+         "\\\"\"};\n// dataLayer.push({\"event\":\"purchase\"});\n"
+         "/* gtag('event','purchase',{}) */ var a = 'dataLayer.push({"
+         "\"event\":\"purchase\"})', b = `gtag('event','purchase',{})`,"
+         "c = /gtag('event','purchase',{})[/\"]/g, d = 1 / 2 / 3;\n"
+         "x[\"dataLayer\", 1].push({\"event\":\"purchase\"});"
+         "dataLayer.push({\"event\":\"view_item\",\"a\":\"it's\","
+         "\"ecommerce\":{\"items\":[{\"item_name\":\"Lamp\"}]}});</script>",
+         "type=product\nname=Lamp\n");
+
+    says("a quote without an end", "/lamp",
+         "<script>// the visitor's\nvar r = return /'/, s = 'x\n"
+         "window [ \"dataLayer\" ] .push({\"event\":\"view_item\","
+         "\"ecommerce\":{\"items\":[{\"item_name\":\"Lamp\"}]}});</script>",
+         "type=product\nname=Lamp\n");
 
     says("what else it is told", "/thanks",
          "<script>gtag(\"event\"); gtag(\"event\",\"purchase\",x); "
