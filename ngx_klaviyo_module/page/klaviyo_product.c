@@ -585,7 +585,8 @@ klaviyo_product_is_equal(const klaviyo_slice_t *one,
     a = klaviyo_product_digits(one);
     b = klaviyo_product_digits(two);
 
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+    return a.len == b.len
+           && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 
