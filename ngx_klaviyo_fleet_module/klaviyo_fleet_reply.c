@@ -75,15 +75,15 @@ klaviyo_fleet_reply(const redisReply *reply)
 
 
 const char *
-klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind)
+klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind, const redisReply *reply,
+    char *text, size_t len)
 {
+    size_t  i, n;
+
     switch (kind) {
 
     case KLAVIYO_FLEET_NOSCRIPT:
         return "its script fails (it has forgotten it)";
-
-    case KLAVIYO_FLEET_LOADING:
-        return "its script fails (it is loading its data)";
 
     case KLAVIYO_FLEET_READONLY:
         return "its script fails (it is a replica by now)";
@@ -94,12 +94,26 @@ klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind)
     case KLAVIYO_FLEET_FULL:
         return "its script fails (over its maxmemory)";
 
+    case KLAVIYO_FLEET_LOADING:
     case KLAVIYO_FLEET_REFUSED:
-        return "its script fails (an error)";
+        break;
 
     default:
         return "its script fails (no such answer)";
     }
+
+    /* in Redis's own words, as there are many reasons */
+
+    n = (size_t) snprintf(text, len, "its script fails (%.*s)",
+                          (int) reply->len, reply->str);
+
+    for (i = 0; i < n && i < len - 1; i++) {
+        if (text[i] < ' ' || text[i] >= 0x7f) {
+            text[i] = '?';
+        }
+    }
+
+    return text;
 }
 
 
@@ -188,6 +202,20 @@ klaviyo_fleet_reply_role(const redisReply *reply)
 
     return role->len == 6 && memcmp(role->str, "master", 6) == 0
            ? KLAVIYO_FLEET_OK : KLAVIYO_FLEET_READONLY;
+}
+
+
+const char *
+klaviyo_fleet_reply_role_words(const redisReply *reply)
+{
+    const redisReply  *role;
+
+    role = reply->elements ? reply->element[0] : reply;
+
+    return role->len == 8 && memcmp(role->str, "sentinel", 8) == 0
+           ? "it is a sentinel: \"server sentinel\" and the name of the "
+             "primary ask it"
+           : "it is a replica: \"server\" must name the primary";
 }
 
 

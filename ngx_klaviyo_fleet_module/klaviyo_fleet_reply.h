@@ -23,7 +23,7 @@ typedef enum {
     KLAVIYO_FLEET_OK = 0,
     KLAVIYO_FLEET_NOSCRIPT,      /* send the text                           */
     KLAVIYO_FLEET_LOADING,       /* wait: LOADING, MASTERDOWN, BUSY         */
-    KLAVIYO_FLEET_READONLY,      /* a replica                               */
+    KLAVIYO_FLEET_READONLY,      /* a replica, or a sentinel                */
     KLAVIYO_FLEET_DENIED,        /* WRONGPASS, NOAUTH, NOPERM               */
     KLAVIYO_FLEET_FULL,          /* OOM                                     */
     KLAVIYO_FLEET_MOVES,         /* TRYAGAIN, MOVED, ASK, CLUSTERDOWN       */
@@ -56,14 +56,18 @@ typedef struct {
 /* an error's kind; OK: it is none */
 klaviyo_fleet_reply_e klaviyo_fleet_reply(const redisReply *reply);
 
-/* why a script that was answered so failed */
-const char *klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind);
+/* why a script that was answered so failed; `text` may be used for it */
+const char *klaviyo_fleet_reply_words(klaviyo_fleet_reply_e kind,
+    const redisReply *reply, char *text, size_t len);
 
 klaviyo_fleet_reply_e klaviyo_fleet_reply_limit(const redisReply *reply,
     klaviyo_fleet_limit_t *limit);
 
 /* ROLE; READONLY: it is no primary */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_role(const redisReply *reply);
+
+/* how `server` is to be written, of an answer to ROLE that is READONLY */
+const char *klaviyo_fleet_reply_role_words(const redisReply *reply);
 
 /* a sentinel's: where the primary is */
 klaviyo_fleet_reply_e klaviyo_fleet_reply_sentinel(const redisReply *reply,

@@ -405,6 +405,7 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
 {
     ngx_http_klaviyo_fleet_limits_t  *limits = data;
 
+    char                             text[256];
     int64_t                          now, since;
     ngx_uint_t                       other;
     klaviyo_fleet_limit_t            limit;
@@ -450,7 +451,9 @@ ngx_http_klaviyo_fleet_limits_answer(void *data, ngx_uint_t tag,
 
     if (kind != KLAVIYO_FLEET_OK) {
         ngx_http_klaviyo_fleet_redis_lose(limits->redis,
-                                          klaviyo_fleet_reply_words(kind));
+                                          klaviyo_fleet_reply_words(kind,
+                                                       reply, text,
+                                                       sizeof(text)));
         return;
     }
 

@@ -246,6 +246,7 @@ ngx_http_klaviyo_fleet_queue_answer(void *data, ngx_uint_t tag,
 {
     ngx_http_klaviyo_fleet_line_t  *line = data;
 
+    char                             text[256];
     size_t                           i;
     klaviyo_fleet_reply_e            kind;
     ngx_http_klaviyo_fleet_value_t   value[NGX_HTTP_KLAVIYO_FLEET_VALUES];
@@ -258,7 +259,8 @@ ngx_http_klaviyo_fleet_queue_answer(void *data, ngx_uint_t tag,
         ngx_http_klaviyo_fleet_redis_lose(line->redis,
                                 kind == KLAVIYO_FLEET_OK
                                 ? "its script gives no such answer"
-                                : klaviyo_fleet_reply_words(kind));
+                                : klaviyo_fleet_reply_words(kind, reply, text,
+                                                            sizeof(text)));
         return;
     }
 

@@ -917,8 +917,8 @@ ngx_http_klaviyo_fleet_redis_shake(ngx_http_klaviyo_fleet_redis_t *redis,
         return;
 
     case KLAVIYO_FLEET_READONLY:
-        ngx_http_klaviyo_fleet_redis_end(redis, "it is a replica: \"server\" "
-                                         "must name the primary", 1);
+        ngx_http_klaviyo_fleet_redis_end(redis,
+                                     klaviyo_fleet_reply_role_words(reply), 1);
         return;
 
     case KLAVIYO_FLEET_DENIED:

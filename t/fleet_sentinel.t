@@ -54,6 +54,21 @@ my ($program) = grep { -x } map { "$_/redis-sentinel" }
 my $pid = spawn(command => [$program, $conf], stdout => "$folder/log",
                 stderr => "$folder/log");
 
+subtest 'a sentinel is no primary' => sub {
+    my $t = Klaviyo::Test->new(
+        main    => "load_module $module;",
+        account => 'fleet main;',
+        http    => 'klaviyo_fleet main { server redis://127.0.0.1:'
+                   . "$port; }",
+        server  => 'location / { return 200 "page\n"; }',
+    )->allow(qr/fleet "main".* away/)->start;
+
+    ok wait_for(slow(20), sub {
+        $t->log =~ /\[error\].* away: it is a sentinel: "server sentinel"/
+    }), 'and told so' or diag $t->log;
+    $t->stop;
+};
+
 sub sentinel {
     my (undef, $output) = run('redis-cli', '-p', $port, @_);
 
