@@ -5,7 +5,8 @@
  *     KEYS   klaviyo:{NAME}:q:LANE      stream: packs, with whose they are
  *            klaviyo:{NAME}:hosts:LANE  hash: host -> STORED DONE LEFT SEEN
  *            klaviyo:{NAME}:state:LANE  hash: bytes, accepted, delivered,
- *                                       dead, corrupt; owner, nonce, until
+ *                                       dead, corrupt; owner, nonce, until;
+ *                                       of, heard
  *            klaviyo:{NAME}:dead:LANE   list: dead letters
  *
  *     STORED  what the host is to add next: all before it was added
@@ -13,15 +14,20 @@
  *     LEFT    events of it that wait here
  *     SEEN    when it was heard of, ms
  *
- *     add     HOST EXPECT TO N MAX PACK
+ *     WHOSE   what tells accounts of Klaviyo apart, "c" and a hash of the
+ *             company, or "k" and one of the key.  The queue is of the one
+ *             that a host said last; of another after a minute in which no
+ *             host said it, and of another company only when it is empty
+ *
+ *     add     HOST EXPECT TO N MAX PACK WHOSE
  *             RC STORED DONE.  RC 0: stored, up to TO; 1: STORED is not
  *             EXPECT, nothing is stored: go on from there; 2: beyond MAX
- *             bytes; 3: beyond Redis's maxmemory
- *     hello   HOST
+ *             bytes; 3: beyond Redis's maxmemory; 4: it is of another account
+ *     hello   HOST WHOSE
  *             STORED DONE BYTES ACCEPTED DELIVERED DEAD QUEUED HOSTS CORRUPT.
  *             If the stream has vanished, STORED is DONE: all that was not
- *             settled is to be added again
- *     lease   NONCE HOST
+ *             settled is to be added again.  0: it is of another account
+ *     lease   NONCE HOST WHOSE
  *             1 MS: ours for so long; 0 MS: another's
  *     release NONCE
  *     pull    NONCE LAST BYTES

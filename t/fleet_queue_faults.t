@@ -230,6 +230,90 @@ subtest 'deliver=off' => sub {
 };
 
 
+# one that leads, and whose way or key is none
+
+subtest 'a host without a way to Klaviyo' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $first = host(undef, '', $redis->url . ';');
+    my $t     = host($first, '', $redis->url . ';', account => 'retry '
+                     . 'min=100ms max=300ms; timeout connect=1s total=2s; '
+                     . 'fleet main; endpoint http://127.0.0.1:1;')
+        ->allow(qr/shop.fleet/)->start;
+
+    ok wait_for(slow(10), sub {
+        $t->account('shop/fleet')->{fleet}{leads}
+    }), 'it leads';
+
+    $first->start;
+    $t->get("/?id=way$_&email=a\@shop.test") for 1 .. 10;
+    ok wait_for(slow(60), sub { keys %{ recorded($first) } == 10 }),
+        'another host delivers' or diag $t->log;
+    ok $t->wait_idle(20), 'all is settled';
+    is $t->account->{handed_over}, 10, 'by the fleet';
+    like $t->log, qr/no more for fleet "main": Klaviyo accepts nothing from/,
+        'the log tells';
+    $_->stop for $t, $first;
+    $redis->stop;
+};
+
+
+subtest 'hosts of two accounts' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $first = host(undef, 'away=2s', $redis->url . ';')->start;
+    my $key   = write_file("$folder/other.key",
+                           'pk_' . 'other_0123456789abcdef' . "\n", 0600);
+
+    $first->get('/?id=one&email=a@shop.test');
+    ok $first->wait_events(1, slow(20)), 'of one account';
+
+    my $other = Klaviyo::Test->new(
+        sandbox => {limits => 'off', keys => ['pk_other_0123456789abcdef']},
+        main    => "load_module $module;",
+        account => 'batch linger=100ms; fleet main away=2s;'
+                   . " api_key_file $key;",
+        http    => 'klaviyo_profile email $arg_email; klaviyo_fleet main '
+                   . '{ server ' . $redis->url . '; }',
+        server  => q{
+            location / {
+                klaviyo_event "Viewed Page" {
+                    unique_id $arg_id;
+                }
+                return 200 "page\n";
+            }
+        },
+    )->allow_kills->allow(qr/fleet/)->start;
+
+    $other->get("/?id=other$_&email=b\@other.test") for 1 .. 5;
+    $first->get("/?id=first$_&email=a\@shop.test") for 1 .. 5;
+    ok wait_for(slow(30), sub { keys %{ recorded($other) } == 5 }),
+        'the other delivers by itself' or diag $other->log;
+    ok $first->wait_events(6, slow(20)), 'the first by the fleet';
+    is_deeply [grep { /other/ } keys %{ recorded($first) }], [],
+        'nothing of the other went there';
+    like $other->log, qr/\[error\].* is of another account of Klaviyo/,
+        'the log tells';
+    is $other->account->{handed_over}, 0, 'nothing was handed over';
+    $_->stop for $other, $first;
+    $redis->stop;
+};
+
+
+subtest 'in the words of Redis' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $t     = host(undef, '', $redis->url . ';')->start;
+
+    $redis->cli(qw(CONFIG SET min-replicas-to-write 1));
+    $t->get('/?id=words&email=a@shop.test');
+    ok wait_for(slow(20), sub {
+        $t->log =~ /away: its script fails \(.*NOREPLICAS Not enough good/
+    }), 'why it takes nothing' or diag $t->log;
+    $redis->cli(qw(CONFIG SET min-replicas-to-write 0));
+    ok $t->wait_events(1, slow(20)), 'then it does';
+    $t->stop;
+    $redis->stop;
+};
+
+
 subtest 'size' => sub {
     my $redis = Klaviyo::Test::Redis->start;
     my $t     = host(undef, 'size=1m deliver=off', $redis->url . ';',

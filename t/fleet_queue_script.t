@@ -228,6 +228,22 @@ subtest 'a pack that cannot be read' => sub {
     is add(a => 0, 10, 10)->[0], 0, 'added again';
     settle('n', 0, '', (pull('n', '0-0'))[1]);
     is hello('a')->{done}, 10, 'then it does';
+
+    # its host was quick, and both of the pack behind it are delivered at once
+
+    command('FLUSHALL');
+    add(a => 0, 10, 10, 'bad');
+    add(a => 10, 20, 10, 'good');
+    script(lease => 'n', 'a');
+    (undef, @pack) = pull('n', '0-0');
+    script(refuse => 'n', @{ $pack[0] }[0, 1], 10, 3);
+    add(a => 0, 10, 10, 'bad, mended');
+    add(a => 10, 20, 10, 'good');
+    settle('n', 0, '', (pull('n', '0-0'))[1 .. 3]);
+    $hello = hello('a');
+    is_deeply [@$hello{qw(stored done queued bytes)}], [20, 20, 0, 0],
+        'it has never less than is done';
+    is add(a => 20, 30, 10)->[0], 0, 'and goes on';
 };
 
 
@@ -279,6 +295,33 @@ subtest 'hosts' => sub {
 };
 
 
+subtest 'two accounts of one name' => sub {
+    command('FLUSHALL');
+
+    my $add = sub { script(add => @_[0 .. 3], $max, 'x' x 100, $_[4])->[0] };
+
+    is_deeply script(hello => 'b', 'k1'), [0, 0, 0, 0, 0, 0, 0, 1, 0],
+        'who comes first has it';
+    is_deeply script(hello => 'a', 'k2'), [0], 'another account is refused';
+    is_deeply script(lease => 'n', 'a', 'k2'), [0, 10000], 'does not deliver';
+    is $add->(a => 0, 10, 10, 'k2'), 4, 'nor add';
+    is $add->(b => 0, 10, 10, 'k1'), 0, 'the first one does';
+    is script(lease => 'n', 'b', 'k1')->[0], 1, 'and delivers';
+    is script(hello => 'c')->[0], 0, 'an older host does not say whose it is';
+    is scalar @{ after(hello => 'a', 'k2') }, 9,
+        'a key is another one, when no host has the former';
+    is_deeply after(hello => 'b', 'k1'), [0], 'which is refused then';
+
+    command('FLUSHALL');
+    script(hello => 'b', 'c1');
+    is $add->(b => 0, 10, 10, 'c1'), 0, 'of a company';
+    is_deeply after(hello => 'a', 'c2'), [0],
+        'another one has not what is queued';
+    command(DEL => $key[0]);
+    is scalar @{ after(hello => 'a', 'c2') }, 9, 'but the queue without it';
+};
+
+
 subtest 'over maxmemory' => sub {
     command('FLUSHALL');
     add(a => 0, 10, 10);
@@ -318,6 +361,9 @@ subtest 'a model' => sub {
         for my $seq ($host->{acked} .. $hello->{done} - 1) {
             push @wrong, "$name $seq forgotten" if !$recorded{"$name $seq"};
         }
+
+        push @wrong, "$name: more is done than stored"
+            if $hello->{stored} < $hello->{done};
 
         $host->{acked} = $hello->{done} if $hello->{done} > $host->{acked};
         $host->{expect} = $hello->{stored};
@@ -380,8 +426,15 @@ subtest 'a model' => sub {
             settle($nonce, 0, '', @some) if rand() < 0.2;
             $nonce = '' if !$rc;
 
-        } elsif ($what < 0.95) {
+        } elsif ($what < 0.94) {
             $nonce = '';                        # another one takes over
+
+        } elsif ($what < 0.95 && $nonce && @pulled) {
+            my ($pack) = splice @pulled, rand @pulled, 1;
+            my ($from, $to) = split ' ', $pack->[5];
+
+            script(refuse => $nonce, @$pack[0, 1], $to - $from + 1,
+                   length $pack->[5]);
 
         } elsif ($what < 0.955) {
             command('FLUSHALL');

@@ -135,7 +135,8 @@ ngx_http_klaviyo_account_unset(ngx_http_klaviyo_account_t *account)
      *
      *     account->authorization, company, endpoint, revision, queue,
      *     spool, dead_letter, ssl_trusted_certificate, proxy = { 0, NULL };
-     *     account->hold_path, fleet_name, fleet_key = { 0, NULL };
+     *     account->hold_path, fleet_name, fleet_key,
+     *         fleet_whose = { 0, NULL };
      *     account->fleet, fleet_host = NULL;
      *     account->fleet_queue = 0;
      *     account->lanes, lanes_used, lanes_max_age = { NULL }, 0, { 0 };

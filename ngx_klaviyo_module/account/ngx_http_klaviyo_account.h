@@ -82,6 +82,7 @@ struct ngx_http_klaviyo_account_s {
     ngx_str_t        fleet_name;     /* empty: it shares no limits           */
     void            *fleet;          /* the block, the other module's        */
     ngx_str_t        fleet_key;      /* of what is shared                    */
+    ngx_str_t        fleet_whose;    /* a hash of the company, or of the key */
     ngx_uint_t       fleet_queue;    /* the queue is, not the limits alone   */
     size_t           fleet_size;     /* bytes of it in the fleet             */
     ngx_msec_t       fleet_away;     /* then this host delivers by itself    */

@@ -14,7 +14,8 @@
 
 
 #define NGX_HTTP_KLAVIYO_LIMITS_NAME  "klaviyo_limits:"
-#define NGX_HTTP_KLAVIYO_LIMITS_HASH  8    /* bytes of it in the name        */
+#define NGX_HTTP_KLAVIYO_LIMITS_HASH  8    /* bytes of it: 64 bits do not give
+                                              back the 200 of a key          */
 
 
 typedef struct {
@@ -29,6 +30,10 @@ static ngx_int_t ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *name);
 static ngx_int_t ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
     ngx_http_klaviyo_main_conf_t *kmcf, ngx_uint_t n);
+static ngx_int_t ngx_http_klaviyo_limits_whose(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *whose);
+static u_char *ngx_http_klaviyo_limits_hash(u_char *p, ngx_str_t *salt,
+    ngx_str_t *text);
 static ngx_int_t ngx_http_klaviyo_limits_zone(ngx_shm_zone_t *zone,
     void *data);
 static int64_t ngx_http_klaviyo_limits_alone(
@@ -133,25 +138,43 @@ ngx_http_klaviyo_limits_fleet(ngx_conf_t *cf,
         account->fleet_key.len = slash - first->name.data;
     }
 
-    return NGX_OK;
+    return ngx_http_klaviyo_limits_whose(cf, first, &account->fleet_whose);
 }
 
 
-/* 64 bits of a hash do not give back the 200 of a key */
+/* a name may be that of two accounts of Klaviyo; see the fleet's script */
+
+static ngx_int_t
+ngx_http_klaviyo_limits_whose(ngx_conf_t *cf,
+    ngx_http_klaviyo_account_t *account, ngx_str_t *whose)
+{
+    static ngx_str_t  salt = ngx_string("fleet:");
+
+    whose->len = 1 + 2 * NGX_HTTP_KLAVIYO_LIMITS_HASH;
+
+    whose->data = ngx_pnalloc(cf->pool, whose->len);
+    if (whose->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    whose->data[0] = account->company.len ? 'c' : 'k';
+
+    (void) ngx_http_klaviyo_limits_hash(whose->data + 1, &salt,
+                                        account->company.len
+                                        ? &account->company
+                                        : &account->authorization);
+
+    return NGX_OK;
+}
+
 
 static ngx_int_t
 ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     ngx_http_klaviyo_account_t *account, ngx_str_t *name)
 {
-    u_char      *p, hash[20];
-    ngx_sha1_t   sha1;
+    u_char            *p;
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, account->authorization.data,
-                    account->authorization.len);
-    ngx_sha1_final(hash, &sha1);
-
-    ngx_explicit_memzero(&sha1, sizeof(ngx_sha1_t));
+    static ngx_str_t   salt = ngx_string("");
 
     name->len = sizeof(NGX_HTTP_KLAVIYO_LIMITS_NAME) - 1
                 + 2 * NGX_HTTP_KLAVIYO_LIMITS_HASH
@@ -165,11 +188,28 @@ ngx_http_klaviyo_limits_name(ngx_conf_t *cf,
     p = ngx_cpymem(name->data, NGX_HTTP_KLAVIYO_LIMITS_NAME,
                    sizeof(NGX_HTTP_KLAVIYO_LIMITS_NAME) - 1);
 
-    p = ngx_hex_dump(p, hash, NGX_HTTP_KLAVIYO_LIMITS_HASH);
+    p = ngx_http_klaviyo_limits_hash(p, &salt, &account->authorization);
 
     (void) ngx_sprintf(p, "/%s", account->lane->name);
 
     return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_klaviyo_limits_hash(u_char *p, ngx_str_t *salt, ngx_str_t *text)
+{
+    u_char      hash[20];
+    ngx_sha1_t  sha1;
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, salt->data, salt->len);
+    ngx_sha1_update(&sha1, text->data, text->len);
+    ngx_sha1_final(hash, &sha1);
+
+    ngx_explicit_memzero(&sha1, sizeof(ngx_sha1_t));
+
+    return ngx_hex_dump(p, hash, NGX_HTTP_KLAVIYO_LIMITS_HASH);
 }
 
 

@@ -101,6 +101,8 @@ struct ngx_http_klaviyo_mover_s {
     unsigned                         asked:1;  /* hello is under way         */
     unsigned                         adds:1;   /* a pack is                  */
     unsigned                         again:1;  /* begin anew                 */
+    unsigned                         wrong:1;  /* what was answered: that is
+                                                  not asked again at once    */
 };
 
 
@@ -395,7 +397,7 @@ ngx_http_klaviyo_mover_begin(ngx_http_klaviyo_mover_t *mover)
     mover->n = 0;
     mover->state = NGX_HTTP_KLAVIYO_MOVER_ASKS;
     mover->again = 0;
-    mover->hello = 0;
+    mover->hello = mover->wrong ? mover->hello : 0;
     mover->full = 0;
 
     klaviyo_pack_reset(&mover->pack);
@@ -410,7 +412,7 @@ ngx_http_klaviyo_mover_begin(ngx_http_klaviyo_mover_t *mover)
 static void
 ngx_http_klaviyo_mover_hello(ngx_http_klaviyo_mover_t *mover, int64_t now)
 {
-    ngx_http_klaviyo_fleet_value_t  value;
+    ngx_http_klaviyo_fleet_value_t  value[2];
 
     if (!mover->connected || mover->asked || mover->adds
         || now - mover->hello < NGX_HTTP_KLAVIYO_MOVER_HELLO)
@@ -418,17 +420,18 @@ ngx_http_klaviyo_mover_hello(ngx_http_klaviyo_mover_t *mover, int64_t now)
         return;
     }
 
-    value.text = mover->host;
+    value[0].text = mover->host;
+    value[1].text = mover->account->fleet_whose;
 
     if (mover->hellos++ % NGX_HTTP_KLAVIYO_MOVER_HOSTS == 0) {
         (void) ngx_http_klaviyo_fleet_end_call(&mover->end,
                                                NGX_HTTP_KLAVIYO_FLEET_LIST,
-                                               &value, 1);
+                                               value, 1);
     }
 
     if (ngx_http_klaviyo_fleet_end_call(&mover->end,
-                                        NGX_HTTP_KLAVIYO_FLEET_HELLO, &value,
-                                        1)
+                                        NGX_HTTP_KLAVIYO_FLEET_HELLO, value,
+                                        2)
         == NGX_OK)
     {
         mover->asked = 1;
@@ -495,6 +498,20 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
 
     ngx_post_event(mover->wake, &ngx_posted_events);
 
+    if (op == NGX_HTTP_KLAVIYO_FLEET_HELLO && n == 1) {
+        mover->again = 1;
+        mover->wrong = 1;
+
+        ngx_http_klaviyo_report(&mover->report, NGX_LOG_ERR,
+                                NGX_HTTP_KLAVIYO_REPORT_FLEET,
+                                "the fleet's queue of this name is of another "
+                                "account of Klaviyo: nothing is added to it; "
+                                "hosts of one account need one \"api_key_file\""
+                                " or one \"company\", other accounts other "
+                                "names");
+        return;
+    }
+
     /* more than was captured: those are not this queue's numbers */
 
     if (stored < 0 || done < 0 || done > stored
@@ -503,6 +520,7 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     {
         mover->adds = 0;
         mover->again = 1;
+        mover->wrong = 1;
 
         ngx_http_klaviyo_report(&mover->report, NGX_LOG_ERR,
                                 NGX_HTTP_KLAVIYO_REPORT_FLEET,
@@ -512,6 +530,7 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     }
 
     mover->contact = now;
+    mover->wrong = 0;
     mover->done = (uint64_t) done;
 
     if (op == NGX_HTTP_KLAVIYO_FLEET_ADD) {
@@ -802,7 +821,7 @@ ngx_http_klaviyo_mover_add(ngx_http_klaviyo_mover_t *mover)
 {
     size_t                           len;
     const uint8_t                   *bytes;
-    ngx_http_klaviyo_fleet_value_t   value[6];
+    ngx_http_klaviyo_fleet_value_t   value[7];
 
     if (!mover->connected) {
         return NGX_OK;
@@ -825,10 +844,11 @@ ngx_http_klaviyo_mover_add(ngx_http_klaviyo_mover_t *mover)
     value[4].number = (int64_t) mover->account->fleet_size;
     value[5].text.data = (u_char *) bytes;
     value[5].text.len = len;
+    value[6].text = mover->account->fleet_whose;
 
     mover->adds = ngx_http_klaviyo_fleet_end_call(&mover->end,
                                                   NGX_HTTP_KLAVIYO_FLEET_ADD,
-                                                  value, 6)
+                                                  value, 7)
                   == NGX_OK;
 
     return NGX_OK;

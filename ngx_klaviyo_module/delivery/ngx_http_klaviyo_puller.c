@@ -4,7 +4,8 @@
  *     WAITS ──lease──▶ LEADS ──renewed each two seconds──┐
  *       ▲                │  ▲                            │
  *       │                │  └────────────────────────────┘
- *       └────────────────┘  another has it; not renewed in time
+ *       └────────────────┘  another has it; not renewed in time; nothing goes
+ *                           from here, and another host may have a way
  *
  * Packs stand in a row, in the order in which they were pulled and are in the
  * ring.  One is finished when the ring's `done` has passed it, and the places
@@ -34,6 +35,9 @@
 #define NGX_HTTP_KLAVIYO_PULLER_EMPTY   100     /* ms until it is asked again */
 #define NGX_HTTP_KLAVIYO_PULLER_OTHER   60000   /* ms, after what is not to be
                                                    read here                  */
+#define NGX_HTTP_KLAVIYO_PULLER_FAILS   20000   /* ms that nothing is accepted,
+                                                   until others are to try    */
+#define NGX_HTTP_KLAVIYO_PULLER_BACK    3000    /* ms that they have for it   */
 #define NGX_HTTP_KLAVIYO_PULLER_BYTES   (512 * 1024)   /* of a pull           */
 #define NGX_HTTP_KLAVIYO_PULLER_PACKS   8192    /* not yet settled            */
 #define NGX_HTTP_KLAVIYO_PULLER_STEP    8       /* into the ring, in a run    */
@@ -97,6 +101,7 @@ struct ngx_http_klaviyo_puller_s {
     int64_t                          leased;   /* when it was asked for      */
     int64_t                          pull;     /* when the next pull is due  */
     int64_t                          other;    /* until then it stands back  */
+    int64_t                          well;     /* when nothing failed last   */
 
     ngx_queue_t                      packs;
     ngx_uint_t                       n;
@@ -138,6 +143,8 @@ static ngx_int_t ngx_http_klaviyo_puller_lead(
     ngx_http_klaviyo_puller_t *puller);
 static void ngx_http_klaviyo_puller_stop(ngx_http_klaviyo_puller_t *puller,
     const char *why);
+static ngx_uint_t ngx_http_klaviyo_puller_fails(
+    ngx_http_klaviyo_puller_t *puller, int64_t now);
 static ngx_int_t ngx_http_klaviyo_puller_clean(
     ngx_http_klaviyo_puller_t *puller);
 static void ngx_http_klaviyo_puller_pull(ngx_http_klaviyo_puller_t *puller,
@@ -305,6 +312,13 @@ ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller)
 
     wait = ngx_http_klaviyo_sender_run(puller->sender);
 
+    if (wait && ngx_http_klaviyo_puller_fails(puller, now)) {
+        puller->other = now + NGX_HTTP_KLAVIYO_PULLER_BACK;
+        ngx_http_klaviyo_puller_stop(puller, "Klaviyo accepts nothing from "
+                                     "here: another host is to try");
+        return 1;
+    }
+
     return wait ? ngx_min(wait, NGX_HTTP_KLAVIYO_PULLER_EMPTY) : 0;
 }
 
@@ -312,7 +326,7 @@ ngx_http_klaviyo_puller_run(ngx_http_klaviyo_puller_t *puller)
 static void
 ngx_http_klaviyo_puller_lease(ngx_http_klaviyo_puller_t *puller, int64_t now)
 {
-    ngx_http_klaviyo_fleet_value_t  value[2];
+    ngx_http_klaviyo_fleet_value_t  value[3];
 
     if (!puller->connected || puller->leasing || puller->granted
         || now - puller->asked < (puller->leads
@@ -325,10 +339,11 @@ ngx_http_klaviyo_puller_lease(ngx_http_klaviyo_puller_t *puller, int64_t now)
     value[0].text.data = puller->nonce;
     value[0].text.len = NGX_HTTP_KLAVIYO_PULLER_NONCE;
     value[1].text = puller->host;
+    value[2].text = puller->account->fleet_whose;
 
     if (ngx_http_klaviyo_fleet_end_call(&puller->end,
                                         NGX_HTTP_KLAVIYO_FLEET_LEASE, value,
-                                        2)
+                                        3)
         == NGX_OK)
     {
         puller->leasing = 1;
@@ -372,6 +387,7 @@ ngx_http_klaviyo_puller_lead(ngx_http_klaviyo_puller_t *puller)
                                   ngx_http_klaviyo_puller_moved, puller);
 
     puller->leads = 1;
+    puller->well = klaviyo_clock_boot();
     puller->clean = 0;
     puller->pull = 0;
     puller->scanned = 0;
@@ -451,6 +467,28 @@ ngx_http_klaviyo_puller_stop(ngx_http_klaviyo_puller_t *puller,
                       &puller->account->name, &puller->account->fleet_name,
                       why);
     }
+}
+
+
+/* a key that is none, a way that is closed: of this host, or of all */
+
+static ngx_uint_t
+ngx_http_klaviyo_puller_fails(ngx_http_klaviyo_puller_t *puller, int64_t now)
+{
+    ngx_http_klaviyo_sender_t         *sender;
+    ngx_http_klaviyo_fleet_figures_t  *figures;
+
+    sender = puller->sender;
+    figures = puller->end.figures;
+
+    if (sender->failures == 0
+        || now < sender->limits.paused_until
+        || figures->hosts < figures->silent + 2)
+    {
+        puller->well = now;
+    }
+
+    return now - puller->well >= NGX_HTTP_KLAVIYO_PULLER_FAILS;
 }
 
 
