@@ -606,7 +606,7 @@ $(BENCH_DIR)/floor.so: bench/c/floor.c $(NGINX_BUILD)/Makefile \
 	    -Wno-unused-parameter $(CFLAGS) $$incs \
 	    -I$(CURDIR)/ngx_klaviyo_module -o $(CURDIR)/$@ \
 	    $(CURDIR)/bench/c/floor.c \
-	    $(wildcard $(CURDIR)/ngx_klaviyo_module/queue/*.c)
+	    $(wildcard $(CURDIR)/ngx_klaviyo_module/queue/*.c) -lzstd
 
 # Klaviyo's SDK comes from npm; without it that part is left out.
 
