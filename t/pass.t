@@ -5,6 +5,7 @@
 use lib 't/lib';
 use Klaviyo::Test;
 use Klaviyo::Test::Process qw(read_file);
+use Klaviyo::Test::Relay;
 
 use Digest::MD5 qw(md5_hex);
 use Mojo::JSON  qw(decode_json encode_json);
@@ -54,10 +55,11 @@ sub profile {
         attributes => \%attributes}});
 }
 
+# its own memory: not that of the queue
 sub rss {
     my ($pid) = @_;
 
-    my ($kb) = read_file("/proc/$pid/status") =~ /^VmRSS:\s+([0-9]+)/m;
+    my ($kb) = read_file("/proc/$pid/status") =~ /^RssAnon:\s+([0-9]+)/m;
 
     return $kb;
 }
@@ -623,6 +625,36 @@ subtest 'HTTP/2 and TLS' => sub {
     like $t->nghttp("--data=$file", '/klaviyo/api/profile-import'),
         qr/two\@shop\.com/, 'a body over HTTP/2';
     is md5_hex($t->sandbox->body), md5_hex($body), 'whole';
+    $t->stop;
+};
+
+
+subtest 'connections that are dead' => sub {
+    my $t = new(front => 1,
+        server => 'klaviyo_pass_timeout ' . slow(1) . "s; $gateway");
+
+    my $relay = Klaviyo::Test::Relay->start(to => $t->{front}{port});
+
+    $t->set(account => 'endpoint https://localhost:' . $relay->port . ';');
+    $t->start;
+
+    # three at once, three connections
+
+    $t->sandbox->fault(kind => 'slow', seconds => slow(0.3), times => 3);
+
+    my @clients = map { $t->client } 1 .. 3;
+
+    $_->send("GET /klaviyo/api/lists HTTP/1.1\r\nHost: x\r\n\r\n")
+        for @clients;
+    is $_->response->status, 200, 'answered' for @clients;
+    is $relay->connections, 3, 'three connections';
+
+    $relay->forget;
+
+    is $t->get('/klaviyo/api/lists')->status, 504, 'one call is late';
+    is $t->get('/klaviyo/api/lists')->status, 200, "call $_ after it is not"
+        for 1 .. 3;
+    is $relay->connections, 4, 'by another connection';
     $t->stop;
 };
 

@@ -22,6 +22,8 @@
 
 
 static void ngx_http_klaviyo_transport_messages(void *data);
+static void ngx_http_klaviyo_exchange_unanswered(
+    ngx_http_klaviyo_exchange_t *exchange);
 static void ngx_http_klaviyo_exchange_detach(
     ngx_http_klaviyo_exchange_t *exchange);
 static void ngx_http_klaviyo_exchange_free(
@@ -242,6 +244,14 @@ ngx_http_klaviyo_exchange_cancel(ngx_http_klaviyo_exchange_t *exchange)
 }
 
 
+void
+ngx_http_klaviyo_exchange_expire(ngx_http_klaviyo_exchange_t *exchange)
+{
+    ngx_http_klaviyo_exchange_unanswered(exchange);
+    ngx_http_klaviyo_exchange_cancel(exchange);
+}
+
+
 /*
  * The event's handler: what is done now.
  */
@@ -279,10 +289,8 @@ ngx_http_klaviyo_transport_messages(void *data)
 
         exchange = (ngx_http_klaviyo_exchange_t *) private;
 
-        if (rc == CURLE_OPERATION_TIMEDOUT && exchange->sent
-            && exchange->heard == transport->heard)
-        {
-            transport->silent = 1;
+        if (rc == CURLE_OPERATION_TIMEDOUT) {
+            ngx_http_klaviyo_exchange_unanswered(exchange);
         }
 
         ngx_http_klaviyo_exchange_detach(exchange);
@@ -298,6 +306,19 @@ ngx_http_klaviyo_transport_messages(void *data)
 
     if (transport->event.closing) {
         ngx_destroy_pool(transport->pool);
+    }
+}
+
+
+static void
+ngx_http_klaviyo_exchange_unanswered(ngx_http_klaviyo_exchange_t *exchange)
+{
+    ngx_http_klaviyo_transport_t  *transport;
+
+    transport = exchange->transport;
+
+    if (exchange->sent && exchange->heard == transport->heard) {
+        transport->silent = 1;
     }
 }
 

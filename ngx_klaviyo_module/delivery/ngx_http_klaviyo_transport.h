@@ -89,8 +89,9 @@ void ngx_http_klaviyo_transport_destroy(
 /*
  * Before an exchange: the transport, or another one in its place when a
  * request had no answer in time, and nothing else came meanwhile.  Its
- * connection may be dead, and one of HTTP/2 would be kept, and take with it
- * whatever comes after.  What is under way there ends there.
+ * connections may be dead: one of HTTP/2 would be kept after the time-out, the
+ * idle ones of HTTP/1.1 would each cost another request its time.  What is
+ * under way there ends there.
  */
 ngx_http_klaviyo_transport_t *ngx_http_klaviyo_transport_renew(
     ngx_http_klaviyo_transport_t *transport);
@@ -111,6 +112,9 @@ void ngx_http_klaviyo_exchange_resume(ngx_http_klaviyo_exchange_t *exchange);
 
 /* breaks it off: but for `free` nothing is called any more */
 void ngx_http_klaviyo_exchange_cancel(ngx_http_klaviyo_exchange_t *exchange);
+
+/* the same, since no answer came in time, see transport_renew() */
+void ngx_http_klaviyo_exchange_expire(ngx_http_klaviyo_exchange_t *exchange);
 
 
 #endif /* NGX_HTTP_KLAVIYO_TRANSPORT_H */

@@ -346,7 +346,10 @@ ngx_http_klaviyo_pass_run(ngx_http_klaviyo_pass_ctx_t *ctx)
 static void
 ngx_http_klaviyo_pass_try(ngx_http_klaviyo_pass_ctx_t *ctx)
 {
-    ngx_msec_int_t  left;
+    ngx_msec_int_t            left;
+    ngx_http_klaviyo_gate_t  *gate;
+
+    gate = ctx->gate;
 
     ctx->answer = ngx_http_klaviyo_pass_answer_create(ctx);
     if (ctx->answer == NULL) {
@@ -361,7 +364,9 @@ ngx_http_klaviyo_pass_try(ngx_http_klaviyo_pass_ctx_t *ctx)
 
     ngx_http_klaviyo_pass_call_rewind(ctx);
 
-    ctx->exchange = ngx_http_klaviyo_exchange_start(ctx->gate->transport,
+    gate->transport = ngx_http_klaviyo_transport_renew(gate->transport);
+
+    ctx->exchange = ngx_http_klaviyo_exchange_start(gate->transport,
                                               &ctx->call,
                                               &ngx_http_klaviyo_pass_handlers,
                                               ctx);
@@ -404,7 +409,7 @@ ngx_http_klaviyo_pass_timer(ngx_event_t *ev)
                                      "Klaviyo did not answer in time");
 
         if (ctx->exchange) {
-            ngx_http_klaviyo_exchange_cancel(ctx->exchange);
+            ngx_http_klaviyo_exchange_expire(ctx->exchange);
             ctx->exchange = NULL;
         }
 
