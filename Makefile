@@ -224,7 +224,7 @@ help:
 	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make test-packages  builds, installs and purges packages on SUITES'
 	@echo 'make test-versions  tests the module with each of NGINXES'
-	@echo 'make test-portable  tests the C without nginx on musl, i386, aarch64'
+	@echo 'make test-portable  tests it with musl, on i386, on aarch64'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
 	@echo 'make fuzz         runs each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds'
