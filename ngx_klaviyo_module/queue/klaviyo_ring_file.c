@@ -37,7 +37,9 @@
 
 
 #define KLAVIYO_RING_ATTACH_WAIT  2000   /* ms, at start only */
-#define KLAVIYO_RING_STEP  (128 * 1024)  /* bytes of pages made at a time */
+#define KLAVIYO_RING_STEP   (64 * 1024)  /* bytes of pages made at a time   */
+#define KLAVIYO_RING_REST   9            /* times as long as a step took    */
+#define KLAVIYO_RING_REST_MAX  50000000  /* ns                              */
 
 
 static klaviyo_ring_rc_e klaviyo_ring_open_file(klaviyo_ring_t *ring,
@@ -591,6 +593,10 @@ klaviyo_ring_pages(const klaviyo_ring_t *ring, size_t max,
  * byte of each page is read: in a virtual machine with shadow page tables the
  * host makes its entry at the first access, which takes some 13 us, and what
  * madvise() does is none.
+ *
+ * Requests may need the same processor: nine tenths of the time are theirs.  A
+ * lower priority would do it, but for the lock of the process's memory, which
+ * a step holds: requests would wait for who waits for all others.
  */
 
 void
@@ -599,11 +605,15 @@ klaviyo_ring_pages_make(klaviyo_ring_pages_t *pages)
 #ifdef MADV_POPULATE_WRITE
 
     size_t                   at, n, left;
+    int64_t                  rest;
+    struct timespec          start, now;
     const volatile uint8_t  *p, *end;
 
     at = pages->first;
 
     for (left = pages->bytes; left > 0; left -= n) {
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &start);
 
         n = pages->size - at;
         n = n < KLAVIYO_RING_STEP ? n : KLAVIYO_RING_STEP;
@@ -623,6 +633,17 @@ klaviyo_ring_pages_make(klaviyo_ring_pages_t *pages)
 
         at += n;
         at = at == pages->size ? 0 : at;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+
+        rest = ((int64_t) (now.tv_sec - start.tv_sec) * 1000000000
+                + now.tv_nsec - start.tv_nsec) * KLAVIYO_RING_REST;
+
+        now.tv_sec = 0;
+        now.tv_nsec = rest < KLAVIYO_RING_REST_MAX ? rest
+                                                   : KLAVIYO_RING_REST_MAX;
+
+        (void) nanosleep(&now, NULL);
     }
 
 #else
