@@ -203,7 +203,7 @@ klaviyo_cli_read_stream(klaviyo_cli_reader_t *reader)
     klaviyo_record_t     record;
     klaviyo_ring_span_t  span;
 
-    if (klaviyo_cli_read_grow(reader, klaviyo_ring_event_max(reader->ring))
+    if (klaviyo_cli_read_grow(reader, klaviyo_ring_record_max(reader->ring))
         != KLAVIYO_CLI_OK)
     {
         return KLAVIYO_CLI_CANNOT;

@@ -41,7 +41,7 @@ static int klaviyo_cli_watch_again(const klaviyo_cli_watch_t *watch,
 int
 klaviyo_cli_watch_start(klaviyo_cli_watch_t *watch)
 {
-    watch->size = klaviyo_ring_event_max(watch->ring);
+    watch->size = klaviyo_ring_record_max(watch->ring);
     watch->buf = malloc(watch->size);
 
     if (watch->buf == NULL) {

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "klaviyo_crash.h"
-#include "klaviyo_crc32c.h"
 #include "klaviyo_ring_figures.h"
 #include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
@@ -31,6 +30,13 @@ size_t
 klaviyo_ring_event_max(const klaviyo_ring_t *ring)
 {
     return ring->event_max;
+}
+
+
+size_t
+klaviyo_ring_record_max(const klaviyo_ring_t *ring)
+{
+    return klaviyo_record_align(sizeof(klaviyo_header_t) + ring->event_max);
 }
 
 
@@ -97,24 +103,15 @@ static klaviyo_ring_rc_e
 klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     unsigned drop_oldest, unsigned again)
 {
-    size_t                  body;
-    uint8_t                *p;
-    uint32_t                crc;
-    uint64_t                payload, offset, rest, pad, need, used, copies;
-    klaviyo_cursor_t        end;
-    klaviyo_ring_rc_e       rc;
-    klaviyo_ring_head_t     head;
-    klaviyo_ring_tail_t    *tail;
-    klaviyo_ring_header_t   header, skip;
+    uint64_t              offset, rest, pad, need, used, copies;
+    klaviyo_cursor_t      end;
+    klaviyo_ring_rc_e     rc;
+    klaviyo_ring_head_t   head;
+    klaviyo_ring_tail_t  *tail;
+    klaviyo_header_t      header, skip;
 
     if (klaviyo_ring_detached(ring)) {
         return KLAVIYO_RING_DETACHED;
-    }
-
-    if (event->unique_id_len == 0
-        || event->unique_id_len > KLAVIYO_UNIQUE_ID_MAX)
-    {
-        return KLAVIYO_RING_ERROR;
     }
 
     if (event->profile_len > ring->event_max
@@ -125,32 +122,9 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
         return KLAVIYO_RING_TOO_LARGE;
     }
 
-    memset(&header, 0, sizeof(klaviyo_ring_header_t));
-
-    payload = event->unique_id_len + event->profile_len
-              + event->attributes_len;
-
-    header.length = (uint32_t) klaviyo_ring_align(sizeof(header) + payload);
-    header.profile_len = (uint32_t) event->profile_len;
-    header.attributes_len = (uint32_t) event->attributes_len;
-    header.time = event->time;
-    header.type = KLAVIYO_RING_RECORD_EVENT;
-    header.unique_id_len = (uint8_t) event->unique_id_len;
-
-    body = event->profile_len;
-
-    if (event->attributes == event->profile + body) {
-        body += event->attributes_len;
+    if (klaviyo_record_header(&header, event) == -1) {
+        return KLAVIYO_RING_ERROR;
     }
-
-    crc = klaviyo_crc32c(0, event->unique_id, event->unique_id_len);
-    crc = klaviyo_crc32c(crc, event->profile, body);
-
-    if (body == event->profile_len) {
-        crc = klaviyo_crc32c(crc, event->attributes, event->attributes_len);
-    }
-
-    header.payload_crc = crc;
 
     rc = klaviyo_ring_lock(ring);
 
@@ -181,13 +155,14 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
         }
     }
 
-    if (pad >= sizeof(klaviyo_ring_header_t)) {
-        memset(&skip, 0, sizeof(klaviyo_ring_header_t));
+    if (pad >= sizeof(klaviyo_header_t)) {
+        memset(&skip, 0, sizeof(klaviyo_header_t));
         skip.length = (uint32_t) pad;
-        skip.type = KLAVIYO_RING_RECORD_PAD;
-        skip.header_crc = klaviyo_ring_header_crc(ring, end.position, &skip);
+        skip.type = KLAVIYO_RECORD_PAD;
+        skip.header_crc = klaviyo_record_crc(ring->uuid_crc, end.position,
+                                             &skip);
 
-        memcpy(ring->record + offset, &skip, sizeof(klaviyo_ring_header_t));
+        memcpy(ring->record + offset, &skip, sizeof(klaviyo_header_t));
     }
 
     if (pad) {
@@ -196,24 +171,10 @@ klaviyo_ring_write(klaviyo_ring_t *ring, const klaviyo_event_t *event,
     }
 
     header.seq = end.seq;
-    header.header_crc = klaviyo_ring_header_crc(ring, end.position, &header);
+    header.header_crc = klaviyo_record_crc(ring->uuid_crc, end.position,
+                                           &header);
 
-    p = ring->record + offset;
-    memcpy(p, &header, sizeof(klaviyo_ring_header_t));
-    p += sizeof(klaviyo_ring_header_t);
-    memcpy(p, event->unique_id, event->unique_id_len);
-    p += event->unique_id_len;
-    memcpy(p, event->profile, body);
-    p += body;
-
-    klaviyo_crash("middle_of_slot");
-
-    if (body == event->profile_len) {
-        memcpy(p, event->attributes, event->attributes_len);
-        p += event->attributes_len;
-    }
-
-    memset(p, 0, header.length - sizeof(klaviyo_ring_header_t) - payload);
+    klaviyo_record_put(ring->record + offset, &header, event);
 
     klaviyo_crash("after_copy");
 
@@ -257,9 +218,9 @@ static int
 klaviyo_ring_drop(klaviyo_ring_t *ring, const klaviyo_cursor_t *end,
     uint64_t need)
 {
-    uint64_t               position, seq;
-    klaviyo_ring_slot_t    slot;
-    klaviyo_ring_header_t  header;
+    uint64_t             position, seq;
+    klaviyo_ring_slot_t  slot;
+    klaviyo_header_t     header;
 
     klaviyo_ring_slot_get(ring, &slot);
 

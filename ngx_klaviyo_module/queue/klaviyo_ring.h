@@ -160,6 +160,9 @@ typedef struct {
 /* the largest sum of an event's three lengths that this ring takes, bytes */
 size_t klaviyo_ring_event_max(const klaviyo_ring_t *ring);
 
+/* the bytes that a reader needs for any record */
+size_t klaviyo_ring_record_max(const klaviyo_ring_t *ring);
+
 /*
  * Appends one event; OK, FULL, BUSY, TOO_LARGE or DETACHED.  What is dropped
  * has been counted when this returns, except TOO_LARGE (the caller's skip).

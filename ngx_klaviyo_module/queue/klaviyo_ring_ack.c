@@ -275,7 +275,7 @@ klaviyo_ring_release(klaviyo_ring_t *ring, uint64_t epoch,
             || to->position < slot.position
             || to->position > end.position
             || to->position % 16 != 0
-            || events > bytes / sizeof(klaviyo_ring_header_t)
+            || events > bytes / sizeof(klaviyo_header_t)
             || (events == 0 && bytes != 0))
         {
             rc = KLAVIYO_RING_ERROR;

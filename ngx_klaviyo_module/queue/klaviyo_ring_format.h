@@ -22,15 +22,12 @@
  *     ▼                               ▼
  *     [record][record][record][record]. . . . . . .[pad] (back to the start)
  *
- *     record   40 bytes of header, unique id, profile, attributes, zeroes up
- *              to a multiple of 16
+ *     record   see klaviyo_record.h; its place is its position, its owner the
+ *              ring's uuid
  *     pad      a header alone; its length reaches to the end of the ring.
  *              Fewer bytes than a header at the end are skipped unread.
  *
- * A record never wraps.  Both checksums are CRC-32C: `payload_crc` of unique
- * id, profile and attributes; `header_crc` of the ring's uuid, the record's
- * position and the header up to this member, so that neither another ring's
- * bytes nor those of an earlier lap pass for a record.
+ * A record never wraps.
  *
  * What commits, each a single store that a kill leaves done or undone:
  *
@@ -68,7 +65,7 @@
 #include <pthread.h>
 
 #include "klaviyo_health.h"
-#include "klaviyo_ring.h"
+#include "klaviyo_record.h"
 
 
 #define KLAVIYO_RING_MAGIC      "KLVYRING"
@@ -97,11 +94,6 @@
 #define KLAVIYO_RING_LOCK_LEASE     1   /* exclusive: delivers              */
 
 #define KLAVIYO_RING_SEQ           ((uint64_t) 1 << 48)
-
-#define KLAVIYO_RING_RECORD_EVENT  1
-#define KLAVIYO_RING_RECORD_PAD    2
-
-#define klaviyo_ring_align(n)  (((n) + 15) & ~(uint64_t) 15)
 
 
 typedef struct {
@@ -201,21 +193,6 @@ typedef struct {
 } klaviyo_ring_totals_t;
 
 
-typedef struct {
-    uint32_t         length;         /* with header and zeroes              */
-    uint32_t         profile_len;
-    uint32_t         attributes_len;
-    uint32_t         payload_crc;
-    uint64_t         seq;            /* pad: 0                              */
-    int64_t          time;           /* CLOCK_REALTIME, ms                  */
-    uint8_t          type;
-    uint8_t          flags;          /* 0                                   */
-    uint8_t          unique_id_len;
-    uint8_t          reserved;
-    uint32_t         header_crc;
-} klaviyo_ring_header_t;
-
-
 _Static_assert(sizeof(pthread_mutex_t) <= 128, "the mutex has no room");
 _Static_assert(sizeof(klaviyo_ring_fixed_t) == 64, "fixed has holes");
 _Static_assert(sizeof(klaviyo_ring_shared_t) == 296, "shared has holes");
@@ -228,7 +205,6 @@ _Static_assert(sizeof(klaviyo_ring_totals_t)
                "the totals have no room");
 _Static_assert(KLAVIYO_HISTOGRAM_N <= KLAVIYO_HISTOGRAMS_MAX,
                "more histograms than the totals hold");
-_Static_assert(sizeof(klaviyo_ring_header_t) == 40, "header has holes");
 _Static_assert(KLAVIYO_COUNT_N <= KLAVIYO_RING_COUNTER_MAX,
                "more counters than the page holds");
 _Static_assert(KLAVIYO_OUTCOME_N <= KLAVIYO_RING_PUT_AGAIN,

@@ -81,9 +81,9 @@ klaviyo_ring_health_put(klaviyo_ring_t *ring, uint64_t epoch,
 int64_t
 klaviyo_ring_oldest(klaviyo_ring_t *ring)
 {
-    klaviyo_cursor_t       end;
-    klaviyo_ring_head_t    head;
-    klaviyo_ring_header_t  header;
+    klaviyo_cursor_t     end;
+    klaviyo_ring_head_t  head;
+    klaviyo_header_t     header;
 
     if (klaviyo_ring_detached(ring)) {
         return 0;

@@ -22,7 +22,7 @@
 static int klaviyo_ring_inspect_slot(klaviyo_ring_t *ring,
     klaviyo_ring_slot_t *slot);
 static int klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset,
-    uint64_t seq, klaviyo_ring_header_t *header);
+    uint64_t seq, klaviyo_header_t *header);
 
 
 int
@@ -126,7 +126,7 @@ klaviyo_ring_faults(klaviyo_ring_t *ring, void (*tell)(const char *text))
     } else if (bytes > ring->capacity
                || bytes % 16 != 0
                || end.seq - slot.seq
-                  > bytes / sizeof(klaviyo_ring_header_t)
+                  > bytes / sizeof(klaviyo_header_t)
                || (end.seq == slot.seq) != (bytes == 0))
     {
         (void) klaviyo_ring_error(text, "write position %llu: cannot be, "
@@ -169,10 +169,10 @@ klaviyo_ring_rc_e
 klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
-    int                    whole;
-    uint64_t               position;
-    klaviyo_cursor_t       at, end;
-    klaviyo_ring_header_t  header;
+    int               whole;
+    uint64_t          position;
+    klaviyo_cursor_t  at, end;
+    klaviyo_header_t  header;
 
     at = *cursor;                    /* which may be the record's own next */
     position = at.position;
@@ -192,10 +192,10 @@ klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     while (klaviyo_ring_seek(ring, &position, end.position, at.seq, &header)
            && header.seq < end.seq)
     {
-        whole = klaviyo_ring_payload(ring, position, &header, buf, size);
+        whole = klaviyo_ring_copy(ring, position, &header, buf, size);
 
         if (whole == -1) {
-            record->needed = klaviyo_ring_payload_len(&header);
+            record->needed = header.length;
             return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
         }
 
@@ -205,7 +205,7 @@ klaviyo_ring_follow(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
             continue;
         }
 
-        klaviyo_ring_record_fill(record, &header, buf);
+        klaviyo_record_read(record, buf);
 
         record->missing = header.seq - at.seq;
         record->next.position = position;
@@ -235,10 +235,9 @@ klaviyo_ring_rc_e
 klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
     uint8_t *buf, klaviyo_record_t *record)
 {
-    size_t                 len;
-    uint64_t               start, seq, offset;
-    klaviyo_ring_slot_t    slot;
-    klaviyo_ring_header_t  header;
+    uint64_t             start, seq, offset;
+    klaviyo_ring_slot_t  slot;
+    klaviyo_header_t     header;
 
     start = 0;
     seq = 0;
@@ -258,12 +257,15 @@ klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
 
         cursor->position += header.length;
 
-        len = klaviyo_ring_payload_len(&header);
-        memcpy(buf, ring->record + offset + sizeof(klaviyo_ring_header_t),
-               len);
+        if (klaviyo_ring_copy(ring, offset, &header, buf,
+                              klaviyo_ring_salvage_max(ring))
+            != 1)
+        {
+            continue;
+        }
 
         memset(record, 0, sizeof(klaviyo_record_t));
-        klaviyo_ring_record_fill(record, &header, buf);
+        klaviyo_record_read(record, buf);
 
         return KLAVIYO_RING_OK;
     }
@@ -274,35 +276,22 @@ klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
 
 static int
 klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset, uint64_t seq,
-    klaviyo_ring_header_t *header)
+    klaviyo_header_t *header)
 {
-    uint64_t        rest, length;
+    uint64_t        rest;
     const uint8_t  *p;
 
     rest = ring->capacity - offset;
 
-    if (rest < sizeof(klaviyo_ring_header_t)) {
+    if (rest < sizeof(klaviyo_header_t)) {
         return 0;
     }
 
     p = ring->record + offset;
-    memcpy(header, p, sizeof(klaviyo_ring_header_t));
+    memcpy(header, p, sizeof(klaviyo_header_t));
 
-    length = (uint64_t) sizeof(klaviyo_ring_header_t)
-             + header->unique_id_len + header->profile_len
-             + header->attributes_len;
-
-    if (header->type != KLAVIYO_RING_RECORD_EVENT
-        || header->unique_id_len == 0
-        || header->seq < seq
-        || length > rest
-        || length > klaviyo_ring_salvage_max(ring)
-        || header->length != klaviyo_ring_align(length))
-    {
-        return 0;
-    }
-
-    return klaviyo_crc32c(0, p + sizeof(klaviyo_ring_header_t),
-                          length - sizeof(klaviyo_ring_header_t))
-           == header->payload_crc;
+    return klaviyo_record_sane(header, rest)
+           && header->length <= klaviyo_ring_salvage_max(ring)
+           && header->seq >= seq
+           && klaviyo_record_whole(header, p + sizeof(klaviyo_header_t));
 }

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "klaviyo_crc32c.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_read.h"
 #include "klaviyo_ring_record.h"
@@ -20,11 +19,11 @@ klaviyo_ring_rc_e
 klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
-    int                    found, whole;
-    uint64_t               position, limit;
-    klaviyo_cursor_t       at, end;
-    klaviyo_ring_head_t    head;
-    klaviyo_ring_header_t  header;
+    int                  found, whole;
+    uint64_t             position, limit;
+    klaviyo_cursor_t     at, end;
+    klaviyo_ring_head_t  head;
+    klaviyo_header_t     header;
 
     if (klaviyo_ring_detached(ring)) {
         return KLAVIYO_RING_DETACHED;
@@ -73,10 +72,10 @@ klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
         whole = 0;
 
         if (found && header.seq < end.seq) {
-            whole = klaviyo_ring_payload(ring, position, &header, buf, size);
+            whole = klaviyo_ring_copy(ring, position, &header, buf, size);
 
             if (whole == -1) {
-                record->needed = klaviyo_ring_payload_len(&header);
+                record->needed = header.length;
                 return klaviyo_ring_rc(ring, KLAVIYO_RING_SMALL);
             }
 
@@ -117,7 +116,7 @@ klaviyo_ring_read(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
         return klaviyo_ring_rc(ring, KLAVIYO_RING_GAP);
     }
 
-    klaviyo_ring_record_fill(record, &header, buf);
+    klaviyo_record_read(record, buf);
 
     record->missing = header.seq - at.seq;
     record->next.position = position + header.length;

@@ -114,7 +114,7 @@ klaviyo_ring_place(klaviyo_ring_t *ring)
         max = KLAVIYO_RING_EVENT_MAX;
     }
 
-    ring->event_max = max - sizeof(klaviyo_ring_header_t) - 16;
+    ring->event_max = max - sizeof(klaviyo_header_t) - 16;
 }
 
 
@@ -252,7 +252,7 @@ klaviyo_ring_tail_known(klaviyo_ring_t *ring, const klaviyo_ring_slot_t *slot,
     return bytes <= ring->capacity
            && bytes % 16 == 0
            && bytes <= ring->shared->write_pos - slot->position
-           && events <= bytes / sizeof(klaviyo_ring_header_t)
+           && events <= bytes / sizeof(klaviyo_header_t)
            && (events == 0) == (bytes == 0);
 }
 
@@ -267,12 +267,11 @@ static void
 klaviyo_ring_scan(klaviyo_ring_t *ring, const klaviyo_ring_slot_t *slot,
     klaviyo_ring_scan_t *scan)
 {
-    int                    i;
-    size_t                 len;
-    uint64_t               at, limit;
-    const uint8_t         *payload;
-    klaviyo_ring_tail_t    tail;
-    klaviyo_ring_header_t  header;
+    int                  i;
+    uint64_t             at, limit;
+    const uint8_t       *payload;
+    klaviyo_ring_tail_t  tail;
+    klaviyo_header_t     header;
 
     at = slot->position;
     limit = slot->position + ring->capacity;
@@ -284,12 +283,10 @@ klaviyo_ring_scan(klaviyo_ring_t *ring, const klaviyo_ring_slot_t *slot,
     while (klaviyo_ring_seek(ring, &at, limit, scan->end.seq, &header)) {
 
         payload = ring->record + at % ring->capacity
-                  + sizeof(klaviyo_ring_header_t);
-        len = klaviyo_ring_payload_len(&header);
-
+                  + sizeof(klaviyo_header_t);
         at += header.length;
 
-        if (klaviyo_crc32c(0, payload, len) != header.payload_crc) {
+        if (!klaviyo_record_whole(&header, payload)) {
             continue;
         }
 

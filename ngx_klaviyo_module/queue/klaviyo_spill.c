@@ -3,7 +3,6 @@
  */
 
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,9 +12,6 @@
 #include "klaviyo_ring_read.h"
 #include "klaviyo_spill.h"
 #include "klaviyo_spool_chunk.h"
-
-
-#define KLAVIYO_SPILL_BUF  16384     /* bytes of the first reading buffer   */
 
 
 static int klaviyo_spill_nobodys(const uint8_t *uuid);
@@ -135,39 +131,41 @@ klaviyo_ring_rc_e
 klaviyo_spill_copy(klaviyo_ring_t *ring, klaviyo_cursor_t *copied,
     klaviyo_chunk_t *chunk)
 {
-    int                  added;
-    size_t               size;
-    uint8_t             *buf;
     klaviyo_record_t     record;
     klaviyo_ring_rc_e    rc;
     klaviyo_ring_span_t  span;
 
-    size = KLAVIYO_SPILL_BUF;
-
-    buf = malloc(size);
-    if (buf == NULL) {
+    if (klaviyo_chunk_grow(chunk, KLAVIYO_SPOOL_CHUNK) == -1) {
         return KLAVIYO_RING_ERROR;
     }
 
     while (chunk->used < KLAVIYO_SPOOL_CHUNK) {
 
-        rc = klaviyo_ring_read(ring, copied, buf, size, &record);
+        rc = klaviyo_ring_read(ring, copied, chunk->start + chunk->used,
+                               chunk->size - chunk->used, &record);
+
+        if (rc == KLAVIYO_RING_SMALL && chunk->used == 0) {
+
+            if (klaviyo_chunk_grow(chunk, record.needed) == -1) {
+                return KLAVIYO_RING_ERROR;
+            }
+
+            continue;
+        }
+
+        if (rc == KLAVIYO_RING_SMALL || rc == KLAVIYO_RING_EMPTY) {
+            break;
+        }
 
         switch (rc) {
 
         case KLAVIYO_RING_OK:
-            added = klaviyo_chunk_add(chunk, record.seq, &record.event);
 
-            if (added == -1) {
-                goto failed;
+            if (klaviyo_chunk_take(chunk, &record) == -1) {
+                return KLAVIYO_RING_OK;
             }
 
-            if (added == 0) {
-                goto done;
-            }
-
-            *copied = record.next;
-            continue;
+            /* fall through */
 
         case KLAVIYO_RING_GAP:
             *copied = record.next;
@@ -177,57 +175,27 @@ klaviyo_spill_copy(klaviyo_ring_t *ring, klaviyo_cursor_t *copied,
 
             /* delivered or released before it was copied */
 
-            rc = klaviyo_ring_span(ring, &span);
-
-            if (rc != KLAVIYO_RING_OK) {
-                goto detached;
+            if (klaviyo_ring_span(ring, &span) != KLAVIYO_RING_OK) {
+                return KLAVIYO_RING_DETACHED;
             }
 
             *copied = span.first;
             continue;
 
-        case KLAVIYO_RING_SMALL:
-            size = record.needed;
-            free(buf);
-
-            buf = malloc(size);
-            if (buf == NULL) {
-                goto failed;
-            }
-
-            continue;
-
-        case KLAVIYO_RING_EMPTY:
-            goto done;
-
         default:
-            goto detached;
+            return KLAVIYO_RING_DETACHED;
         }
     }
 
-done:
-
-    free(buf);
+    if (chunk->events == 0) {
+        return KLAVIYO_RING_EMPTY;
+    }
 
     /* what is missing behind the last one is missing in the spool, too */
 
-    if (chunk->events) {
-        chunk->to = copied->seq;
-    }
+    chunk->to = copied->seq;
 
-    return chunk->events ? KLAVIYO_RING_OK : KLAVIYO_RING_EMPTY;
-
-failed:
-
-    free(buf);
-
-    return chunk->events ? KLAVIYO_RING_OK : KLAVIYO_RING_ERROR;
-
-detached:
-
-    free(buf);
-
-    return KLAVIYO_RING_DETACHED;
+    return KLAVIYO_RING_OK;
 }
 
 

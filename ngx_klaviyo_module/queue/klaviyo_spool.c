@@ -85,7 +85,7 @@ klaviyo_spool_adopt(klaviyo_spool_t *spool, const uint8_t *uuid,
 
     if (segment && segment->number != slot.tail_segment) {
 
-        size = klaviyo_spool_align(segment->size);
+        size = klaviyo_record_align(segment->size);
 
         if (size > KLAVIYO_SPOOL_SEGMENT_MAX) {
             size = KLAVIYO_SPOOL_SEGMENT_MAX;

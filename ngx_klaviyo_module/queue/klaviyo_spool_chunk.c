@@ -9,33 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "klaviyo_crc32c.h"
 #include "klaviyo_spool_private.h"
 #include "klaviyo_spool_chunk.h"
-
-
-size_t
-klaviyo_spool_payload_len(const klaviyo_spool_record_t *record)
-{
-    return (size_t) record->unique_id_len + record->profile_len
-           + record->attributes_len;
-}
-
-
-int
-klaviyo_spool_record_sane(const klaviyo_spool_record_t *record,
-    uint64_t available)
-{
-    uint64_t  len;
-
-    len = sizeof(klaviyo_spool_record_t) + (uint64_t) record->unique_id_len
-          + record->profile_len + record->attributes_len;
-
-    return len <= KLAVIYO_SPOOL_RECORD_MAX
-           && record->length == klaviyo_spool_align(len)
-           && record->length <= available
-           && record->unique_id_len != 0;
-}
 
 
 int
@@ -64,88 +39,39 @@ klaviyo_chunk_grow(klaviyo_chunk_t *chunk, size_t size)
 
 
 int
-klaviyo_chunk_add(klaviyo_chunk_t *chunk, uint64_t seq,
-    const klaviyo_event_t *event)
+klaviyo_chunk_take(klaviyo_chunk_t *chunk, const klaviyo_record_t *record)
 {
-    size_t                   len, zeroes;
-    uint8_t                 *p, *payload;
-    klaviyo_spool_record_t   record;
-
-    if (event->unique_id_len == 0
-        || event->unique_id_len > KLAVIYO_UNIQUE_ID_MAX
-        || event->profile_len > KLAVIYO_SPOOL_RECORD_MAX
-        || event->attributes_len > KLAVIYO_SPOOL_RECORD_MAX)
-    {
-        return -1;
-    }
-
-    memset(&record, 0, sizeof(klaviyo_spool_record_t));
-
-    record.profile_len = (uint32_t) event->profile_len;
-    record.attributes_len = (uint32_t) event->attributes_len;
-    record.unique_id_len = (uint8_t) event->unique_id_len;
-    record.seq = seq;
-    record.time = event->time;
-
-    len = sizeof(klaviyo_spool_record_t) + klaviyo_spool_payload_len(&record);
-    record.length = (uint32_t) klaviyo_spool_align(len);
-    zeroes = record.length - len;
-
-    if (len > KLAVIYO_SPOOL_RECORD_MAX) {
-        return -1;
-    }
+    klaviyo_header_t  header;
 
     if (chunk->used == 0) {
+        chunk->from = record->seq;
 
-        if (klaviyo_chunk_grow(chunk, record.length) == -1) {
-            return -1;
-        }
-
-        chunk->from = seq;
-
-    } else if (seq < chunk->to) {
+    } else if (record->seq < chunk->to) {
         return -1;
-
-    } else if (record.length > chunk->size - chunk->used) {
-        return 0;
     }
 
-    p = chunk->start + chunk->used;
-    payload = p + sizeof(klaviyo_spool_record_t);
+    memcpy(&header, chunk->start + chunk->used, sizeof(klaviyo_header_t));
 
-    memcpy(payload, event->unique_id, event->unique_id_len);
-    payload += event->unique_id_len;
-    memcpy(payload, event->profile, event->profile_len);
-    payload += event->profile_len;
-    memcpy(payload, event->attributes, event->attributes_len);
-    payload += event->attributes_len;
-    memset(payload, 0, zeroes);
-
-    record.payload_crc = klaviyo_crc32c(0, p + sizeof(klaviyo_spool_record_t),
-                                        klaviyo_spool_payload_len(&record));
-
-    memcpy(p, &record, sizeof(klaviyo_spool_record_t));
-
-    chunk->used += record.length;
-    chunk->to = seq + 1;
+    chunk->used += header.length;
+    chunk->to = record->seq + 1;
     chunk->events++;
 
-    return 1;
+    return 0;
 }
 
 
 void
 klaviyo_chunk_renumber(klaviyo_chunk_t *chunk, uint64_t add)
 {
-    size_t                  at;
-    klaviyo_spool_record_t  record;
+    size_t            at;
+    klaviyo_header_t  record;
 
     for (at = 0; at < chunk->used; at += record.length) {
-        memcpy(&record, chunk->start + at, sizeof(klaviyo_spool_record_t));
+        memcpy(&record, chunk->start + at, sizeof(klaviyo_header_t));
 
         record.seq += add;
 
-        memcpy(chunk->start + at, &record, sizeof(klaviyo_spool_record_t));
+        memcpy(chunk->start + at, &record, sizeof(klaviyo_header_t));
     }
 
     chunk->from += add;
@@ -157,9 +83,8 @@ klaviyo_ring_rc_e
 klaviyo_chunk_next(klaviyo_chunk_t *chunk, uint64_t seq,
     klaviyo_record_t *record)
 {
-    unsigned                 again;
-    const uint8_t           *payload;
-    klaviyo_spool_record_t   header;
+    unsigned          again;
+    klaviyo_header_t  header;
 
     if (seq < chunk->from || seq >= chunk->to) {
         return KLAVIYO_RING_EMPTY;
@@ -173,7 +98,7 @@ klaviyo_chunk_next(klaviyo_chunk_t *chunk, uint64_t seq,
 
         if (chunk->at < chunk->used) {
             memcpy(&header, chunk->start + chunk->at,
-                   sizeof(klaviyo_spool_record_t));
+                   sizeof(klaviyo_header_t));
 
             if (header.seq < seq) {
                 chunk->at += header.length;
@@ -199,22 +124,10 @@ klaviyo_chunk_next(klaviyo_chunk_t *chunk, uint64_t seq,
         break;
     }
 
-    payload = chunk->start + chunk->at + sizeof(klaviyo_spool_record_t);
+    klaviyo_record_read(record, chunk->start + chunk->at);
 
-    record->event.unique_id = payload;
-    record->event.unique_id_len = header.unique_id_len;
-    payload += header.unique_id_len;
-    record->event.profile = payload;
-    record->event.profile_len = header.profile_len;
-    payload += header.profile_len;
-    record->event.attributes = payload;
-    record->event.attributes_len = header.attributes_len;
-    record->event.time = header.time;
-
-    record->seq = header.seq;
     record->missing = header.seq - seq;
     record->next.position = 0;
-    record->next.seq = header.seq + 1;
 
     chunk->at += header.length;
 

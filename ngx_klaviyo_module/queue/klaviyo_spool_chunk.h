@@ -7,11 +7,11 @@
 
 
 /*
- * Adds an event for klaviyo_spool_write(); 1, 0: it has no room beside the
- * others (an empty chunk grows to what it needs), -1: no memory.
+ * Takes the record that was read to chunk->start + chunk->used.  0, or -1: it
+ * is older than the last one.
  */
-int klaviyo_chunk_add(klaviyo_chunk_t *chunk, uint64_t seq,
-    const klaviyo_event_t *event);
+int klaviyo_chunk_take(klaviyo_chunk_t *chunk,
+    const klaviyo_record_t *record);
 
 /*
  * The next record at or behind `seq`; its event points into the chunk,
@@ -29,12 +29,6 @@ void klaviyo_chunk_renumber(klaviyo_chunk_t *chunk, uint64_t add);
 
 /* room for so many bytes in all; 0, or -1: no memory */
 int klaviyo_chunk_grow(klaviyo_chunk_t *chunk, size_t size);
-
-/* whether the lengths agree with each other and with what there is */
-int klaviyo_spool_record_sane(const klaviyo_spool_record_t *record,
-    uint64_t available);
-
-size_t klaviyo_spool_payload_len(const klaviyo_spool_record_t *record);
 
 
 #endif /* KLAVIYO_SPOOL_CHUNK_H */

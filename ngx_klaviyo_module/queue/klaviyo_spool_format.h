@@ -11,8 +11,8 @@
  *
  *     segment  [header, 4096 bytes][record][record] . . .
  *
- *     record   40 bytes of header, unique id, profile, attributes, zeroes up
- *              to a multiple of 16
+ *     record   see klaviyo_record.h; its place is its offset, its owner the
+ *              spool's uuid and the segment's number
  *
  * The spool has sequences of its own: seq = the ring's - delta, modulo 2^64.
  * Thus all of it passes to another ring by one number in the state.
@@ -28,11 +28,6 @@
  * one with the tail that was committed.  A segment is never written to again
  * after a failure or by another process.
  *
- * Checksums are CRC-32C.  `payload_crc` is of unique id, profile and
- * attributes; `header_crc` of the spool's uuid, the segment's number, the
- * offset in it, and the header up to this member: bytes from anywhere else
- * never pass for a record.
- *
  * What commits is a slot.  The bytes it tells of have been synced before.
  *
  * Whoever changes the format raises KLAVIYO_SPOOL_VERSION and looks at this
@@ -44,12 +39,13 @@
 #define KLAVIYO_SPOOL_FORMAT_H
 
 
+#include "klaviyo_record.h"
 #include "klaviyo_spool.h"
 
 
 #define KLAVIYO_SPOOL_STATE_MAGIC    "KLVYSPST"
 #define KLAVIYO_SPOOL_SEGMENT_MAGIC  "KLVYSPSG"
-#define KLAVIYO_SPOOL_VERSION        2
+#define KLAVIYO_SPOOL_VERSION        3
 
 #define KLAVIYO_SPOOL_STATE_NAME     "state"
 
@@ -58,10 +54,6 @@
 
 #define KLAVIYO_SPOOL_SEGMENT_MIN    (256 * 1024)
 #define KLAVIYO_SPOOL_SEGMENT_MAX    (16 * 1024 * 1024)
-
-#define KLAVIYO_SPOOL_RECORD_MAX     (8 * 1024 * 1024)
-
-#define klaviyo_spool_align(n)       (((n) + 15) & ~(uint64_t) 15)
 
 
 typedef struct {
@@ -97,22 +89,8 @@ typedef struct {
 } klaviyo_spool_head_t;
 
 
-typedef struct {
-    uint32_t  length;            /* with header and zeroes                  */
-    uint32_t  profile_len;
-    uint32_t  attributes_len;
-    uint32_t  payload_crc;
-    uint64_t  seq;
-    int64_t   time;              /* CLOCK_REALTIME, ms                      */
-    uint8_t   unique_id_len;
-    uint8_t   reserved[3];
-    uint32_t  header_crc;
-} klaviyo_spool_record_t;
-
-
 _Static_assert(sizeof(klaviyo_spool_slot_t) == 192, "a slot has holes");
 _Static_assert(sizeof(klaviyo_spool_head_t) == 56, "a head has holes");
-_Static_assert(sizeof(klaviyo_spool_record_t) == 40, "a record has holes");
 
 
 #endif /* KLAVIYO_SPOOL_FORMAT_H */

@@ -28,7 +28,7 @@
 
 
 #define KLAVIYO_SPOOL_LOOKS    10
-#define KLAVIYO_SPOOL_WINDOW   (2 * KLAVIYO_SPOOL_RECORD_MAX)
+#define KLAVIYO_SPOOL_WINDOW   (2 * KLAVIYO_RECORD_MAX)
 
 
 static klaviyo_spool_rc_e klaviyo_spool_inspect_dir(klaviyo_spool_t **spool,
@@ -44,7 +44,7 @@ static klaviyo_spool_rc_e klaviyo_spool_salvage_dir(const char *dir,
 static int klaviyo_spool_salvage_segment(int fd, uint8_t *window,
     void (*found)(const klaviyo_event_t *event));
 static size_t klaviyo_spool_salvage_record(const uint8_t *p, size_t len,
-    klaviyo_event_t *event);
+    klaviyo_record_t *record);
 
 
 klaviyo_spool_rc_e
@@ -369,10 +369,10 @@ static int
 klaviyo_spool_salvage_segment(int fd, uint8_t *window,
     void (*found)(const klaviyo_event_t *event))
 {
-    off_t            offset;
-    size_t           at, n, len;
-    ssize_t          got;
-    klaviyo_event_t  event;
+    off_t             offset;
+    size_t            at, n, len;
+    ssize_t           got;
+    klaviyo_record_t  record;
 
     offset = KLAVIYO_SPOOL_BLOCK;
 
@@ -392,13 +392,13 @@ klaviyo_spool_salvage_segment(int fd, uint8_t *window,
         at = 0;
 
         while (at < len
-               && (at < KLAVIYO_SPOOL_RECORD_MAX
+               && (at < KLAVIYO_RECORD_MAX
                    || len < KLAVIYO_SPOOL_WINDOW))
         {
-            n = klaviyo_spool_salvage_record(window + at, len - at, &event);
+            n = klaviyo_spool_salvage_record(window + at, len - at, &record);
 
             if (n) {
-                found(&event);
+                found(&record.event);
             }
 
             at += n ? n : 16;
@@ -413,31 +413,23 @@ klaviyo_spool_salvage_segment(int fd, uint8_t *window,
 
 static size_t
 klaviyo_spool_salvage_record(const uint8_t *p, size_t len,
-    klaviyo_event_t *event)
+    klaviyo_record_t *record)
 {
-    klaviyo_spool_record_t  record;
+    klaviyo_header_t  header;
 
-    if (len < sizeof(klaviyo_spool_record_t)) {
+    if (len < sizeof(klaviyo_header_t)) {
         return 0;
     }
 
-    memcpy(&record, p, sizeof(klaviyo_spool_record_t));
-    p += sizeof(klaviyo_spool_record_t);
+    memcpy(&header, p, sizeof(klaviyo_header_t));
 
-    if (!klaviyo_spool_record_sane(&record, len)
-        || klaviyo_crc32c(0, p, klaviyo_spool_payload_len(&record))
-           != record.payload_crc)
+    if (!klaviyo_record_sane(&header, len)
+        || !klaviyo_record_whole(&header, p + sizeof(klaviyo_header_t)))
     {
         return 0;
     }
 
-    event->unique_id = p;
-    event->unique_id_len = record.unique_id_len;
-    event->profile = event->unique_id + event->unique_id_len;
-    event->profile_len = record.profile_len;
-    event->attributes = event->profile + event->profile_len;
-    event->attributes_len = record.attributes_len;
-    event->time = record.time;
+    klaviyo_record_read(record, p);
 
-    return record.length;
+    return header.length;
 }

@@ -31,7 +31,7 @@
 
 typedef struct {
     klaviyo_chunk_t  *chunk;
-    uint32_t          crc;       /* where header_crc begins                 */
+    uint32_t          owner;     /* see klaviyo_spool_owner()               */
     uint64_t          offset;    /* of the bytes that come next             */
     uint64_t          limit;     /* no record ends behind it                */
     uint64_t          seq;       /* what is before is not wanted            */
@@ -221,7 +221,7 @@ klaviyo_spool_reader_open(klaviyo_spool_t *spool,
     }
 
     reader->offset = spool->read_offset;
-    reader->crc = klaviyo_spool_record_crc(spool, segment->number);
+    reader->owner = klaviyo_spool_owner(spool, segment->number);
 
     return 0;
 }
@@ -243,10 +243,10 @@ klaviyo_spool_passes(int err)
 static int
 klaviyo_spool_reader_fill(int fd, klaviyo_spool_reader_t *reader)
 {
-    size_t                   len, taken;
-    ssize_t                  n;
-    klaviyo_chunk_t         *chunk;
-    klaviyo_spool_record_t   record;
+    size_t            len, taken;
+    ssize_t           n;
+    klaviyo_chunk_t  *chunk;
+    klaviyo_header_t  record;
 
     chunk = reader->chunk;
 
@@ -258,7 +258,7 @@ klaviyo_spool_reader_fill(int fd, klaviyo_spool_reader_t *reader)
             len = (size_t) (reader->limit - reader->offset);
         }
 
-        if (len < sizeof(klaviyo_spool_record_t)) {
+        if (len < sizeof(klaviyo_header_t)) {
             reader->full = (chunk->used != 0
                             && reader->limit - reader->offset > len);
             return 0;
@@ -276,7 +276,7 @@ klaviyo_spool_reader_fill(int fd, klaviyo_spool_reader_t *reader)
             reader->limit = reader->offset + len;
         }
 
-        if (len < sizeof(klaviyo_spool_record_t)) {
+        if (len < sizeof(klaviyo_header_t)) {
             return 0;
         }
 
@@ -295,7 +295,7 @@ klaviyo_spool_reader_fill(int fd, klaviyo_spool_reader_t *reader)
             return 0;
         }
 
-        memcpy(&record, chunk->start, sizeof(klaviyo_spool_record_t));
+        memcpy(&record, chunk->start, sizeof(klaviyo_header_t));
 
         if (klaviyo_chunk_grow(chunk, record.length) == -1) {
             return -1;
@@ -317,30 +317,26 @@ static size_t
 klaviyo_spool_reader_take(klaviyo_spool_reader_t *reader, size_t from,
     size_t to)
 {
-    size_t                   at;
-    uint32_t                 crc;
-    uint64_t                 offset;
-    const uint8_t           *p;
-    klaviyo_chunk_t         *chunk;
-    klaviyo_spool_record_t   record;
+    size_t            at;
+    uint64_t          offset;
+    const uint8_t    *p;
+    klaviyo_chunk_t  *chunk;
+    klaviyo_header_t  record;
 
     chunk = reader->chunk;
 
     for (at = from;
-         at + sizeof(klaviyo_spool_record_t) <= to;
+         at + sizeof(klaviyo_header_t) <= to;
          at += record.length)
     {
         p = chunk->start + at;
         offset = reader->offset + (at - from);
 
-        memcpy(&record, p, sizeof(klaviyo_spool_record_t));
+        memcpy(&record, p, sizeof(klaviyo_header_t));
 
-        crc = klaviyo_crc32c(reader->crc, &offset, sizeof(uint64_t));
-        crc = klaviyo_crc32c(crc, &record, offsetof(klaviyo_spool_record_t,
-                                                    header_crc));
-
-        if (crc != record.header_crc
-            || !klaviyo_spool_record_sane(&record, reader->limit - offset))
+        if (record.header_crc
+            != klaviyo_record_crc(reader->owner, offset, &record)
+            || !klaviyo_record_sane(&record, reader->limit - offset))
         {
             /* a header begins at a multiple of 16 */
 
@@ -370,10 +366,7 @@ klaviyo_spool_reader_take(klaviyo_spool_reader_t *reader, size_t from,
             continue;
         }
 
-        if (klaviyo_crc32c(0, p + sizeof(klaviyo_spool_record_t),
-                           klaviyo_spool_payload_len(&record))
-            != record.payload_crc)
-        {
+        if (!klaviyo_record_whole(&record, p + sizeof(klaviyo_header_t))) {
             if (reader->strict) {
                 reader->stop = 1;
                 break;
@@ -440,7 +433,7 @@ klaviyo_spool_scan_tail(klaviyo_spool_t *spool, uint64_t *offset,
     }
 
     reader.chunk = &chunk;
-    reader.crc = klaviyo_spool_record_crc(spool, segment->number);
+    reader.owner = klaviyo_spool_owner(spool, segment->number);
     reader.offset = slot->tail_offset;
     reader.limit = (uint64_t) st.st_size;
 

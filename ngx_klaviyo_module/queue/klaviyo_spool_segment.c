@@ -27,7 +27,7 @@ static int klaviyo_spool_segment_failed(klaviyo_spool_t *spool,
 
 
 uint32_t
-klaviyo_spool_record_crc(const klaviyo_spool_t *spool, uint64_t number)
+klaviyo_spool_owner(const klaviyo_spool_t *spool, uint64_t number)
 {
     return klaviyo_crc32c(spool->uuid_crc, &number, sizeof(uint64_t));
 }
@@ -38,15 +38,15 @@ klaviyo_spool_segment_write(klaviyo_spool_t *spool, uint8_t *records,
     size_t len, klaviyo_spool_slot_t *slot, char *error)
 {
     size_t                    at, n;
-    uint32_t                  crc;
+    uint32_t                  owner;
     uint64_t                  next, offset;
-    klaviyo_spool_record_t    record;
+    klaviyo_header_t          record;
     klaviyo_spool_segment_t  *segment;
 
     next = spool->next;
 
     for (at = 0; at < len; at += n) {
-        memcpy(&record, records + at, sizeof(klaviyo_spool_record_t));
+        memcpy(&record, records + at, sizeof(klaviyo_header_t));
 
         segment = NULL;
 
@@ -71,10 +71,10 @@ klaviyo_spool_segment_write(klaviyo_spool_t *spool, uint8_t *records,
             segment = &spool->segment[spool->segments - 1];
         }
 
-        crc = klaviyo_spool_record_crc(spool, segment->number);
+        owner = klaviyo_spool_owner(spool, segment->number);
 
         for (n = 0; at + n < len; n += record.length) {
-            memcpy(&record, records + at + n, sizeof(klaviyo_spool_record_t));
+            memcpy(&record, records + at + n, sizeof(klaviyo_header_t));
 
             offset = segment->size + n;
 
@@ -82,13 +82,9 @@ klaviyo_spool_segment_write(klaviyo_spool_t *spool, uint8_t *records,
                 break;
             }
 
-            record.header_crc = klaviyo_crc32c(crc, &offset,
-                                               sizeof(uint64_t));
-            record.header_crc = klaviyo_crc32c(record.header_crc, &record,
-                                               offsetof(klaviyo_spool_record_t,
-                                                        header_crc));
+            record.header_crc = klaviyo_record_crc(owner, offset, &record);
 
-            memcpy(records + at + n, &record, sizeof(klaviyo_spool_record_t));
+            memcpy(records + at + n, &record, sizeof(klaviyo_header_t));
         }
 
         if (klaviyo_file_write(spool->write_fd, records + at, n,

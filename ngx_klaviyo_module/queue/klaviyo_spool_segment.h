@@ -5,8 +5,8 @@
 #include "klaviyo_spool_private.h"
 
 
-/* the crc that begins a record's header_crc */
-uint32_t klaviyo_spool_record_crc(const klaviyo_spool_t *spool,
+/* the `owner` of the segment's records, see klaviyo_record_crc() */
+uint32_t klaviyo_spool_owner(const klaviyo_spool_t *spool,
     uint64_t number);
 
 /*

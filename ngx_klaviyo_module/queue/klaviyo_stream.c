@@ -107,29 +107,22 @@ klaviyo_stream_chunk(klaviyo_stream_t *stream, uint64_t seq, uint64_t first,
 static klaviyo_ring_rc_e
 klaviyo_stream_copy(uint8_t *buf, size_t size, klaviyo_record_t *record)
 {
-    size_t            len;
-    klaviyo_event_t  *event;
+    const uint8_t    *p;
+    klaviyo_header_t  header;
 
-    event = &record->event;
-    len = event->unique_id_len + event->profile_len + event->attributes_len;
+    p = record->event.unique_id - sizeof(klaviyo_header_t);
 
-    if (len > size) {
+    memcpy(&header, p, sizeof(klaviyo_header_t));
+
+    if (header.length > size) {
         memset(record, 0, sizeof(klaviyo_record_t));
-        record->needed = len;
+        record->needed = header.length;
 
         return KLAVIYO_RING_SMALL;
     }
 
-    memcpy(buf, event->unique_id, event->unique_id_len);
-    event->unique_id = buf;
-    buf += event->unique_id_len;
-
-    memcpy(buf, event->profile, event->profile_len);
-    event->profile = buf;
-    buf += event->profile_len;
-
-    memcpy(buf, event->attributes, event->attributes_len);
-    event->attributes = buf;
+    memcpy(buf, p, header.length);
+    klaviyo_record_read(record, buf);
 
     return KLAVIYO_RING_OK;
 }

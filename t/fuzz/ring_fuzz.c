@@ -113,15 +113,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void
 make_image(void)
 {
-    int                     fd;
-    walk_t                  w;
-    unsigned                i;
-    klaviyo_ring_t         *ring;
-    klaviyo_event_t         event;
-    klaviyo_lease_t         lease;
-    klaviyo_cursor_t        from;
-    klaviyo_ring_fixed_t   *fixed;
-    klaviyo_ring_header_t   header;
+    int                    fd;
+    walk_t                 w;
+    unsigned               i;
+    klaviyo_ring_t        *ring;
+    klaviyo_event_t        event;
+    klaviyo_lease_t        lease;
+    klaviyo_cursor_t       from;
+    klaviyo_ring_fixed_t  *fixed;
+    klaviyo_header_t       header;
 
     ring = attach(SIZE, 0);
     must(ring != NULL
@@ -167,7 +167,7 @@ make_image(void)
 
     for (i = 0; i < RECORDS; i++) {
         walk(ring, &w, 1, 1);
-        header.length = (uint32_t) klaviyo_ring_align(
+        header.length = (uint32_t) klaviyo_record_align(
                             sizeof(header) + 16 + 40 + 10 + i * 30);
         place[i] = PAGES + (w.at.position - header.length) % SIZE;
     }
@@ -228,7 +228,7 @@ look(klaviyo_ring_open_e how)
              n++)
         {
             must(n < MOST
-                 && record.event.unique_id == buf
+                 && record.event.unique_id == buf + sizeof(klaviyo_header_t)
                  && record.event.attributes + record.event.attributes_len
                     <= buf + klaviyo_ring_salvage_max(ring));
         }
@@ -275,15 +275,15 @@ attach(size_t size, unsigned drop_oldest)
 static void
 alone(unsigned flags)
 {
-    int                     hidden;
-    walk_t                  w;
-    unsigned                added;
-    uint64_t                was, next, position;
-    klaviyo_ring_t         *ring;
-    klaviyo_lease_t         lease;
-    klaviyo_cursor_t        from;
-    klaviyo_ring_span_t     span;
-    klaviyo_ring_header_t   header;
+    int                  hidden;
+    walk_t               w;
+    unsigned             added;
+    uint64_t             was, next, position;
+    klaviyo_ring_t      *ring;
+    klaviyo_lease_t      lease;
+    klaviyo_cursor_t     from;
+    klaviyo_ring_span_t  span;
+    klaviyo_header_t     header;
 
     ring = attach((flags & WHO) == DRAINS ? 2 * SIZE : SIZE,
                   flags & DROP_OLDEST);
@@ -408,7 +408,7 @@ drain(klaviyo_ring_t *ring, const klaviyo_lease_t *lease)
         sum += moved;
     }
 
-    must(sum <= SIZE / (sizeof(klaviyo_ring_header_t) + 8)
+    must(sum <= SIZE / (sizeof(klaviyo_header_t) + 8)
          && defect(ring) == 0);
 }
 
@@ -442,7 +442,7 @@ spool(klaviyo_ring_t *ring, uint64_t epoch)
     /* numbers that leave no room for those behind or before are refused */
 
     if (span.end.seq - w.at.seq
-        > (span.end.position - w.at.position) / sizeof(klaviyo_ring_header_t)
+        > (span.end.position - w.at.position) / sizeof(klaviyo_header_t)
         || (span.end.seq == w.at.seq && span.end.position != w.at.position)
         || w.at.seq <= 7)
     {

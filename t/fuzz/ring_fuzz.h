@@ -171,7 +171,7 @@ overwrite(uint8_t *f, const uint8_t *data, size_t size, unsigned attached)
 
         default:                     /* header of a record                  */
             i = (at >> 8) % RECORDS;
-            at = place[i] + (at & 255) % sizeof(klaviyo_ring_header_t);
+            at = place[i] + (at & 255) % sizeof(klaviyo_header_t);
             break;
         }
 
@@ -210,12 +210,12 @@ sign_number(uint64_t *n)
 static void
 sign(uint8_t *f, unsigned what)
 {
-    int                     i;
-    uint8_t                *p;
-    uint64_t                at, position, end, rest;
-    klaviyo_ring_t          ring;
-    klaviyo_ring_slot_t    *slot[2];
-    klaviyo_ring_header_t   header;
+    int                   i;
+    uint8_t              *p;
+    uint64_t              at, position, end, rest;
+    klaviyo_ring_t        ring;
+    klaviyo_ring_slot_t  *slot[2];
+    klaviyo_header_t      header;
 
     memcpy(&ring.fixed, f, sizeof(klaviyo_ring_fixed_t));
     ring.uuid_crc = klaviyo_crc32c(0, ring.fixed.uuid, KLAVIYO_RING_UUID_LEN);
@@ -248,38 +248,38 @@ sign(uint8_t *f, unsigned what)
         at = position % SIZE;
         rest = SIZE - at;
 
-        if (rest < sizeof(klaviyo_ring_header_t)) {
+        if (rest < sizeof(klaviyo_header_t)) {
             position += rest;
             continue;
         }
 
         p = f + PAGES + at;
-        memcpy(&header, p, sizeof(klaviyo_ring_header_t));
+        memcpy(&header, p, sizeof(klaviyo_header_t));
 
-        if ((header.type != KLAVIYO_RING_RECORD_EVENT
-             && header.type != KLAVIYO_RING_RECORD_PAD)
-            || header.length < sizeof(klaviyo_ring_header_t))
+        if ((header.type != KLAVIYO_RECORD_EVENT
+             && header.type != KLAVIYO_RECORD_PAD)
+            || header.length < sizeof(klaviyo_header_t))
         {
             position += 16;
             continue;
         }
 
         if ((what & SIGN_BODIES)
-            && klaviyo_ring_payload_len(&header) <= rest - sizeof(header))
+            && klaviyo_record_payload_len(&header) <= rest - sizeof(header))
         {
             header.payload_crc =
-                klaviyo_crc32c(0, p + sizeof(klaviyo_ring_header_t),
-                               klaviyo_ring_payload_len(&header));
+                klaviyo_crc32c(0, p + sizeof(klaviyo_header_t),
+                               klaviyo_record_payload_len(&header));
         }
 
         if (what & SIGN_HEADERS) {
             sign_number(&header.seq);
 
-            header.header_crc = klaviyo_ring_header_crc(&ring, position,
-                                                        &header);
+            header.header_crc = klaviyo_record_crc(ring.uuid_crc, position,
+                                                   &header);
         }
 
-        memcpy(p, &header, sizeof(klaviyo_ring_header_t));
+        memcpy(p, &header, sizeof(klaviyo_header_t));
 
         position += (header.length % 16 || header.length > rest)
                     ? 16 : header.length;

@@ -186,12 +186,12 @@ static klaviyo_ring_rc_e
 read_one(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
     klaviyo_record_t *record, int sound)
 {
-    size_t                  size, len;
-    uint64_t                at, seq, length;
-    klaviyo_record_t        twice;
-    klaviyo_ring_rc_e       rc;
-    klaviyo_ring_span_t     span;
-    klaviyo_ring_header_t   header;
+    size_t               size, len;
+    uint64_t             at, seq, length;
+    klaviyo_record_t     twice;
+    klaviyo_ring_rc_e    rc;
+    klaviyo_ring_span_t  span;
+    klaviyo_header_t     header;
 
     static uint8_t         *buf;
 
@@ -241,13 +241,14 @@ read_one(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
 
     len = record->event.unique_id_len + record->event.profile_len
           + record->event.attributes_len;
-    length = klaviyo_ring_align(sizeof(header) + len);
+    length = klaviyo_record_align(sizeof(header) + len);
     at = (record->next.position - length) % ring->capacity;
 
-    must(len <= size
+    must(length <= size
          && record->event.unique_id_len > 0
-         && record->event.unique_id == buf
-         && record->event.profile == buf + record->event.unique_id_len
+         && record->event.unique_id == buf + sizeof(header)
+         && record->event.profile == record->event.unique_id
+                                     + record->event.unique_id_len
          && record->event.attributes == record->event.profile
                                         + record->event.profile_len
          && record->seq >= seq
@@ -255,14 +256,15 @@ read_one(klaviyo_ring_t *ring, const klaviyo_cursor_t *cursor,
          && record->next.seq == record->seq + 1
          && at + length <= ring->capacity);
 
-    memcpy(&header, ring->record + at, sizeof(klaviyo_ring_header_t));
+    memcpy(&header, ring->record + at, sizeof(klaviyo_header_t));
 
     must(header.length == length
          && header.seq == record->seq
-         && header.payload_crc == klaviyo_crc32c(0, buf, len)
-         && header.header_crc == klaviyo_ring_header_crc(
-                                    ring, record->next.position - length,
-                                    &header));
+         && header.payload_crc
+            == klaviyo_crc32c(0, record->event.unique_id, len)
+         && header.header_crc
+            == klaviyo_record_crc(ring->uuid_crc,
+                                  record->next.position - length, &header));
 
     if (sound) {
         must(record->next.seq <= span.end.seq

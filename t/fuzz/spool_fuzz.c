@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "queue/klaviyo_crc32c.h"
-#include "queue/klaviyo_spool_chunk.h"
+#include "../unit/chunk.h"
 #include "queue/klaviyo_spool_dir.h"
 #include "queue/klaviyo_spool_open.h"
 #include "queue/klaviyo_spool_private.h"
@@ -200,7 +200,7 @@ add_one(klaviyo_spool_t *spool)
 
     klaviyo_spool_state(spool, &state);
 
-    if (klaviyo_chunk_add(&chunk, state.tail, &event) == 1) {
+    if (chunk_put(&chunk, state.tail, &event) == 1) {
         (void) klaviyo_spool_write(spool, &chunk, 0, error);
     }
 
@@ -234,14 +234,14 @@ put_state(const uint8_t *data, unsigned sign)
 static void
 put_segment(uint64_t number, const uint8_t *data, size_t size, unsigned sign)
 {
-    char                    name[KLAVIYO_SPOOL_NAME_MAX];
-    size_t                  at;
-    uint8_t                *p;
-    uint32_t                crc;
-    uint64_t                offset;
-    klaviyo_spool_head_t    head;
-    klaviyo_spool_slot_t    slot;
-    klaviyo_spool_record_t  record;
+    char                  name[KLAVIYO_SPOOL_NAME_MAX];
+    size_t                at;
+    uint8_t              *p;
+    uint32_t              crc;
+    uint64_t              offset;
+    klaviyo_spool_head_t  head;
+    klaviyo_spool_slot_t  slot;
+    klaviyo_header_t      record;
 
     static uint8_t          file[KLAVIYO_SPOOL_BLOCK + 65536];
 
@@ -276,16 +276,22 @@ put_segment(uint64_t number, const uint8_t *data, size_t size, unsigned sign)
     memcpy(p, data, size);
 
     for (at = 0;
-         at + sizeof(klaviyo_spool_record_t) <= size;
-         at += klaviyo_spool_align(record.length) + 16)
+         at + sizeof(klaviyo_header_t) <= size;
+         at += klaviyo_record_align(record.length) + 16)
     {
-        memcpy(&record, p + at, sizeof(klaviyo_spool_record_t));
+        memcpy(&record, p + at, sizeof(klaviyo_header_t));
         record.length &= 0xffff;
 
-        if (klaviyo_spool_record_sane(&record, size - at) && (sign & 8)) {
+        if (sign & 8) {
+            record.type = KLAVIYO_RECORD_EVENT;
+            record.flags = 0;
+            record.reserved = 0;
+        }
+
+        if (klaviyo_record_sane(&record, size - at) && (sign & 8)) {
             record.payload_crc =
-                klaviyo_crc32c(0, p + at + sizeof(klaviyo_spool_record_t),
-                               klaviyo_spool_payload_len(&record));
+                klaviyo_crc32c(0, p + at + sizeof(klaviyo_header_t),
+                               klaviyo_record_payload_len(&record));
         }
 
         if (sign & 4) {
@@ -293,17 +299,14 @@ put_segment(uint64_t number, const uint8_t *data, size_t size, unsigned sign)
 
             crc = klaviyo_crc32c(0, slot.uuid, KLAVIYO_RING_UUID_LEN);
             crc = klaviyo_crc32c(crc, &number, sizeof(uint64_t));
-            crc = klaviyo_crc32c(crc, &offset, sizeof(uint64_t));
-            record.header_crc =
-                klaviyo_crc32c(crc, &record, offsetof(klaviyo_spool_record_t,
-                                                      header_crc));
+            record.header_crc = klaviyo_record_crc(crc, offset, &record);
         }
 
-        memcpy(p + at, &record, sizeof(klaviyo_spool_record_t));
+        memcpy(p + at, &record, sizeof(klaviyo_header_t));
 
         /* one behind another, if it is one */
 
-        if (klaviyo_spool_record_sane(&record, size - at)) {
+        if (klaviyo_record_sane(&record, size - at)) {
             record.length -= 16;
 
         } else {

@@ -9,10 +9,10 @@
 #include <time.h>
 
 #include "batch.h"
+#include "chunk.h"
 #include "delivery/klaviyo_body.h"
 #include "queue/klaviyo_ring_figures.h"
 #include "queue/klaviyo_ring_read.h"
-#include "queue/klaviyo_spool_chunk.h"
 
 
 static int
@@ -477,7 +477,7 @@ test_release(const klaviyo_lease_t *lease, klaviyo_chunk_t *chunk, int readable,
         cursor = record.next;
 
         if (i < readable) {
-            klaviyo_chunk_add(chunk, record.seq, &record.event);
+            chunk_put(chunk, record.seq, &record.event);
         }
     }
 
@@ -655,7 +655,7 @@ test_spool(void)
         cursor = record.next;
 
         if (i != 1 && i != 4) {
-            klaviyo_chunk_add(&chunk, record.seq, &record.event);
+            chunk_put(&chunk, record.seq, &record.event);
         }
     }
 

@@ -165,10 +165,10 @@ test_corrupt(void)
 static void
 test_displaced(void)
 {
-    uint64_t                from, to;
-    ring_taken_t            taken;
-    klaviyo_ring_t         *ring;
-    klaviyo_ring_header_t   header;
+    uint64_t          from, to;
+    ring_taken_t      taken;
+    klaviyo_ring_t   *ring;
+    klaviyo_header_t  header;
 
     ring = ring_open(RING_SIZE, 0);
     ring_fill(ring, 50, 60, 300);

@@ -8,6 +8,7 @@
 #define SPOOL_H
 
 
+#include "chunk.h"
 #include "ring.h"
 #include "queue/klaviyo_spool.h"
 #include "queue/klaviyo_spool_chunk.h"
@@ -56,7 +57,7 @@ spool_add(klaviyo_chunk_t *chunk, uint64_t seq, size_t size)
     ring_event(&e, (unsigned) (seq >> 31), (unsigned) (seq & 0x7fffffff),
                size);
 
-    return klaviyo_chunk_add(chunk, seq, &e.event);
+    return chunk_put(chunk, seq, &e.event);
 }
 
 

@@ -168,8 +168,8 @@ test_chunk(void)
     ring_event(&e, 0, 0, 10);
     e.event.attributes_len = 3 * MB;
     e.event.attributes = calloc(1, 3 * MB);
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "a large one alone");
-    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 0, "not two");
+    is_int(chunk_put(&chunk, 1, &e.event), 1, "a large one alone");
+    is_int(chunk_put(&chunk, 2, &e.event), 0, "not two");
     free((void *) e.event.attributes);
 
     klaviyo_chunk_reset(&chunk);
@@ -180,18 +180,18 @@ test_chunk(void)
 
     ring_event(&e, 0, 0, 10);
     e.event.profile_len = ((size_t) 1 << 32) + 10;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "no profile of 4 GB");
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "no profile of 4 GB");
     ring_event(&e, 0, 0, 10);
     e.event.attributes_len = ((size_t) 1 << 32) + 10;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor attributes");
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "nor attributes");
 
 #endif
 
     ring_event(&e, 0, 0, 10);
     e.event.unique_id_len = 256;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor a longer id");
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "nor a longer id");
     e.event.unique_id_len = 0;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "nor none");
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "nor none");
     is_int(chunk.events, 0, "nothing was added");
 
     klaviyo_chunk_free(&chunk);
@@ -1187,33 +1187,45 @@ test_slot(void)
 static void
 test_sane(void)
 {
-    klaviyo_spool_record_t  r;
+    klaviyo_header_t  r;
 
     memset(&r, 0, sizeof(r));
+    r.type = KLAVIYO_RECORD_EVENT;
     r.unique_id_len = 1;
     r.profile_len = 3;
     r.attributes_len = 4;
     r.length = 48;
 
-    is_int(klaviyo_spool_payload_len(&r), 8, "its payload");
-    ok(klaviyo_spool_record_sane(&r, 48), "a record");
-    ok(!klaviyo_spool_record_sane(&r, 47), "not of fewer bytes");
+    is_int(klaviyo_record_payload_len(&r), 8, "its payload");
+    ok(klaviyo_record_sane(&r, 48), "a record");
+    ok(!klaviyo_record_sane(&r, 47), "not of fewer bytes");
     r.length = 64;
-    ok(!klaviyo_spool_record_sane(&r, 64), "nor longer than it is");
+    ok(!klaviyo_record_sane(&r, 64), "nor longer than it is");
     r.length = 48;
     r.attributes_len = 5;
-    ok(!klaviyo_spool_record_sane(&r, 64), "nor shorter");
+    ok(!klaviyo_record_sane(&r, 64), "nor shorter");
     r.attributes_len = 5;
     r.unique_id_len = 0;
-    ok(!klaviyo_spool_record_sane(&r, 64), "nor without an id");
+    ok(!klaviyo_record_sane(&r, 64), "nor without an id");
 
     r.unique_id_len = 1;
-    r.length = KLAVIYO_SPOOL_RECORD_MAX;
-    r.attributes_len = KLAVIYO_SPOOL_RECORD_MAX - 44;
-    ok(klaviyo_spool_record_sane(&r, UINT64_MAX), "the largest");
+    r.attributes_len = 4;
+    r.type = KLAVIYO_RECORD_PAD;
+    ok(!klaviyo_record_sane(&r, 64), "nor of another type");
+    r.type = KLAVIYO_RECORD_EVENT;
+    r.flags = 1;
+    ok(!klaviyo_record_sane(&r, 64), "nor with flags that nobody knows");
+    r.flags = 0;
+    r.reserved = 1;
+    ok(!klaviyo_record_sane(&r, 64), "nor with more than that");
+    r.reserved = 0;
+
+    r.length = KLAVIYO_RECORD_MAX;
+    r.attributes_len = KLAVIYO_RECORD_MAX - 44;
+    ok(klaviyo_record_sane(&r, UINT64_MAX), "the largest");
     r.attributes_len++;
     r.length += 16;
-    ok(!klaviyo_spool_record_sane(&r, UINT64_MAX), "a byte more");
+    ok(!klaviyo_record_sane(&r, UINT64_MAX), "a byte more");
 }
 
 
@@ -1228,28 +1240,28 @@ test_chunk_limits(void)
     klaviyo_chunk_t   chunk;
 
     memset(&chunk, 0, sizeof(chunk));
-    bytes = calloc(1, KLAVIYO_SPOOL_RECORD_MAX + 1);
+    bytes = calloc(1, KLAVIYO_RECORD_MAX + 1);
 
     ring_event(&e, 0, 1, 0);
-    max = KLAVIYO_SPOOL_RECORD_MAX - sizeof(klaviyo_spool_record_t)
+    max = KLAVIYO_RECORD_MAX - sizeof(klaviyo_header_t)
           - e.event.unique_id_len - e.event.profile_len;
     e.event.attributes = bytes;
     e.event.attributes_len = max + 1;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "a byte too large");
-    e.event.attributes_len = KLAVIYO_SPOOL_RECORD_MAX + 1;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), -1, "much too large");
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "a byte too large");
+    e.event.attributes_len = KLAVIYO_RECORD_MAX + 1;
+    is_int(chunk_put(&chunk, 1, &e.event), -1, "much too large");
     e.event.attributes_len = max;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "the largest");
-    is_int(chunk.used, KLAVIYO_SPOOL_RECORD_MAX, "fills its record");
-    is_int(chunk.size, KLAVIYO_SPOOL_RECORD_MAX, "and the chunk");
-    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 0, "which is full");
+    is_int(chunk_put(&chunk, 1, &e.event), 1, "the largest");
+    is_int(chunk.used, KLAVIYO_RECORD_MAX, "fills its record");
+    is_int(chunk.size, KLAVIYO_RECORD_MAX, "and the chunk");
+    is_int(chunk_put(&chunk, 2, &e.event), 0, "which is full");
 
     klaviyo_chunk_reset(&chunk);
     e.event.attributes_len = max - 48;
-    is_int(klaviyo_chunk_add(&chunk, 1, &e.event), 1, "room for one more");
+    is_int(chunk_put(&chunk, 1, &e.event), 1, "room for one more");
     e.event.profile_len = 3;
     e.event.attributes_len = 8 - 3 - e.event.unique_id_len;
-    is_int(klaviyo_chunk_add(&chunk, 2, &e.event), 1, "that is as large");
+    is_int(chunk_put(&chunk, 2, &e.event), 1, "that is as large");
     is_int(chunk.used, chunk.size, "to the last byte");
 
     klaviyo_chunk_free(&chunk);
@@ -1387,12 +1399,12 @@ write_record(klaviyo_spool_t *spool, uint64_t seq, size_t length)
     klaviyo_spool_rc_e  rc;
 
     ring_event(&e, 0, 0, 0);
-    e.event.attributes_len = length - sizeof(klaviyo_spool_record_t)
+    e.event.attributes_len = length - sizeof(klaviyo_header_t)
                              - e.event.unique_id_len - e.event.profile_len;
     e.event.attributes = calloc(1, length);
 
     memset(&chunk, 0, sizeof(chunk));
-    klaviyo_chunk_add(&chunk, seq, &e.event);
+    chunk_put(&chunk, seq, &e.event);
     rc = klaviyo_spool_write(spool, &chunk, 0, ring_error);
 
     klaviyo_chunk_free(&chunk);
@@ -1454,7 +1466,7 @@ test_large(void)
     ring_event(&e, 0, 1, 10);
     e.event.attributes = big;
     e.event.attributes_len = 4 * MB;
-    klaviyo_chunk_add(&chunk, 1, &e.event);
+    chunk_put(&chunk, 1, &e.event);
     is_int(klaviyo_spool_write(spool, &chunk, 0, ring_error),
            KLAVIYO_SPOOL_OK, "four megabytes");
     klaviyo_chunk_free(&chunk);
