@@ -57,6 +57,33 @@ klaviyo_html_item_value(uint64_t name, klaviyo_html_attrs_t *attrs)
 }
 
 
+/* an item in an element without an end tag has nothing but a value */
+
+static int
+klaviyo_html_item_is_void(uint64_t name)
+{
+    switch (name) {
+
+    case klaviyo_html_word('a','r','e','a',0,0,0,0):
+    case klaviyo_html_word('b','a','s','e',0,0,0,0):
+    case klaviyo_html_word('b','r',0,0,0,0,0,0):
+    case klaviyo_html_word('c','o','l',0,0,0,0,0):
+    case klaviyo_html_word('e','m','b','e','d',0,0,0):
+    case klaviyo_html_word('h','r',0,0,0,0,0,0):
+    case klaviyo_html_word('i','m','g',0,0,0,0,0):
+    case klaviyo_html_word('i','n','p','u','t',0,0,0):
+    case klaviyo_html_word('l','i','n','k',0,0,0,0):
+    case klaviyo_html_word('m','e','t','a',0,0,0,0):
+    case klaviyo_html_word('s','o','u','r','c','e',0,0):
+    case klaviyo_html_word('t','r','a','c','k',0,0,0):
+    case klaviyo_html_word('w','b','r',0,0,0,0,0):
+        return 1;
+    }
+
+    return 0;
+}
+
+
 /* a property may have several names */
 
 static void
@@ -104,7 +131,7 @@ klaviyo_html_item(klaviyo_html_t *html, uint64_t name, const uint8_t *p,
         return 0;
     }
 
-    if (attrs.itemscope.data == NULL) {
+    if (attrs.itemscope.data == NULL || klaviyo_html_item_is_void(name)) {
         if (attrs.itemprop.len == 0) {
             return 0;
         }

@@ -4,6 +4,7 @@
 
 
 #include <string.h>
+#include <strings.h>
 
 #include "klaviyo_jsonld.h"
 #include "klaviyo_entity.h"
@@ -60,7 +61,7 @@ klaviyo_jsonld_open(klaviyo_jsonld_node_t *node, const klaviyo_slice_t *value)
 }
 
 
-/* "Product", "schema:Product", "https://schema.org/Product" */
+/* "Product", "schema:Product", "https://schema.org/Product", "product" */
 
 int
 klaviyo_jsonld_is(const klaviyo_jsonld_node_t *node, const char *type)
@@ -78,7 +79,9 @@ klaviyo_jsonld_is(const klaviyo_jsonld_node_t *node, const char *type)
 
         if (klaviyo_scan_type(value.data) != KLAVIYO_SCAN_STRING
             || value.len < len + 2
-            || memcmp(value.data + value.len - 1 - len, type, len) != 0)
+            || strncasecmp((const char *) value.data + value.len - 1 - len,
+                           type, len)
+               != 0)
         {
             continue;
         }
@@ -130,8 +133,12 @@ klaviyo_jsonld_next(klaviyo_jsonld_each_t *each, klaviyo_slice_t *value)
 
         member = &each->node->member[each->i++];
 
+        /* shops write "pricecurrency", too */
+
         if (member->name.len != each->len
-            || memcmp(member->name.data, each->name, each->len) != 0)
+            || strncasecmp((const char *) member->name.data, each->name,
+                           each->len)
+               != 0)
         {
             continue;
         }

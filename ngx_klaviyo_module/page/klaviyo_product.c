@@ -5,6 +5,7 @@
 
 
 #include <string.h>
+#include <strings.h>
 
 #include "klaviyo_product.h"
 #include "klaviyo_breadcrumb.h"
@@ -25,6 +26,7 @@ typedef struct {
     klaviyo_slice_t   availability;
     klaviyo_slice_t   sku;
     int               score;             /* of its URL; -1: none             */
+    unsigned          inner:1;           /* the availability is of one in it */
 } klaviyo_product_offer_t;
 
 
@@ -42,6 +44,7 @@ static void klaviyo_product_offers(klaviyo_page_t *page,
     size_t *left, int depth);
 static int klaviyo_product_offer(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer);
+static int klaviyo_product_in_stock(const klaviyo_slice_t *availability);
 static void klaviyo_product_specification(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *offer);
 static klaviyo_slice_t klaviyo_product_digits(const klaviyo_slice_t *amount);
@@ -211,7 +214,7 @@ klaviyo_page_product(klaviyo_page_t *page, const klaviyo_slice_t *value)
     klaviyo_product_offer_t       offer;
     const klaviyo_jsonld_node_t  *nodes[4], *priced[3];
 
-    static const char  *ids[] = { "productID", "productId", "identifier",
+    static const char  *ids[] = { "productID", "identifier",
                                   "productGroupID", "inProductGroupWithID" };
 
     klaviyo_jsonld_open(&node, value);
@@ -405,14 +408,17 @@ klaviyo_page_product_is_same(klaviyo_page_t *page,
 }
 
 
-/* the first of those whose URL fits best; what it leaves out, others say */
+/*
+ * The first of those whose URL fits best, or that of them which is in stock;
+ * what it leaves out, others say.
+ */
 
 static void
 klaviyo_product_offers(klaviyo_page_t *page,
     const klaviyo_jsonld_node_t *node, klaviyo_product_offer_t *best,
     size_t *left, int depth)
 {
-    int                      named, priced;
+    int                      named, priced, stock;
     klaviyo_slice_t          value;
     klaviyo_jsonld_each_t    each;
     klaviyo_jsonld_node_t    inner;
@@ -446,13 +452,22 @@ klaviyo_product_offers(klaviyo_page_t *page,
             best->currency = offer.currency;
         }
 
-        if (priced && offer.score > best->score) {
+        stock = klaviyo_product_in_stock(&offer.availability)
+                && best->availability.len
+                && !klaviyo_product_in_stock(&best->availability);
+
+        if (priced
+            && (offer.score > best->score
+                || (offer.score == best->score && depth == 0 && stock)))
+        {
             *best = offer;
 
-        } else if (best->availability.len == 0
-                   && (depth || best->price.len == 0))
+        } else if ((best->availability.len == 0
+                    && (depth || best->price.len == 0))
+                   || (depth && best->inner && stock))
         {
             best->availability = offer.availability;
+            best->inner = depth;
         }
 
         if (depth == 0) {                   /* those of an AggregateOffer */
@@ -500,6 +515,24 @@ klaviyo_product_offer(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node,
     }
 
     return offer->price.len != 0;
+}
+
+
+static int
+klaviyo_product_in_stock(const klaviyo_slice_t *availability)
+{
+    size_t  len;
+
+    len = availability->len;
+
+    while (len && availability->data[len - 1] == '/') {
+        len--;
+    }
+
+    return len >= 7
+           && strncasecmp((const char *) availability->data + len - 7,
+                          "InStock", 7)
+              == 0;
 }
 
 

@@ -445,6 +445,23 @@ test_microdata(void)
          "</ol>",
          "type=product\nname=Lamp\ncategories=[\"Lamps\"]\n");
 
+    says("an item in an element without an end", "/lamp",
+         "<div itemscope itemtype=\"http://schema.org/Product\"><meta "
+         "itemtype=\"http://schema.org/Brand\" itemscope=\"itemscope\" "
+         "itemprop=\"brand\" content=\"Acme\"><link itemprop=image itemscope "
+         "itemtype=\"http://schema.org/ImageObject\" href=\"/i.jpg\"><img "
+         "itemscope itemtype=\"http://schema.org/Thing\" src=\"/x.jpg\"><h1 "
+         "itemprop=name>Lamp</h1></div>",
+         "type=product\nname=Lamp\nbrand=Acme\n"
+         "image=https://shop.example/i.jpg\n");
+
+    says("in small letters", "/lamp",
+         "<div itemscope itemtype=\"http://schema.org/product\"><h1 "
+         "itemprop=name>Lamp</h1><div itemprop=offers itemscope itemtype=\""
+         "http://schema.org/Offer\"><meta itemprop=price content=5><meta "
+         "itemprop=pricecurrency content=EUR></div></div>",
+         "type=product\nname=Lamp\nprice=5\ncurrency=EUR\n");
+
     says("products that are links", "/lamps",
          "<a itemscope itemtype=\"https://schema.org/Product\" "
          "href=\"/chair\"><b itemprop=name>Chair</b></a>",
@@ -729,6 +746,44 @@ test_offers(void)
             "\"offers\":{\"price\":\"20.00\",\"priceCurrency\":\"EUR\"}}"),
          "type=product\nname=Lamp\nprice=20.00\nlist_price=30.00\ncurrency=EU"
          "R\n");
+
+    says("sizes of which the first is out of stock", "/lamp",
+         LD("{\"@type\":\"product\",\"name\":\"Lamp\",\"offers\":["
+            "{\"@type\":\"Offer\",\"availability\":"
+            "\"http://schema.org/OutOfStock\",\"price\":\"4\","
+            "\"priceCurrency\":\"EUR\",\"sku\":\"S\",\"url\":\"/lamp\"},"
+            "{\"@type\":\"Offer\",\"availability\":"
+            "\"http://schema.org/InStock\",\"price\":\"5\","
+            "\"priceCurrency\":\"EUR\",\"sku\":\"M\",\"url\":\"/lamp\"},"
+            "{\"@type\":\"Offer\",\"availability\":"
+            "\"http://schema.org/InStock\",\"price\":\"6\","
+            "\"priceCurrency\":\"EUR\",\"sku\":\"L\",\"url\":\"/lamp\"}]}"),
+         "type=product\nname=Lamp\nproduct_id=M\nsku=M\nprice=5\n"
+         "currency=EUR\navailability=InStock\n");
+
+    says("the size of the page", "/lamp?size=s",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"offers\":["
+            "{\"availability\":\"InStock\",\"price\":\"5\","
+            "\"url\":\"/lamp?size=m\"},"
+            "{\"availability\":\"OutOfStock\",\"price\":\"4\","
+            "\"url\":\"/lamp?size=s\"}]}"),
+         "type=product\nname=Lamp\nprice=4\navailability=OutOfStock\n");
+
+    says("sizes in an AggregateOffer", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"offers\":{"
+            "\"@type\":\"AggregateOffer\",\"lowPrice\":4,"
+            "\"priceCurrency\":\"EUR\",\"offers\":["
+            "{\"availability\":\"http://schema.org/SoldOut\",\"price\":4},"
+            "{\"availability\":\"http://schema.org/InStock\",\"price\":5}]}}"),
+         "type=product\nname=Lamp\nprice=4\ncurrency=EUR\n"
+         "availability=InStock\n");
+
+    says("an AggregateOffer that says so itself", "/lamp",
+         LD("{\"@type\":\"Product\",\"name\":\"Lamp\",\"offers\":{"
+            "\"@type\":\"AggregateOffer\",\"lowPrice\":4,"
+            "\"availability\":\"http://schema.org/OutOfStock\",\"offers\":["
+            "{\"availability\":\"http://schema.org/InStock\",\"price\":5}]}}"),
+         "type=product\nname=Lamp\nprice=4\navailability=OutOfStock\n");
 
     says("the price of a quantity before the product's", "/lamp",
          LD("{\"@type\":\"Product\",\"name\":\"Tea\","
