@@ -413,6 +413,14 @@ is event('/events', '{"metric":'), undef, 'no JSON';
 is reason('skipped', 'klaviyo_track_json'), 2, 'counted';
 like $t->log, qr/\[warn\].*"klaviyo_track_json" got a text/, 'told';
 
+my $n = 2;
+
+for my $nothing ('[]', 'null', '') {
+    is event('/events', $nothing), undef, "'$nothing' is no event";
+    is reason('skipped', 'klaviyo_track_json'), ++$n,
+        'counted, as no other rule says why';
+}
+
 
 # orders that something happened to: each gives an event that Klaviyo takes, or
 # a count by its cause

@@ -372,6 +372,7 @@ is +(grep { $_->{metric} eq 'Tracked' } @$both)[0]{unique_id},
 named('/log/none', '');
 named('/log/two', [[{metric => 'A'}, {metric => 'B'}]]);
 named('/log/bad', '{');
+named('/log/empty', '[]');
 
 wait_for(5, sub { $t->get('/log/end');
     Klaviyo::Test::Process::read_file($t->dir . '/captured.log')
@@ -381,6 +382,7 @@ my $log = Klaviyo::Test::Process::read_file($t->dir . '/captured.log');
 like $log, qr{^/log/none 200 no_header -$}m, '$klaviyo_captured: no header';
 like $log, qr{^/log/two 200 2 \S{36}$}m, 'two events';
 like $log, qr{^/log/bad 200 header -$}m, 'a bad one';
+like $log, qr{^/log/empty 200 no_header -$}m, 'a list of none';
 
 
 # answers

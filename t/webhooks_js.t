@@ -147,6 +147,8 @@ is call('shopify', payload('shopify'), secret => 'guess',
 my $figures = $t->account;
 is $figures->{captured}, $sum + 3, 'none of them fires an event';
 is $figures->{reasons}{skipped}{unsigned}, 2, 'unsigned: counted';
+is $figures->{reasons}{skipped}{klaviyo_track_json}, 2,
+    'unknown and unreadable: counted';
 
 # what the payloads do not have
 

@@ -971,8 +971,9 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
             ngx_http_klaviyo_capture_named(r, ctx, chosen,
                                            ngx_http_klaviyo_header_capture);
         }
+    }
 
-    } else if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
+    if (set->named && ngx_http_klaviyo_capture_silent(ctx)) {
         ngx_http_klaviyo_rule_skip(ctx, set->named,
                                    KLAVIYO_COUNT_SKIPPED_NO_HEADER);
     }
@@ -1001,6 +1002,15 @@ ngx_http_klaviyo_capture_set(ngx_http_request_t *r,
     }
 
     ngx_http_klaviyo_body_unread(r, ctx, rule->account->ring);
+
+    if (set->json && ngx_http_klaviyo_capture_silent(ctx)) {
+        chosen = ngx_http_klaviyo_rule_choose(r, ctx, set->json->elts, &own);
+
+        if (chosen) {
+            ngx_http_klaviyo_rule_skip(ctx, chosen,
+                                       KLAVIYO_COUNT_SKIPPED_JSON);
+        }
+    }
 
     ngx_http_klaviyo_captures_restore(r, ctx, &saved);
 

@@ -48,10 +48,13 @@ static const struct {
     { "header", "the application's header held no event" },
     { "cached", "the application's header came from a cache" },
     { "no_header", "nothing was named in the application's header" },
+    { "klaviyo_track_json", "a variable of events held none" },
     { "unsigned", "calls that no sender signed" },
     { "location", "rules of a location that the request only passed" },
     { "account", "no account has the name that a variable gave" },
     { "page", "pages of another type than \"page=\" asks for" },
+    { "no_page", "answers of which no page was read" },
+    { "list", "a variable held no id of a list" },
     { NULL, NULL }
 };
 
