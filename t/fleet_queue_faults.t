@@ -314,6 +314,35 @@ subtest 'in the words of Redis' => sub {
 };
 
 
+# whoever may write to Redis: another version, another program
+
+subtest 'packs of nobody' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $t     = host(undef, '', $redis->url . ';')->start;
+    my %pack  = (
+        longhost => [u => 'x' x 200, e => 0, t => 1, n => 1, p => 'KPK2'],
+        older    => [u => 'a:1', e => 0, t => 1, n => 1,
+                     p => 'KPK1' . 'x' x 60],
+        nothing  => [a => 'b'],
+    );
+
+    for my $name (sort keys %pack) {
+        $redis->cli('XADD', 'klaviyo:{shop}:q:events', '*',
+                    @{ $pack{$name} });
+        $t->get("/?id=$name&email=a\@shop.test");
+        ok wait_for(slow(20), sub { recorded($t)->{$name} }),
+            "$name: it is taken away" or diag $t->log;
+    }
+
+    ok $t->wait_idle(20), 'all is settled';
+    is figure($redis, 'accepted'),
+        figure($redis, 'delivered') + figure($redis, 'dead'),
+        'the equation of Redis';
+    $t->stop;
+    $redis->stop;
+};
+
+
 subtest 'size' => sub {
     my $redis = Klaviyo::Test::Redis->start;
     my $t     = host(undef, 'size=1m deliver=off', $redis->url . ';',

@@ -1149,8 +1149,7 @@ ngx_http_klaviyo_puller_pulled(ngx_http_klaviyo_puller_t *puller,
 
     if (puller->over
         || value[0].text.len == 0
-        || value[0].text.len > NGX_HTTP_KLAVIYO_PULLER_ID
-        || value[1].text.len > NGX_HTTP_KLAVIYO_FLEET_HOST)
+        || value[0].text.len > NGX_HTTP_KLAVIYO_PULLER_ID)
     {
         return;
     }
@@ -1183,12 +1182,19 @@ ngx_http_klaviyo_puller_pulled(ngx_http_klaviyo_puller_t *puller,
 
     ngx_memcpy(pack->id, value[0].text.data, value[0].text.len);
     pack->id_len = value[0].text.len;
-    ngx_memcpy(pack->host, value[1].text.data, value[1].text.len);
-    pack->host_len = value[1].text.len;
+    pack->host_len = ngx_min(value[1].text.len, NGX_HTTP_KLAVIYO_FLEET_HOST);
+    ngx_memcpy(pack->host, value[1].text.data, pack->host_len);
 
     pack->expect = number[0];
     pack->to = number[1];
     pack->n = (uint32_t) ngx_min(number[2], KLAVIYO_PACK_EVENTS + 1);
+
+    if (pack->host_len < value[1].text.len) {
+
+        /* no host's: to be refused */
+
+        pack->n = KLAVIYO_PACK_EVENTS + 1;
+    }
 
     ngx_memcpy(puller->last, pack->id, pack->id_len);
     puller->last_len = pack->id_len;

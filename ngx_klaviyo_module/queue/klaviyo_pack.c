@@ -182,7 +182,13 @@ klaviyo_unpack_open(klaviyo_unpacking_t *pack, const uint8_t *data, size_t len)
         return "it is no pack";
     }
 
-    if (data[3] != klaviyo_pack_magic[3]) {
+    /* an older one its host has still, and adds again when it is updated */
+
+    if (data[3] < klaviyo_pack_magic[3]) {
+        return "it is older than what is read here";
+    }
+
+    if (data[3] > klaviyo_pack_magic[3]) {
         return "it is a pack of another version";
     }
 

@@ -256,6 +256,10 @@ test_damage(void)
     is_str(klaviyo_unpack_open(&pack, p, len),
            "it is a pack of another version", "a newer one says so");
 
+    p[3] = '1';
+    is_str(klaviyo_unpack_open(&pack, p, len),
+           "it is older than what is read here", "an older one, too");
+
     free(p);
 }
 
