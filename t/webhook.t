@@ -520,8 +520,37 @@ refused 'a byte too many', 'bad_signature', '/single', "$body ",
         answer => $client->response;
     $client->close;
 
-    refused 'over client_max_body_size', undef, '/small', $body,
-        [signed($body)], status => 413;
+    # of which nginx tells no handler but in the end
+
+    my $small = sub {
+        my ($what, $answer) = @_;
+
+        wait_for(10, sub { (webhook()->{too_large} // 0) > $count{too_large} });
+        refused "over client_max_body_size, $what", 'too_large', '/small',
+            $body, [], status => 413, answer => $answer;
+    };
+
+    $small->('as its head says', call('/small', $body, [signed($body)]));
+
+    my @headers = signed($body);
+
+    $client = $t->client;
+    $client->send("POST /small HTTP/1.1\r\nHost: x\r\n"
+        . "Transfer-Encoding: chunked\r\n"
+        . join('', map { "$headers[2 * $_]: $headers[2 * $_ + 1]\r\n" } 0 .. 2)
+        . sprintf("\r\n%x\r\n%s\r\n0\r\n\r\n", length $body, $body));
+    my $answer = $client->response;
+    $client->close;
+
+    $small->('in a chunk', $answer);
+
+    refused 'over client_max_body_size, unsigned', 'too_large', '/small',
+        $body, [], status => 413,
+        answer => do {
+            my $got = call('/small', $body, []);
+            wait_for(10, sub { webhook()->{too_large} > $count{too_large} });
+            $got;
+        };
 }
 
 

@@ -43,6 +43,7 @@ typedef void (*ngx_http_klaviyo_webhook_piece_pt)(void *data, u_char *p,
 
 static ngx_int_t ngx_http_klaviyo_webhook_access(ngx_http_request_t *r);
 static ngx_int_t ngx_http_klaviyo_webhook_preaccess(ngx_http_request_t *r);
+static ngx_int_t ngx_http_klaviyo_webhook_log(ngx_http_request_t *r);
 static ngx_http_klaviyo_webhook_state_t *ngx_http_klaviyo_webhook_state(
     ngx_http_request_t *r, ngx_http_klaviyo_webhook_t *webhook);
 static void ngx_http_klaviyo_webhook_cleanup(void *data);
@@ -137,6 +138,13 @@ ngx_http_klaviyo_webhook_init(ngx_conf_t *cf)
 
     *h = ngx_http_klaviyo_webhook_preaccess;
 
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_klaviyo_webhook_log;
+
     /* called from the last one to the first: `deny` saves reading the body */
 
     handlers = &cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers;
@@ -195,6 +203,7 @@ ngx_http_klaviyo_webhook_access(ngx_http_request_t *r)
     rc = ngx_http_klaviyo_webhook_headers(r, state);
 
     if (rc != NGX_OK) {
+        state->rc = rc;
         return rc;
     }
 
@@ -236,6 +245,34 @@ ngx_http_klaviyo_webhook_preaccess(ngx_http_request_t *r)
 
     return ngx_http_klaviyo_webhook_refuse(r, location->webhook,
                                            KLAVIYO_COUNT_WEBHOOK_SUBREQUEST);
+}
+
+
+/* a body beyond client_max_body_size, of which nginx tells no handler */
+
+static ngx_int_t
+ngx_http_klaviyo_webhook_log(ngx_http_request_t *r)
+{
+    ngx_http_klaviyo_location_t       *location;
+    ngx_http_klaviyo_webhook_state_t  *state;
+
+    location = ngx_http_get_module_loc_conf(r, ngx_http_klaviyo_module);
+
+    if (location->webhook == NULL
+        || r != r->main
+        || r->headers_out.status != NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
+    {
+        return NGX_OK;
+    }
+
+    state = ngx_http_klaviyo_webhook_state(r, location->webhook);
+
+    if (state == NULL || state->rc == NGX_HTTP_UNAUTHORIZED) {
+        klaviyo_ring_count(location->webhook->account->ring,
+                           KLAVIYO_COUNT_WEBHOOK_TOO_LARGE, 1);
+    }
+
+    return NGX_OK;
 }
 
 
