@@ -363,6 +363,7 @@ for my $case (
 $event = events('/defaults?' . join '&', map { "utm_$_=$_" } 1 .. 30);
 is scalar(grep { /^utm_/ } keys %{ $event->{properties} }), 20,
     'twenty of utm_*';
+is $t->account->{reasons}{left_out}{campaign}, 1, 'the rest is counted';
 
 $event = events('/defaults/404');
 is $event->{properties}{Status}, 404, 'the status';

@@ -222,7 +222,7 @@ ngx_http_klaviyo_utm(ngx_http_request_t *r, ngx_array_t *properties,
             rc = ngx_http_klaviyo_utm_arg(r, properties, &args->arg[i], utm,
                                           n);
             if (rc != NGX_OK) {
-                return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
+                return rc;
             }
         }
     }
@@ -264,6 +264,10 @@ ngx_http_klaviyo_utm_arg(ngx_http_request_t *r, ngx_array_t *properties,
         }
     }
 
+    if (*n == NGX_HTTP_KLAVIYO_UTM_MAX) {
+        return NGX_DONE;
+    }
+
     if (found == NULL) {
         found = ngx_palloc(r->pool, NGX_HTTP_KLAVIYO_UTM_MAX
                                     * sizeof(ngx_http_klaviyo_utm_t));
@@ -285,7 +289,9 @@ ngx_http_klaviyo_utm_arg(ngx_http_request_t *r, ngx_array_t *properties,
         return NGX_ERROR;
     }
 
-    return ++*n == NGX_HTTP_KLAVIYO_UTM_MAX ? NGX_DONE : NGX_OK;
+    ++*n;
+
+    return NGX_OK;
 }
 
 

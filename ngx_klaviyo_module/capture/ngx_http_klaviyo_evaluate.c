@@ -36,6 +36,7 @@ ngx_int_t
 ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
     ngx_http_klaviyo_ctx_t *ctx, klaviyo_counter_e *reason)
 {
+    ngx_int_t                     rc;
     ngx_uint_t                    i, profile, n;
     ngx_http_request_t           *r;
     ngx_http_klaviyo_template_t  *template;
@@ -92,12 +93,17 @@ ngx_http_klaviyo_evaluate(ngx_http_klaviyo_values_t *values,
         return NGX_ERROR;
     }
 
-    if (template->defaults
-        && ngx_http_klaviyo_utm(r, template->properties, &values->utm,
-                                &values->nutm)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (template->defaults) {
+        rc = ngx_http_klaviyo_utm(r, template->properties, &values->utm,
+                                  &values->nutm);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            klaviyo_ring_count(values->ring, KLAVIYO_COUNT_VALUE_CAMPAIGN, 1);
+        }
     }
 
     if (template->attribution
