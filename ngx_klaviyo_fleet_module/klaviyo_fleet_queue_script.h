@@ -5,8 +5,8 @@
  *     KEYS   klaviyo:{NAME}:q:LANE      stream: packs, with whose they are
  *            klaviyo:{NAME}:hosts:LANE  hash: host -> STORED DONE LEFT SEEN
  *            klaviyo:{NAME}:state:LANE  hash: bytes, accepted, delivered,
- *                                       dead, corrupt; owner, nonce, until;
- *                                       of, heard
+ *                                       dead, corrupt, dead_dropped; owner,
+ *                                       nonce, until; of, heard
  *            klaviyo:{NAME}:dead:LANE   list: dead letters
  *
  *     STORED  what the host is to add next: all before it was added
@@ -24,7 +24,8 @@
  *             EXPECT, nothing is stored: go on from there; 2: beyond MAX
  *             bytes; 3: beyond Redis's maxmemory; 4: it is of another account
  *     hello   HOST WHOSE
- *             STORED DONE BYTES ACCEPTED DELIVERED DEAD QUEUED HOSTS CORRUPT.
+ *             STORED DONE BYTES ACCEPTED DELIVERED DEAD QUEUED HOSTS CORRUPT
+ *             LETTERS, which had to leave the list.
  *             If the stream has vanished, STORED is DONE: all that was not
  *             settled is to be added again.  0: it is of another account
  *     lease   NONCE HOST WHOSE

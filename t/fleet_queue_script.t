@@ -76,7 +76,7 @@ sub hello {
     my ($host) = @_;
     my %hello;
 
-    @hello{qw(stored done bytes accepted delivered dead queued hosts corrupt)}
+    @hello{qw(stored done bytes accepted delivered dead queued hosts corrupt letters)}
         = @{ script(hello => $host) };
 
     return \%hello;
@@ -200,12 +200,14 @@ subtest 'pull and settle' => sub {
     is hello('a')->{done}, 20, 'of each host';
     is command(XLEN => $key[0]), 0, 'nothing is left';
 
-    settle('n', 1, 'z' x 600, [do { add(a => 20, 30, 1);
+    settle('n', 2, 'z' x 298 . "\n" . 'z' x 300 . "\n", [do { add(a => 20, 30, 1);
         (pull('n', '0-0'))[1] }]->@*);
     settle('n', 1, 'y' x 600, [do { add(a => 30, 40, 1);
         (pull('n', '0-0'))[1] }]->@*);
     is_deeply command(LRANGE => $key[3], 0, -1), ['y' x 600],
         'letters are bounded: the newest stay';
+    is $hello->{letters}, 0, 'none was dropped before';
+    is hello('a')->{letters}, 4, 'and those that go are counted';
 };
 
 
@@ -300,7 +302,7 @@ subtest 'two accounts of one name' => sub {
 
     my $add = sub { script(add => @_[0 .. 3], $max, 'x' x 100, $_[4])->[0] };
 
-    is_deeply script(hello => 'b', 'k1'), [0, 0, 0, 0, 0, 0, 0, 1, 0],
+    is_deeply script(hello => 'b', 'k1'), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0],
         'who comes first has it';
     is_deeply script(hello => 'a', 'k2'), [0], 'another account is refused';
     is_deeply script(lease => 'n', 'a', 'k2'), [0, 10000], 'does not deliver';
@@ -308,7 +310,7 @@ subtest 'two accounts of one name' => sub {
     is $add->(b => 0, 10, 10, 'k1'), 0, 'the first one does';
     is script(lease => 'n', 'b', 'k1')->[0], 1, 'and delivers';
     is script(hello => 'c')->[0], 0, 'an older host does not say whose it is';
-    is scalar @{ after(hello => 'a', 'k2') }, 9,
+    is scalar @{ after(hello => 'a', 'k2') }, 10,
         'a key is another one, when no host has the former';
     is_deeply after(hello => 'b', 'k1'), [0], 'which is refused then';
 
@@ -318,7 +320,7 @@ subtest 'two accounts of one name' => sub {
     is_deeply after(hello => 'a', 'c2'), [0],
         'another one has not what is queued';
     command(DEL => $key[0]);
-    is scalar @{ after(hello => 'a', 'c2') }, 9, 'but the queue without it';
+    is scalar @{ after(hello => 'a', 'c2') }, 10, 'but the queue without it';
 };
 
 

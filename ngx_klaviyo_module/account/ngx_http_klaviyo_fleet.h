@@ -24,7 +24,7 @@
 
 
 /* changes with every change of this file, or of what it includes */
-#define NGX_HTTP_KLAVIYO_FLEET_ABI    3
+#define NGX_HTTP_KLAVIYO_FLEET_ABI    4
 
 #define NGX_HTTP_KLAVIYO_FLEET_ASKED  -1     /* when it is known, `wake` is
                                                 posted                       */
@@ -94,6 +94,9 @@ typedef struct {
     uint64_t                               delivered;  /* of these           */
     uint64_t                               dead;
     uint64_t                               queued;     /* of these, now      */
+    uint64_t                               given_back; /* of damaged packs,
+                                                          to their hosts     */
+    uint64_t                               letters_dropped;
     uint64_t                               full;       /* packs that it had
                                                           no room for        */
     uint64_t                               leads;      /* 0 or 1: this host

@@ -545,6 +545,9 @@ ngx_http_klaviyo_mover_answer(void *data, ngx_http_klaviyo_fleet_op_e op,
     figures->delivered = (uint64_t) ngx_max(value[4].number, 0);
     figures->dead = (uint64_t) ngx_max(value[5].number, 0);
     figures->queued = (uint64_t) ngx_max(value[6].number, 0);
+    figures->given_back = (uint64_t) ngx_max(value[8].number, 0);
+    figures->letters_dropped = (n == 9) ? 0 : (uint64_t)
+                                              ngx_max(value[9].number, 0);
 
     switch (mover->state) {
 

@@ -415,6 +415,18 @@ const ngx_http_klaviyo_status_row_t  ngx_http_klaviyo_status_rows[] = {
       "fleet_bytes", NULL,
       "What the shared queue takes in Redis" },
 
+    { "fleet", "given_back",
+      ngx_http_klaviyo_status_fleet(given_back),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_events_given_back", NULL,
+      "Events of damaged packs, which their hosts add again" },
+
+    { "fleet", "letters_dropped",
+      ngx_http_klaviyo_status_fleet(letters_dropped),
+      NGX_HTTP_KLAVIYO_STATUS_COUNTER,
+      "fleet_letters_dropped", NULL,
+      "Dead letters in Redis that gave way to newer ones" },
+
     { "fleet", "full",
       ngx_http_klaviyo_status_fleet(full),
       NGX_HTTP_KLAVIYO_STATUS_COUNTER,
