@@ -252,6 +252,39 @@ subtest 'a failure is an error, once a minute' => sub {
 };
 
 
+# a worker that does other things has both at once, the answer and the deadline
+
+subtest 'an answer in time is not late where its worker is' => sub {
+    my $t = Klaviyo::Test->new(server => q{
+        klaviyo_pass_timeout 3s;
+        location / { klaviyo_pass; }
+    })->start;
+
+    $t->sandbox->fault(kind => 'slow', seconds => 1, endpoint => 'lists',
+        times => 1);
+
+    my $client = $t->client;
+
+    $client->send("GET /api/lists HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for(30, sub { @{ $t->sandbox->requests } });
+
+    my @workers = $t->workers;
+
+    kill STOP => @workers;
+    sleep 4;
+    kill CONT => @workers;
+
+    my $answer = $client->response;
+
+    is $answer->status, 200, 'it is handed on';
+    like $answer->body, qr/"data"/, 'whole';
+    unlike $t->log, qr/did not answer in time/, 'nobody is blamed';
+    is $t->account('shop')->{gateway}{failed}, 0, 'nothing has failed';
+    $client->close;
+    $t->stop;
+};
+
+
 subtest 'a revision that must not be replaced' => sub {
     my $opt_out = 'x-klaviyo-revision-fall-forward-opt-out';
 

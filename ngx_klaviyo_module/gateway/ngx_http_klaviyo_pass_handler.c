@@ -405,15 +405,19 @@ ngx_http_klaviyo_pass_timer(ngx_event_t *ev)
         ngx_http_klaviyo_pass_try(ctx);
 
     } else {
-        ngx_http_klaviyo_pass_report(ctx, NGX_HTTP_KLAVIYO_REPORT_PASS_TIMEOUT,
-                                     "Klaviyo did not answer in time");
+
+        /* the answer may have ended in the same round of events */
 
         if (ctx->exchange) {
-            ngx_http_klaviyo_exchange_expire(ctx->exchange);
-            ctx->exchange = NULL;
-        }
+            ngx_http_klaviyo_pass_report(ctx,
+                                         NGX_HTTP_KLAVIYO_REPORT_PASS_TIMEOUT,
+                                         "Klaviyo did not answer in time");
 
-        ctx->tried = NGX_HTTP_KLAVIYO_TRY_LATE;
+            ngx_http_klaviyo_exchange_expire(ctx->exchange);
+
+            ctx->exchange = NULL;
+            ctx->tried = NGX_HTTP_KLAVIYO_TRY_LATE;
+        }
 
         ngx_http_klaviyo_pass_process(ctx);
     }
