@@ -26,6 +26,8 @@ static void klaviyo_page_found_meta(klaviyo_page_t *page, const uint8_t *name,
     size_t name_len, const uint8_t *value, size_t value_len);
 static void klaviyo_page_found_jsonld(klaviyo_page_t *page,
     const uint8_t *value, size_t value_len);
+static int klaviyo_page_is_titled(klaviyo_page_t *page,
+    const klaviyo_jsonld_node_t *node);
 static int klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
     const klaviyo_slice_t *value);
 static void klaviyo_page_decide(klaviyo_page_t *page);
@@ -303,6 +305,36 @@ klaviyo_page_found_jsonld(klaviyo_page_t *page, const uint8_t *value,
 }
 
 
+/* "Lamp": the title is "Lamp | Shop" */
+
+static int
+klaviyo_page_is_titled(klaviyo_page_t *page, const klaviyo_jsonld_node_t *node)
+{
+    size_t            i;
+    klaviyo_slice_t   name;
+    klaviyo_slice_t  *title[2];
+
+    if (!klaviyo_jsonld_get(&page->pool, node, "name", &name)) {
+        return 0;
+    }
+
+    title[0] = &page->meta[KLAVIYO_PAGE_META_OG_TITLE];
+    title[1] = &page->fact[KLAVIYO_PAGE_TITLE];
+
+    for (i = 0; i < 2; i++) {
+
+        if (title[i]->len >= name.len
+            && memcmp(title[i]->data, name.data, name.len) == 0
+            && (title[i]->len == name.len || title[i]->data[name.len] <= ' '))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static int
 klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
     const klaviyo_slice_t *value)
@@ -325,7 +357,14 @@ klaviyo_page_met(void *data, const klaviyo_jsonld_node_t *node,
 
     if (klaviyo_page_product_score(meeting->page, node, &score, &named)) {
 
-        nodes->unnamed += !named;
+        if (!named) {
+            nodes->unnamed++;
+
+            if (klaviyo_page_is_titled(meeting->page, node)) {
+                nodes->titled = *value;
+                nodes->ntitled++;
+            }
+        }
 
         klaviyo_jsonld_each(&each, node, "isVariantOf");
 
@@ -542,7 +581,7 @@ klaviyo_page_way(klaviyo_page_t *page, klaviyo_page_nodes_t *jsonld,
  * A product that names no URL, or one with more arguments than the page has,
  * is this page's, unless the page is a list of products.  Of several that have
  * more arguments, and of several in microdata without a URL, nobody knows which
- * one it is.
+ * one it is, unless the page's title says so.
  */
 
 static int
@@ -569,7 +608,7 @@ static int
 klaviyo_page_decide_product(klaviyo_page_t *page,
     klaviyo_page_nodes_t *jsonld, klaviyo_page_nodes_t *micro)
 {
-    int                    product, list;
+    int                    product, list, alone;
     size_t                 i;
     klaviyo_page_nodes_t  *nodes;
 
@@ -582,9 +621,14 @@ klaviyo_page_decide_product(klaviyo_page_t *page,
 
     nodes = jsonld->score ? jsonld : micro;
 
-    if (klaviyo_page_is_product(page, nodes,
-                                nodes == jsonld || nodes->unnamed < 2, list))
-    {
+    alone = nodes == jsonld || nodes->unnamed < 2;
+
+    if (!alone && nodes->score == 1 && nodes->ntitled == 1) {
+        nodes->product = nodes->titled;
+        alone = 1;
+    }
+
+    if (klaviyo_page_is_product(page, nodes, alone, list)) {
         klaviyo_page_product(page, &nodes->product);
         product = 1;
 

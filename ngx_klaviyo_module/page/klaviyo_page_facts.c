@@ -100,7 +100,11 @@ klaviyo_page_set_url(klaviyo_page_t *page, klaviyo_page_fact_e fact,
 
         folder = page->url.path.len;
 
-        while (folder && page->url.path.data[folder - 1] != '/') {
+        /* "?id=1" is of the page itself */
+
+        while (folder && url.path.len
+               && page->url.path.data[folder - 1] != '/')
+        {
             folder--;
         }
     }

@@ -83,6 +83,9 @@ typedef struct {
     klaviyo_slice_t           product;    /* the one that fits best          */
     int                       score;      /* of the product                  */
     unsigned                  unnamed;    /* products without a URL          */
+    klaviyo_slice_t           titled;     /* one of them that has the page's
+                                             title for a name                */
+    unsigned                  ntitled;
     unsigned                  less;       /* whose URL has more arguments
                                              than the page's, no variants    */
     klaviyo_page_product_t    others[KLAVIYO_PAGE_PRODUCTS];

@@ -335,6 +335,30 @@ test_whose(void)
          LD("{\"@type\":\"Product\",\"name\":\"A\",\"url\":\"/lamp?v=7\"}"),
          "type=product\nname=A\n");
 
+    says("a URL that is arguments alone", "/shop/lamp?id=1&x=2",
+         "<link rel=canonical href=\"?id=1\">"
+         LD("{\"@type\":\"Product\",\"name\":\"A\",\"image\":\"i.jpg\"}"),
+         "type=product\ncanonical=https://shop.example/shop/lamp?id=1\n"
+         "name=A\nimage=https://shop.example/shop/i.jpg\n");
+
+    says("the one of the title", "/two",
+         "<title>Two | Shop</title>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>One</b></div>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>Two</b></div>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>Tw</b></div>",
+         "type=product\ntitle=Two | Shop\nname=Two\n");
+
+    says("the title of several", "/two",
+         "<title>Two | Shop</title>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>Two</b></div>"
+         "<div itemscope itemtype=http://schema.org/Product>"
+         "<b itemprop=name>Two</b></div>",
+         "title=Two | Shop\n");
+
     says("products of a list in microdata", "/lamps",
          "<div itemscope itemtype=http://schema.org/Product>"
          "<b itemprop=name>One</b></div>"
