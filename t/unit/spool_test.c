@@ -213,9 +213,9 @@ test_plain(void)
 
     ok(spool != NULL, "opened: two directories made");
     is_int(state(spool)->used, 0, "nothing in it");
-    is_int(stat(dir, &st) == 0 ? st.st_mode & 0777 : 0, 0700, "0700");
+    is_int(stat(dir, &st) == 0 ? st.st_mode & 0777 : 0, 0700, "its mode");
     snprintf(path, sizeof(path), "%s/state", dir);
-    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "0600");
+    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "the state's");
 
     is_int(spool_try(&other, dir, 32 * MB), KLAVIYO_SPOOL_BUSY, "in use");
     ok(strstr(ring_error, "in use") != NULL, "says so: %s", ring_error);
@@ -225,7 +225,7 @@ test_plain(void)
     ok(spool_st.head == 0 && spool_st.tail == 10000, "head and tail");
     is_int(spool_st.position, 1000000, "position");
     names(1, path, sizeof(path));
-    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "0600");
+    is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600, "a segment's");
     ok(st.st_size <= 2 * MB, "a segment's size");
 
     spool_take(spool, 0, 0, &taken);
