@@ -564,6 +564,16 @@ refused 'klaviyo_consent twice', qr/"klaviyo_consent" directive is duplicate/,
     http => 'klaviyo_consent off; klaviyo_consent 1;';
 refused 'klaviyo_consent on', qr/"klaviyo_consent on" would be a yes of every/,
     http => 'klaviyo_consent on;';
+
+for my $consent (qw(yes 1 cookie_marketing 0 no denied off $arg_yes)) {
+    my ($code, $said) = config_test(http => "klaviyo_consent $consent;");
+
+    is $code, 0, "klaviyo_consent $consent";
+    is !!($said =~ /"klaviyo_consent \w+" has no variable and is a yes/),
+        !!($consent =~ /yes$|^1|^cookie/ && $consent !~ /\$/),
+        'told where it asks nobody';
+}
+
 refused 'no consent', qr/invalid number of arguments in "klaviyo_consent"/,
     http => 'klaviyo_consent;';
 refused 'a variable without a name', qr/invalid variable name/,

@@ -316,6 +316,15 @@ subtest 'configuration' => sub {
         like $said, $wrong{$line}, 'told why';
     }
 
+    for my $if (qw(newsletter 1 0 $arg_yes)) {
+        my ($code, $said) = config_test(
+            server => "klaviyo_subscribe list=LIST01 if=$if;");
+
+        is $code, 0, "if=$if";
+        is !!($said =~ /"if=\w+" of klaviyo_subscribe has no variable/),
+            !!($if =~ /^[n1]/), 'told where it asks nobody';
+    }
+
     my ($code, $said) = config_test(http => 'klaviyo_subscribe off;');
     like $said, qr/"klaviyo_subscribe" directive is not allowed here/,
         'not for all servers at once';

@@ -273,6 +273,16 @@ ngx_http_klaviyo_lane_complete(ngx_conf_t *cf, ngx_http_klaviyo_track_t *track)
                "\"if=$newsletter\"";
     }
 
+    if (track->filter->lengths == NULL
+        && !klaviyo_value_is_no(track->filter->value.data,
+                                track->filter->value.len))
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"if=%V\" of klaviyo_subscribe has no variable: "
+                           "whoever comes here is subscribed, an earlier "
+                           "unsubscription is lifted", &track->filter->value);
+    }
+
     return NGX_CONF_OK;
 }
 

@@ -64,6 +64,7 @@ static ngx_uint_t ngx_http_klaviyo_skip_token(ngx_str_t *value,
     const char *token, size_t len);
 static ngx_uint_t ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
     ngx_http_complex_value_t *consent);
+static ngx_uint_t ngx_http_klaviyo_skip_is_no(ngx_str_t *value);
 static ngx_uint_t ngx_http_klaviyo_skip_foresee(ngx_http_request_t *r,
     ngx_http_complex_value_t *consent);
 
@@ -308,6 +309,15 @@ ngx_http_klaviyo_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_klaviyo_compile(cf, &value[1], klcf->consent) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    if (klcf->consent->lengths == NULL
+        && !ngx_http_klaviyo_skip_is_no(&value[1]))
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"klaviyo_consent %V\" has no variable and is a "
+                           "yes of every visitor: name the variable that "
+                           "holds the visitor's answer", &value[1]);
     }
 
     return NGX_CONF_OK;
@@ -618,17 +628,21 @@ ngx_http_klaviyo_skip_consent(ngx_http_request_t *r,
         return NGX_HTTP_KLAVIYO_SKIP_MEMORY;
     }
 
-    /* "denied" is what a consent manager says for no */
+    return ngx_http_klaviyo_skip_is_no(&value) ? NGX_HTTP_KLAVIYO_SKIP_CONSENT
+                                               : 0;
+}
 
-    if (klaviyo_value_is_no(value.data, value.len)
-        || (value.len == sizeof("denied") - 1
-            && ngx_strncasecmp(value.data, (u_char *) "denied", value.len)
-               == 0))
-    {
-        return NGX_HTTP_KLAVIYO_SKIP_CONSENT;
-    }
 
-    return 0;
+/* "denied" is what a consent manager says for no */
+
+static ngx_uint_t
+ngx_http_klaviyo_skip_is_no(ngx_str_t *value)
+{
+    return klaviyo_value_is_no(value->data, value->len)
+           || (value->len == sizeof("denied") - 1
+               && ngx_strncasecmp(value->data, (u_char *) "denied",
+                                  value->len)
+                  == 0);
 }
 
 
