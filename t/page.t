@@ -108,7 +108,8 @@ sub answer {
              : $arg{who}  ? $page =~ s{(rel="canonical" href=")[^"]*}{$1$who}r
              :              $page;
     my @headers = ('Connection: close', 'Content-Type: '
-        . ($arg{json} ? 'application/json' : 'text/html; charset=utf-8'));
+        . ($arg{type} // ($arg{json} ? 'application/json'
+                                     : 'text/html; charset=utf-8')));
 
     if ($arg{gzip}) {
         $body = memGzip($body);
@@ -367,10 +368,18 @@ is $event->{properties}{Cart}{total}, 1990, 'all of it';
 $t->get('/cart/add.js?gzip=1&chunked=1&piece=3');
 is event()->{properties}{ProductName}, 'Lamp', 'compressed';
 
+my @types = qw(text/javascript;charset=utf-8 application/x-javascript
+    application/vnd.shop+json text/json);
+
+for my $type (@types) {
+    $t->get("/cart/add.js?type=$type");
+    is event()->{properties}{ProductName}, 'Lamp', $type;
+}
+
 $t->wait_idle;
 
 my $account = $t->account('shop');
-is $account->{response_body}{read}, 2, 'JSON answers that were read';
+is $account->{response_body}{read}, 2 + @types, 'JSON answers that were read';
 ok $account->{reasons}{skipped}{page} > 0, 'pages that are something else';
 
 open my $in, '<', $t->dir . '/page.log' or die $!;

@@ -244,6 +244,10 @@ klaviyo_datalayer_start(const uint8_t *p, const uint8_t *last)
 
     next = klaviyo_datalayer_word(p, last, ".push");
 
+    if (next == NULL) {
+        next = klaviyo_datalayer_word(p, last, "?.push");
+    }
+
     if (next) {
         return klaviyo_datalayer_word(next, last, "(");
     }

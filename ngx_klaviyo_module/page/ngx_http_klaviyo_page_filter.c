@@ -346,25 +346,39 @@ ngx_http_klaviyo_page_is_html(ngx_http_request_t *r)
 }
 
 
-/* "application/json", "application/vnd.api+json", "text/javascript" */
+/*
+ * "application/json", "application/vnd.api+json", "text/javascript",
+ * "application/x-javascript"
+ */
 
 static ngx_uint_t
 ngx_http_klaviyo_page_is_json(ngx_http_request_t *r)
 {
-    ngx_str_t  type;
+    size_t      len;
+    ngx_str_t   type;
+    ngx_uint_t  i;
+
+    static ngx_str_t  ends[] = { ngx_string("json"),
+                                 ngx_string("javascript") };
 
     type = ngx_http_klaviyo_page_content_type(r);
 
-    return (type.len > 5
-            && (type.data[type.len - 5] == '/'
-                || type.data[type.len - 5] == '+')
-            && ngx_strncasecmp(type.data + type.len - 4, (u_char *) "json", 4)
-               == 0)
-           || (type.len > 11
-               && type.data[type.len - 11] == '/'
-               && ngx_strncasecmp(type.data + type.len - 10,
-                                  (u_char *) "javascript", 10)
-                  == 0);
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+
+        len = ends[i].len;
+
+        if (type.len > len + 1
+            && ngx_strncasecmp(type.data + type.len - len, ends[i].data, len)
+               == 0
+            && ngx_strlchr((u_char *) "/+-", (u_char *) "/+-" + 3,
+                           type.data[type.len - len - 1])
+               != NULL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -1009,6 +1009,11 @@ test_datalayer(void)
          "\"currency\":\"EUR\"}});</script>",
          "type=order\ncurrency=EUR\norder_id=T1\ntotal=5\n");
 
+    says("a layer that may not be there", "/lamp",
+         "<script>window.dataLayer?.push({\"event\":\"view_item\","
+         "\"ecommerce\":{\"items\":[{\"item_name\":\"Lamp\"}]}})</script>",
+         "type=product\nname=Lamp\n");
+
     says("what a plugin pushes later", "/thanks",
          "<script data-cfasync=\"false\" data-pagespeed-no-defer>\n	var "
          "dataLayer_content = {\"pagePostType\":\"page\","
