@@ -6,7 +6,8 @@
  *            klaviyo:{NAME}:hosts:LANE  hash: host -> STORED DONE LEFT SEEN
  *            klaviyo:{NAME}:state:LANE  hash: bytes, accepted, delivered,
  *                                       dead, corrupt, dead_dropped; owner,
- *                                       nonce, until; of, heard
+ *                                       nonce, until; of, whose it is, and
+ *                                       of:HOST
  *            klaviyo:{NAME}:dead:LANE   list: dead letters
  *
  *     STORED  what the host is to add next: all before it was added
@@ -16,8 +17,8 @@
  *
  *     WHOSE   what tells accounts of Klaviyo apart, "c" and a hash of the
  *             company, or "k" and one of the key.  The queue is of the one
- *             that a host said last; of another after a minute in which no
- *             host said it, and of another company only when it is empty
+ *             that a host said last; of another if no other host said it
+ *             within a minute, and of another company only when it is empty
  *
  *     add     HOST EXPECT TO N MAX PACK WHOSE
  *             RC STORED DONE.  RC 0: stored, up to TO; 1: STORED is not

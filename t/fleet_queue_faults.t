@@ -298,6 +298,29 @@ subtest 'hosts of two accounts' => sub {
 };
 
 
+subtest 'another key' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my @keys  = map { "pk_key${_}_0123456789abcdef" } 1, 2;
+    my $file  = write_file("$folder/shop.key", "$keys[0]\n", 0600);
+    my $t     = host(undef, '', $redis->url . ';',
+                     sandbox => {limits => 'off', keys => \@keys},
+                     account => 'batch linger=100ms; fleet main;'
+                                . " api_key_file $file;")->start;
+
+    $t->get('/?id=before&email=a@shop.test');
+    ok $t->wait_events(1, slow(20)), 'with one key';
+    write_file($file, "$keys[1]\n", 0600);
+    $t->reload;
+    $t->get('/?id=behind&email=a@shop.test');
+    ok $t->wait_events(2, slow(20)), 'with another one';
+    ok $t->wait_idle(20), 'all is settled';
+    is $t->account->{handed_over}, 2, 'by the fleet';
+    unlike $t->log, qr/of another account/, 'it is the same account';
+    $t->stop;
+    $redis->stop;
+};
+
+
 subtest 'in the words of Redis' => sub {
     my $redis = Klaviyo::Test::Redis->start;
     my $t     = host(undef, '', $redis->url . ';')->start;

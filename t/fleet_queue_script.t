@@ -313,6 +313,8 @@ subtest 'two accounts of one name' => sub {
     is scalar @{ after(hello => 'a', 'k2') }, 10,
         'a key is another one, when no host has the former';
     is_deeply after(hello => 'b', 'k1'), [0], 'which is refused then';
+    is scalar @{ after(hello => 'a', 'k3') }, 10,
+        'the only host of it may have another key at once';
 
     command('FLUSHALL');
     script(hello => 'b', 'c1');
