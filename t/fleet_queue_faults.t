@@ -321,6 +321,31 @@ subtest 'another key' => sub {
 };
 
 
+subtest 'who leads no more says so' => sub {
+    my $redis = Klaviyo::Test::Redis->start;
+    my $t     = host(undef, '', $redis->url . ';')->start;
+    my $leads = sub { $t->account('shop/fleet')->{fleet}{leads} };
+
+    ok wait_for(slow(10), $leads), 'it leads';
+
+    # its worker is killed, and another host is quick
+
+    my @workers = processes($t);
+
+    kill 'STOP', @workers;
+    $redis->cli('HSET', 'klaviyo:{shop}:state:events', owner => 'other',
+                nonce => 'other', until => int(1000 * time) + 9000);
+    kill_hard(@workers);
+    ok wait_for(slow(6), sub {
+        2 == (() = $t->log =~ /"shop\/fleet": this worker delivers/g)
+    }), 'its next worker is there';
+    ok wait_for(slow(4), sub { !$leads->() }), 'and does not lead';
+    ok wait_for(slow(20), $leads), 'until the time of the other is over';
+    $t->stop;
+    $redis->stop;
+};
+
+
 subtest 'in the words of Redis' => sub {
     my $redis = Klaviyo::Test::Redis->start;
     my $t     = host(undef, '', $redis->url . ';')->start;

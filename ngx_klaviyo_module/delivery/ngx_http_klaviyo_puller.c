@@ -220,6 +220,10 @@ ngx_http_klaviyo_puller_create(ngx_http_klaviyo_account_t *account,
         return NULL;
     }
 
+    /* one that was killed leaves it behind */
+
+    puller->end.figures->leads = 0;
+
     return puller;
 }
 
