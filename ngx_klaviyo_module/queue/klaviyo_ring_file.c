@@ -300,7 +300,8 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
         if (!ring->alone) {
             return klaviyo_ring_error(error, "\"%s\" is in use by processes "
                                       "with another version of its format "
-                                      "(%u, this is %d): stop them first",
+                                      "(%u, this is %d), or another C "
+                                      "library: stop them first",
                                       ring->path, ring->fixed.version,
                                       KLAVIYO_RING_VERSION);
         }
@@ -309,7 +310,8 @@ klaviyo_ring_try_file(klaviyo_ring_t *ring, const klaviyo_ring_conf_t *conf,
 
         if (rc == KLAVIYO_RING_OK) {
             (void) klaviyo_ring_error(note, "\"%s\" has another version of "
-                                      "the format (%u, this is %d), moved to "
+                                      "the format (%u, this is %d), or is "
+                                      "of another C library, moved to "
                                       "\"%s\"; only the version that wrote "
                                       "it can send what is in there",
                                       ring->path, ring->fixed.version,

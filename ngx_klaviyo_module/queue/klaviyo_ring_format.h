@@ -88,6 +88,14 @@
 
 #define KLAVIYO_RING_BOOT_ID_LEN  40
 
+/* whose mutex it is: musl's has the size of glibc's, and is another */
+
+#ifdef __GLIBC__
+#define KLAVIYO_RING_MUTEX        sizeof(pthread_mutex_t)
+#else
+#define KLAVIYO_RING_MUTEX        (0x10000 + sizeof(pthread_mutex_t))
+#endif
+
 /* bytes of the ring file that OFD locks stand for */
 
 #define KLAVIYO_RING_LOCK_ATTACHED  0   /* shared: attached                 */
@@ -100,7 +108,7 @@ typedef struct {
     uint8_t          magic[8];
     uint32_t         version;
     uint32_t         records;        /* KLAVIYO_RING_RECORDS                */
-    uint32_t         mutex_size;     /* another libc or word size: other    */
+    uint32_t         mutex;          /* KLAVIYO_RING_MUTEX                  */
     uint32_t         reserved;
     uint64_t         capacity;       /* bytes, a multiple of the page       */
     int64_t          created;        /* CLOCK_REALTIME, s                   */

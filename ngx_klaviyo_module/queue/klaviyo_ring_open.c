@@ -257,8 +257,9 @@ klaviyo_ring_open_map(klaviyo_ring_t *ring, int prot, char *error)
 
     case KLAVIYO_RING_FOREIGN:
         return klaviyo_ring_error(error, "\"%s\" has another version of its "
-                                  "format (%u, this is %d)", ring->path,
-                                  ring->fixed.version, KLAVIYO_RING_VERSION);
+                                  "format (%u, this is %d), or is of another C "
+                                  "library", ring->path, ring->fixed.version,
+                                  KLAVIYO_RING_VERSION);
 
     default: /* KLAVIYO_RING_CORRUPT */
 

@@ -62,7 +62,7 @@ klaviyo_ring_check(klaviyo_ring_t *ring)
         return KLAVIYO_RING_CORRUPT;
     }
 
-    if (fixed->mutex_size != sizeof(pthread_mutex_t)
+    if (fixed->mutex != KLAVIYO_RING_MUTEX
         || fixed->records != KLAVIYO_RING_RECORDS)
     {
         return KLAVIYO_RING_FOREIGN;
@@ -205,7 +205,7 @@ klaviyo_ring_init(klaviyo_ring_t *ring, uint64_t capacity)
     memcpy(fixed->magic, KLAVIYO_RING_MAGIC, 8);
     fixed->version = KLAVIYO_RING_VERSION;
     fixed->records = KLAVIYO_RING_RECORDS;
-    fixed->mutex_size = sizeof(pthread_mutex_t);
+    fixed->mutex = KLAVIYO_RING_MUTEX;
     fixed->capacity = capacity;
     fixed->created = (int64_t) time(NULL);
 

@@ -308,8 +308,8 @@ test_version(void)
     uint32_t              version;
     klaviyo_ring_t       *ring, *other;
     klaviyo_ring_conf_t   conf;
+    klaviyo_ring_fixed_t  fixed;
 
-    memset(&conf, 0, sizeof(conf));
     memset(&conf, 0, sizeof(conf));
     conf.path = ring_path;
     conf.size = RING_SIZE;
@@ -334,6 +334,17 @@ test_version(void)
     is_int(aside("version", NULL), 1, "it was moved aside");
     is_int(ring_queued(ring), 0, "the new one is empty");
     ring_equation(ring, "in the new one");
+
+    fixed = ring->fixed;
+    fixed.mutex ^= 0x10000;
+    fixed.crc = klaviyo_crc32c(0, &fixed, offsetof(klaviyo_ring_fixed_t, crc));
+    klaviyo_ring_detach(ring);
+    file_write(0, &fixed, sizeof(fixed));
+
+    is_int(klaviyo_ring_attach(&ring, &conf, ring_error, ring_note),
+           KLAVIYO_RING_OK, "the mutex of another C library");
+    ok(strstr(ring_note, "another C library") != NULL, "says: %s", ring_note);
+    is_int(aside("version", NULL), 2, "it was moved aside, too");
     klaviyo_ring_detach(ring);
 }
 
