@@ -10,6 +10,7 @@
 
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -279,6 +280,55 @@ klaviyo_trust_make(klaviyo_trust_walk_t *walk, int last, uid_t uid, gid_t gid)
 
 
 static int
+klaviyo_trust_empty(int at, const char *name)
+{
+    int   fd, n;
+    DIR  *dir;
+
+    fd = openat(at, name, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd == -1) {
+        return 0;
+    }
+
+    dir = fdopendir(fd);
+
+    if (dir == NULL) {
+        (void) close(fd);
+        return 0;
+    }
+
+    for (n = 0; n < 3 && readdir(dir); n++) { /* void */ }
+
+    (void) closedir(dir);
+
+    return n < 3;                    /* "." and ".." */
+}
+
+
+/*
+ * The component is another user's alone, as a package's tmpfiles.d makes it for
+ * the user that nginx has by default, and nothing is in it: it is taken away.
+ */
+
+static int
+klaviyo_trust_vacate(klaviyo_trust_walk_t *walk, const struct stat *dir,
+    int make)
+{
+    struct stat  st;
+
+    return dir->st_uid == 0
+           && !klaviyo_trust_shared(dir)
+           && walk->rest[strspn(walk->rest, "/")] == '\0'
+           && fstatat(walk->fd, walk->name, &st, AT_SYMLINK_NOFOLLOW) == 0
+           && S_ISDIR(st.st_mode)
+           && (st.st_mode & 07777) == 0700
+           && klaviyo_trust_empty(walk->fd, walk->name)
+           && (!make || unlinkat(walk->fd, walk->name, AT_REMOVEDIR) == 0);
+}
+
+
+static int
 klaviyo_trust_failed(const char *path, char *error)
 {
     return klaviyo_file_error(error, "making \"%s\" for the user that nginx's "
@@ -302,10 +352,15 @@ klaviyo_trust_mkdir(const char *path, int levels, uid_t uid, gid_t gid,
     rc = 0;
 
     if (klaviyo_trust_follow(&walk, path, &owner) == -1
-        || owner.uid != 0
         || walk.name == NULL
         || fstat(walk.fd, &dir) == -1
         || (klaviyo_trust_shared(&dir) && !(dir.st_mode & S_ISVTX)))
+    {
+        goto done;
+    }
+
+    if (owner.uid != 0
+        && (owner.uid == uid || !klaviyo_trust_vacate(&walk, &dir, make)))
     {
         goto done;
     }

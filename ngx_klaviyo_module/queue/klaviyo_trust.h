@@ -32,7 +32,8 @@ int klaviyo_trust_owner(const char *path, klaviyo_trust_t *owner);
 
 /*
  * For root: makes a directory for the user, and with `levels` 2 the one it is
- * in, which stays root's, where nobody but root can interfere.  1: made, or,
+ * in, which stays root's, where nobody but root can interfere.  One of another
+ * user that is empty, and closed to all others, gives way.  1: made, or,
  * with `make` 0, would be; 0: it is there, or not for root to make; -1: failed,
  * with the text of KLAVIYO_RING_ERROR_MAX bytes.
  */

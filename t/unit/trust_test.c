@@ -233,6 +233,27 @@ test_mkdir(void)
     mkdir_is("a/d/", 1, 1, "with a slash");
     made("a/d", 0700, WORKER);
 
+    dir("a/other", 0700, 7);
+    is_int(klaviyo_trust_mkdir(in("a/other"), 1, WORKER, WORKER, 0,
+                               ring_error),
+           1, "an empty one of another user would give way");
+    made("a/other", 0700, 7);
+    mkdir_is("a/other", 1, 1, "and does");
+    made("a/other", 0700, WORKER);
+
+    dir("a/full", 0700, 7);
+    dir("a/full/of", 0700, 7);
+    mkdir_is("a/full", 1, 0, "not one that holds something");
+    mkdir_is("a/full/of", 1, 0, "nor what that holds");
+    made("a/full", 0700, 7);
+    made("a/full/of", 0700, 7);
+    dir("a/group", 0770, 7);
+    mkdir_is("a/group", 1, 0, "nor one that is open to a group");
+    made("a/group", 0770, 7);
+    dir("sticky/other", 0700, 7);
+    mkdir_is("sticky/other", 1, 0, "nor one that others could have put there");
+    made("sticky/other", 0700, 7);
+
     mkdir_is("sticky/new", 1, 1, "in a sticky one");
     made("sticky/new", 0700, WORKER);
     mkdir_is("group/new", 1, 0, "in a folder of a group, not of root's");
