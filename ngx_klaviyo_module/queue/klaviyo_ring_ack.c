@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "klaviyo_crash.h"
-#include "klaviyo_crc32c.h"
 #include "klaviyo_ring_lock.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_ack.h"

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "klaviyo_crc32c.h"
 #include "klaviyo_ring_inspect.h"
 #include "klaviyo_ring_private.h"
 #include "klaviyo_ring_record.h"
@@ -250,19 +249,16 @@ klaviyo_ring_salvage(klaviyo_ring_t *ring, klaviyo_cursor_t *cursor,
     while (cursor->position < ring->capacity) {
         offset = (start + cursor->position) % ring->capacity;
 
-        if (!klaviyo_ring_salvage_at(ring, offset, seq, &header)) {
+        if (!klaviyo_ring_salvage_at(ring, offset, seq, &header)
+            || klaviyo_ring_copy(ring, offset, &header, buf,
+                                 klaviyo_ring_salvage_max(ring))
+               != 1)
+        {
             cursor->position += 16;
             continue;
         }
 
         cursor->position += header.length;
-
-        if (klaviyo_ring_copy(ring, offset, &header, buf,
-                              klaviyo_ring_salvage_max(ring))
-            != 1)
-        {
-            continue;
-        }
 
         memset(record, 0, sizeof(klaviyo_record_t));
         klaviyo_record_read(record, buf);
@@ -278,8 +274,7 @@ static int
 klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset, uint64_t seq,
     klaviyo_header_t *header)
 {
-    uint64_t        rest;
-    const uint8_t  *p;
+    uint64_t  rest;
 
     rest = ring->capacity - offset;
 
@@ -287,11 +282,7 @@ klaviyo_ring_salvage_at(klaviyo_ring_t *ring, uint64_t offset, uint64_t seq,
         return 0;
     }
 
-    p = ring->record + offset;
-    memcpy(header, p, sizeof(klaviyo_header_t));
+    memcpy(header, ring->record + offset, sizeof(klaviyo_header_t));
 
-    return klaviyo_record_sane(header, rest)
-           && header->length <= klaviyo_ring_salvage_max(ring)
-           && header->seq >= seq
-           && klaviyo_record_whole(header, p + sizeof(klaviyo_header_t));
+    return klaviyo_record_sane(header, rest) && header->seq >= seq;
 }

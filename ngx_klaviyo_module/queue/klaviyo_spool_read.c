@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "klaviyo_crc32c.h"
 #include "klaviyo_spool_chunk.h"
 #include "klaviyo_spool_dir.h"
 #include "klaviyo_spool_private.h"
