@@ -470,6 +470,7 @@ subtest 'by a proxy' => sub {
     $t->sandbox->fault(kind => 'reset', times => 1);
     hit($t, 4);
     ok $t->wait_events(4, 10), 'sent again after it broke';
+    ok $t->wait_idle, 'and answered';
     is $t->account->{replies}{none}, 1, 'there was no answer';
     is $t->account->{replies}{accepted}, 4, 'and four';
     is $t->account->{delivery}{paused_for}, 0, 'no pause';
