@@ -26,7 +26,7 @@
 #define PAGE_POOL    (16 << 20)
 
 #define PAGE_ON      (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA             \
-                      |KLAVIYO_HTML_META)
+                      |KLAVIYO_HTML_META|KLAVIYO_HTML_ECONTEXT)
 
 
 typedef struct {

@@ -38,6 +38,8 @@ static size_t klaviyo_amount_blank(const uint8_t *p, const uint8_t *last);
 static size_t klaviyo_amount_minus(const uint8_t *p, const uint8_t *last);
 static const uint8_t *klaviyo_amount_trim(const uint8_t **p,
     const uint8_t *last);
+static size_t klaviyo_amount_codes(const uint8_t *p, const uint8_t *last,
+    int behind, uint8_t code[KLAVIYO_CURRENCY_LEN + 1], const char **codes);
 static size_t klaviyo_amount_symbol(const klaviyo_amount_form_t *form,
     const uint8_t *p, const uint8_t *last, int behind);
 static int klaviyo_amount_other(const klaviyo_amount_form_t *form,
@@ -313,21 +315,21 @@ klaviyo_amount_trim(const uint8_t **p, const uint8_t *last)
 }
 
 
-/* the bytes of the symbol or code at one end; 0: there is none, or another
-   currency's; most amounts are digits alone */
+/*
+ * The bytes of the symbol or code at one end, and whose it may be, one code
+ * behind the other; 0: there is none.  Most amounts are digits alone.
+ */
 
 static size_t
-klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
-    const uint8_t *last, int behind)
+klaviyo_amount_codes(const uint8_t *p, const uint8_t *last, int behind,
+    uint8_t code[KLAVIYO_CURRENCY_LEN + 1], const char **codes)
 {
     size_t                          len, size, best;
-    uint8_t                         code[KLAVIYO_CURRENCY_LEN + 1];
-    const char                     *owner;
     const uint8_t                  *at;
     const klaviyo_amount_symbol_t  *symbol;
 
     best = 0;
-    owner = "";
+    *codes = "";
     size = last - p;
 
     if (size == 0) {
@@ -345,7 +347,7 @@ klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
 
         if (klaviyo_currency(at, KLAVIYO_CURRENCY_LEN, code) >= 0) {
             code[KLAVIYO_CURRENCY_LEN] = '\0';
-            owner = (const char *) code;
+            *codes = (const char *) code;
             best = KLAVIYO_CURRENCY_LEN;
         }
     }
@@ -361,12 +363,54 @@ klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
         at = behind ? last - len : p;
 
         if (strncasecmp((const char *) at, symbol->text, len) == 0) {
-            owner = symbol->codes;
+            *codes = symbol->codes;
             best = len;
         }
     }
 
-    return klaviyo_amount_other(form, owner) ? 0 : best;
+    return best;
+}
+
+
+/* its bytes; 0: there is none, or another currency's */
+
+static size_t
+klaviyo_amount_symbol(const klaviyo_amount_form_t *form, const uint8_t *p,
+    const uint8_t *last, int behind)
+{
+    size_t       n;
+    uint8_t      code[KLAVIYO_CURRENCY_LEN + 1];
+    const char  *codes;
+
+    n = klaviyo_amount_codes(p, last, behind, code, &codes);
+
+    return klaviyo_amount_other(form, codes) ? 0 : n;
+}
+
+
+int
+klaviyo_amount_currency(const uint8_t *p, size_t len,
+    uint8_t code[KLAVIYO_CURRENCY_LEN])
+{
+    int             behind;
+    uint8_t         buf[KLAVIYO_CURRENCY_LEN + 1];
+    const char     *codes;
+    const uint8_t  *last;
+
+    last = klaviyo_amount_trim(&p, p + len);
+    p += klaviyo_amount_minus(p, last);
+
+    for (behind = 0; behind < 2; behind++) {
+
+        if (klaviyo_amount_codes(p, last, behind, buf, &codes)
+            && strlen(codes) == KLAVIYO_CURRENCY_LEN)
+        {
+            memcpy(code, codes, KLAVIYO_CURRENCY_LEN);
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -40,5 +40,12 @@ klaviyo_value_rc_e klaviyo_amount_read(const klaviyo_amount_form_t *form,
     const uint8_t *p, size_t len, uint8_t out[KLAVIYO_AMOUNT_LEN],
     size_t *out_len);
 
+/*
+ * 1: the amount has a code, or a symbol that only one currency has ("EUR" of
+ * "49,00 €"; none of "$49.00").
+ */
+int klaviyo_amount_currency(const uint8_t *p, size_t len,
+    uint8_t code[KLAVIYO_CURRENCY_LEN]);
+
 
 #endif /* KLAVIYO_AMOUNT_H */

@@ -469,9 +469,40 @@ klaviyo_html_in_comment(klaviyo_html_t *html, const uint8_t *p,
 }
 
 
+/* 1: so many bytes of a script may begin an eContext that is asked for */
+
+static int
+klaviyo_html_is_econtext(const klaviyo_html_t *html, const uint8_t *p,
+    size_t len)
+{
+    size_t  n;
+
+    static const char  begin[] = KLAVIYO_HTML_ECONTEXT_BEGIN;
+
+    if (!(html->want & KLAVIYO_HTML_ECONTEXT)) {
+        return 0;
+    }
+
+    if (html->value.len >= sizeof(begin) - 1) {
+        return 1;
+    }
+
+    n = sizeof(begin) - 1 - html->value.len;
+
+    return memcmp(p, begin + html->value.len, len < n ? len : n) == 0;
+}
+
+
 static void
 klaviyo_html_raw_append(klaviyo_html_t *html, const uint8_t *p, size_t len)
 {
+    if (html->keep == KLAVIYO_HTML_FOUND_ECONTEXT
+        && !klaviyo_html_is_econtext(html, p, len))
+    {
+        html->keep = html->want & KLAVIYO_HTML_DATALAYER
+                     ? (int) KLAVIYO_HTML_FOUND_DATALAYER : -1;
+    }
+
     if (html->keep != -1) {
         klaviyo_html_append(html, &html->value, p, len);
     }

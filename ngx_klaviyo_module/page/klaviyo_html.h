@@ -24,6 +24,10 @@
 #define KLAVIYO_HTML_MICRODATA  0x02      /* itemscope, itemprop             */
 #define KLAVIYO_HTML_META       0x04      /* <meta property|name content>    */
 #define KLAVIYO_HTML_DATALAYER  0x08      /* scripts with dataLayer or gtag  */
+#define KLAVIYO_HTML_ECONTEXT   0x10      /* the script that begins with
+                                             KLAVIYO_HTML_ECONTEXT_BEGIN     */
+
+#define KLAVIYO_HTML_ECONTEXT_BEGIN  "var eContext = "
 
 #define KLAVIYO_HTML_TAG      16384       /* bytes of a tag; a longer one is
                                              passed over                     */
@@ -40,6 +44,7 @@ typedef enum {
     KLAVIYO_HTML_FOUND_TITLE,
     KLAVIYO_HTML_FOUND_JSONLD,            /* the script's text, as it is     */
     KLAVIYO_HTML_FOUND_DATALAYER,         /* the same                        */
+    KLAVIYO_HTML_FOUND_ECONTEXT,          /* the same                        */
     KLAVIYO_HTML_FOUND_ITEM,              /* an item begins: the property
                                              that it is of the item around
                                              it, or none, and its type       */
@@ -82,7 +87,7 @@ void klaviyo_html_end(klaviyo_html_t *html);
 /* values that were left out, as they are in a charset that is not read */
 size_t klaviyo_html_unreadable(const klaviyo_html_t *html);
 
-/* blocks of JSON-LD that are longer than a script may be */
+/* blocks of JSON-LD, or an eContext, that are longer than a script may be */
 unsigned klaviyo_html_lost(const klaviyo_html_t *html);
 
 

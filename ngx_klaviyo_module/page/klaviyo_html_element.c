@@ -22,7 +22,8 @@ klaviyo_html_raw_text(klaviyo_html_t *html)
     }
 
     if (html->value.cut) {
-        html->lost += html->keep == KLAVIYO_HTML_FOUND_JSONLD;
+        html->lost += html->keep == KLAVIYO_HTML_FOUND_JSONLD
+                      || html->keep == KLAVIYO_HTML_FOUND_ECONTEXT;
         return;
     }
 
@@ -91,7 +92,10 @@ klaviyo_html_link(klaviyo_html_t *html, const uint8_t *p,
 }
 
 
-/* what the text of a script is; -1: nothing that was asked for */
+/*
+ * What the text of a script is; -1: nothing that was asked for.  JavaScript
+ * is an eContext until its first bytes say that it is none.
+ */
 
 static int
 klaviyo_html_script(klaviyo_html_t *html, const uint8_t *p,
@@ -100,7 +104,9 @@ klaviyo_html_script(klaviyo_html_t *html, const uint8_t *p,
     size_t                 len;
     klaviyo_html_attrs_t   attrs;
 
-    if (!(html->want & (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_DATALAYER))) {
+    if (!(html->want & (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_DATALAYER
+                        |KLAVIYO_HTML_ECONTEXT)))
+    {
         return -1;
     }
 
@@ -119,14 +125,14 @@ klaviyo_html_script(klaviyo_html_t *html, const uint8_t *p,
                ? (int) KLAVIYO_HTML_FOUND_JSONLD : -1;
     }
 
-    if ((html->want & KLAVIYO_HTML_DATALAYER) && attrs.src.data == NULL
+    if (attrs.src.data == NULL
         && (len == 0
             || klaviyo_html_is(attrs.type.data, len, "text/javascript")
             || klaviyo_html_is(attrs.type.data, len, "module")
             || klaviyo_html_is(attrs.type.data, len,
                                "application/javascript")))
     {
-        return KLAVIYO_HTML_FOUND_DATALAYER;
+        return KLAVIYO_HTML_FOUND_ECONTEXT;
     }
 
     return -1;

@@ -86,8 +86,7 @@ struct klaviyo_html_s {
     unsigned               want;
     klaviyo_charset_e      charset;
     size_t                 unreadable;  /* values in another one            */
-    unsigned               lost;        /* blocks of JSON-LD that are too
-                                           long                             */
+    unsigned               lost;        /* scripts that are too long        */
 
     klaviyo_html_tag_e     in_tag;
     uint8_t                before[3];   /* the last bytes, in a comment     */

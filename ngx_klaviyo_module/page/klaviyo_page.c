@@ -10,6 +10,7 @@
 #include "klaviyo_page.h"
 #include "klaviyo_breadcrumb.h"
 #include "klaviyo_datalayer.h"
+#include "klaviyo_econtext.h"
 #include "klaviyo_entity.h"
 #include "klaviyo_order.h"
 #include "klaviyo_page_facts.h"
@@ -209,6 +210,10 @@ klaviyo_page_found(void *data, klaviyo_html_found_e what, const uint8_t *name,
 
     case KLAVIYO_HTML_FOUND_DATALAYER:
         klaviyo_page_datalayer(page, value, value_len);
+        break;
+
+    case KLAVIYO_HTML_FOUND_ECONTEXT:
+        klaviyo_page_econtext(page, value, value_len);
         break;
 
     case KLAVIYO_HTML_FOUND_ITEM:
@@ -471,6 +476,10 @@ klaviyo_page_decide(klaviyo_page_t *page)
 
     for (i = 0; i < page->nblocks; i++) {
         klaviyo_jsonld_walk(&page->block[i], klaviyo_page_met, &meeting[0]);
+    }
+
+    if (page->econtext.len) {
+        klaviyo_jsonld_walk(&page->econtext, klaviyo_page_met, &meeting[0]);
     }
 
     if (page->microdata.len) {

@@ -1,7 +1,7 @@
 /*
  * What a page says of itself: read while it passes, and told when it is over.
  *
- *     klaviyo_html.h ──▶ JSON-LD, microdata, meta tags, data layer
+ *     klaviyo_html.h ──▶ JSON-LD, microdata, meta tags, data layer, EverShop
  *                            │
  *                            ▼
  *                        facts: the type, and what it has of a product, an
@@ -92,7 +92,7 @@ const klaviyo_slice_t *klaviyo_page_fact(klaviyo_page_t *page,
 /* values that were left out, as they are in a charset that is not read */
 size_t klaviyo_page_unreadable(const klaviyo_page_t *page);
 
-/* blocks of JSON-LD that are no JSON, or too many or too long */
+/* blocks of JSON-LD, or an eContext, that are no JSON, or too many or long */
 unsigned klaviyo_page_broken(const klaviyo_page_t *page);
 
 

@@ -115,6 +115,7 @@ struct klaviyo_page_s {
 
     klaviyo_microdata_t       micro;
     klaviyo_slice_t           microdata;  /* as JSON                         */
+    klaviyo_slice_t           econtext;   /* as JSON-LD                      */
     klaviyo_slice_t           block[KLAVIYO_PAGE_BLOCKS];
     size_t                    nblocks;
     klaviyo_slice_t           meta[KLAVIYO_PAGE_META_N];

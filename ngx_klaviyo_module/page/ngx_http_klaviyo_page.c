@@ -36,11 +36,13 @@ static ngx_int_t ngx_http_klaviyo_page_end(ngx_http_klaviyo_answer_t *answer);
 
 static ngx_http_klaviyo_page_word_t  ngx_http_klaviyo_page_words[] = {
     { ngx_string("on"),
-      KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA|KLAVIYO_HTML_META },
+      KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA|KLAVIYO_HTML_META
+      |KLAVIYO_HTML_ECONTEXT },
     { ngx_string("jsonld"), KLAVIYO_HTML_JSONLD },
     { ngx_string("microdata"), KLAVIYO_HTML_MICRODATA },
     { ngx_string("opengraph"), KLAVIYO_HTML_META },
     { ngx_string("datalayer"), KLAVIYO_HTML_DATALAYER },
+    { ngx_string("evershop"), KLAVIYO_HTML_ECONTEXT },
     { ngx_null_string, 0 }
 };
 

@@ -2,7 +2,7 @@
  * An amount of money: a byte for the form, then the text.
  *
  * What is read is a number of JSON's grammar with the digits of the text, and
- * reading it again finds the same.
+ * reading it again finds the same.  A currency that is found is one.
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Ingx_klaviyo_module \
  *         -o fuzz t/fuzz/amount_fuzz.c ngx_klaviyo_module/json/klaviyo_*.c \
@@ -28,6 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t                out[KLAVIYO_AMOUNT_LEN];
     uint8_t                again[KLAVIYO_AMOUNT_LEN];
     uint8_t               *text, *one, *two;
+    uint8_t                code[KLAVIYO_CURRENCY_LEN];
     klaviyo_value_rc_e     rc;
     klaviyo_amount_form_t  form;
 
@@ -45,6 +46,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size--;
     text = malloc(size ? size : 1);
     memcpy(text, data + 1, size);
+
+    if (klaviyo_amount_currency(text, size, code)
+        && klaviyo_currency(code, KLAVIYO_CURRENCY_LEN, code) < 0)
+    {
+        abort();
+    }
 
     rc = klaviyo_amount_read(&form, text, size, out, &len);
 

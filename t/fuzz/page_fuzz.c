@@ -14,7 +14,8 @@
 
 
 #define ALL  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA                     \
-              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER)
+              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER                      \
+              |KLAVIYO_HTML_ECONTEXT)
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -172,6 +172,13 @@ walk(xmlNode *node, json_t *seen, int *titled, int drawing)
 
             if (name && strcasecmp(name, "application/ld+json") == 0) {
                 told(seen, "jsonld", "", node, 1);
+
+            } else if (node->children
+                       && strncmp((const char *) node->children->content,
+                                  "var eContext = ", 15)
+                          == 0)
+            {
+                told(seen, "econtext", "", node, 1);
             }
         }
 

@@ -19,7 +19,8 @@
 #include "page/klaviyo_page.h"
 
 
-#define WANT  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA|KLAVIYO_HTML_META)
+#define WANT  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA                    \
+               |KLAVIYO_HTML_META|KLAVIYO_HTML_ECONTEXT)
 #define POOL  (32 << 20)
 
 
@@ -52,7 +53,8 @@ found(void *data, klaviyo_html_found_e what, const uint8_t *name,
     json_t  *row;
 
     static const char  *names[] = { "meta", "canonical", "title", "jsonld",
-                                    "datalayer", "item", "end", "property" };
+                                    "datalayer", "econtext", "item", "end",
+                                    "property" };
 
     if (what == KLAVIYO_HTML_FOUND_ITEM
         || what == KLAVIYO_HTML_FOUND_ITEM_END

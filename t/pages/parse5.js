@@ -95,6 +95,9 @@ function see(node, seen) {
                && /^application\/ld\+json\s*(;|$)/i
                    .test(attribute(node, 'type') || '')) {
         seen.push(['jsonld', '', raw(node)]);
+
+    } else if (name === 'script' && raw(node).startsWith('var eContext = ')) {
+        seen.push(['econtext', '', raw(node)]);
     }
 
     (node.childNodes || []).forEach(child => see(child, seen));

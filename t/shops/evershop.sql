@@ -17,6 +17,10 @@ INSERT INTO product_inventory
     (product_inventory_product_id, qty, manage_stock, stock_availability)
     SELECT product_id, 100, true, true FROM product;
 
+INSERT INTO product_image
+    (product_image_product_id, origin_image, is_main)
+    SELECT product_id, '/assets/' || lower(sku) || '.jpg', true FROM product;
+
 INSERT INTO shipping_zone (name) VALUES ('Everywhere');
 
 INSERT INTO shipping_zone_country (zone_id, country)

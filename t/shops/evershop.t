@@ -107,15 +107,19 @@ my @events = @{ $t->sandbox->events };
 my ($order) = grep { $_->{metric} eq 'Placed Order' } @events;
 my $number = $order->{properties}{OrderId};
 my $path   = $order->{properties}{Path};
+my $assets = $t->url('/assets');
 
 is_deeply [told_events($t)], [
     'Viewed Page / ',
-    'Viewed Collection /women Collection=women',
-    'Viewed Product /women/shirt ProductID=shirt',
+    'Viewed Collection /women CategoryName=Women',
+    "Viewed Product /women/shirt ImageURL=$assets/shirt.jpg, Price=49, "
+        . 'ProductID=SHIRT, ProductName=Linen Shirt, SKU=SHIRT',
     'Added to Cart /api/cart/mine/items Price=49, ProductName=Linen Shirt, '
         . 'SKU=SHIRT',
-    'Viewed Product /women/scarf ProductID=scarf',
-    'Searched Site /search SearchTerm=shirt',
+    "Viewed Product /women/scarf ImageURL=$assets/scarf.jpg, Price=14.5, "
+        . 'ProductID=SCARF, ProductName=Wool Scarf, SKU=SCARF',
+    'Searched Site /search SearchTerm=shirt, '
+        . 'Title=Search results for: shirt',
     'Viewed Page /cart ',
     'Started Checkout /checkout ',
     "Placed Order $path OrderId=$number",
@@ -128,6 +132,12 @@ is_deeply [told_events($t)], [
 is_deeply [@{$order}{qw(unique_id value value_currency profile)}],
     [$number, 54, 'EUR', {email => 'buyer@shop.com'}],
     'the order, with what sending it costs';
+
+my ($viewed) = grep { $_->{metric} eq 'Viewed Product' } @events;
+
+is_deeply [@{$viewed}{qw(value value_currency)},
+        $viewed->{properties}{Categories}],
+    [49, 'EUR', ['Women']], 'what was looked at, with all that the page says';
 
 $t->stop;
 

@@ -200,6 +200,37 @@ test_currencies(void)
 
 
 static void
+check_symbol(const char *in, const char *expected)
+{
+    int      is;
+    uint8_t  code[KLAVIYO_CURRENCY_LEN + 1];
+
+    memset(code, 0, sizeof(code));
+    is = klaviyo_amount_currency((const uint8_t *) in, strlen(in), code);
+
+    is_int(is, expected != NULL, "%s has a currency of its own", label(in));
+    is_mem(code, strlen((char *) code), expected ? expected : "",
+           expected ? 3 : 0, "that of %s", label(in));
+}
+
+
+static void
+test_symbols(void)
+{
+    check_symbol("\xe2\x82\xac" "49.00", "EUR");
+    check_symbol("49,00\xc2\xa0\xe2\x82\xac", "EUR");
+    check_symbol("-\xe2\x82\xac" "3", "EUR");
+    check_symbol(" 1'234.50 chf ", "CHF");
+    check_symbol("CA$49.00", "CAD");
+    check_symbol("$49.00", NULL);
+    check_symbol("49 kr", NULL);
+    check_symbol("49.00", NULL);
+    check_symbol("\xe2\x82\xac", NULL);
+    check_symbol("", NULL);
+}
+
+
+static void
 check_phone(const char *in, unsigned country, const char *expected)
 {
     size_t   len;
@@ -310,6 +341,7 @@ main(void)
 {
     test_amounts();
     test_currencies();
+    test_symbols();
     test_phones();
     test_emails();
 

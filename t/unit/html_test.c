@@ -12,7 +12,8 @@
 
 
 #define ALL  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA                     \
-              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER)
+              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER                      \
+              |KLAVIYO_HTML_ECONTEXT)
 
 
 static char    found_text[65536];
@@ -32,7 +33,8 @@ found(void *data, klaviyo_html_found_e what, const uint8_t *name,
     size_t name_len, const uint8_t *value, size_t value_len)
 {
     static const char  *names[] = { "meta", "canonical", "title", "jsonld",
-                                    "datalayer", "item", "end", "property" };
+                                    "datalayer", "econtext", "item", "end",
+                                    "property" };
 
     (void) data;
 
@@ -158,6 +160,12 @@ main(void)
           "<script src=x>dataLayer</script><script type=text/template>"
           "dataLayer</script>",
           "datalayer =dataLayer.push({})\n", "the data layer");
+    finds("<script>var eContext = {\"a\":1}</script><script>var eContext=1"
+          "</script><script>var eContent = {dataLayer}</script>"
+          "<script>var e</script>",
+          "econtext =var eContext = {\"a\":1}\n"
+          "datalayer =var eContent = {dataLayer}\n"
+          "econtext =var e\n", "EverShop's own script");
     finds("<body itemscope itemtype=\"http://schema.org/Product\">"
           "<h1><span itemprop=\"name\">Brass <b>Desk</b>\n Lamp &euro;</span>"
           "</h1><img itemprop=image src=/l.jpg>"

@@ -12,7 +12,8 @@
 
 
 #define ALL  (KLAVIYO_HTML_JSONLD|KLAVIYO_HTML_MICRODATA                     \
-              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER)
+              |KLAVIYO_HTML_META|KLAVIYO_HTML_DATALAYER                      \
+              |KLAVIYO_HTML_ECONTEXT)
 
 #define LD(json)  "<script type=\"application/ld+json\">" json "</script>"
 
@@ -981,6 +982,127 @@ test_several(void)
 }
 
 
+#define ECONTEXT(route, answers, questions)                                  \
+    "<script>var eContext = {\"graphqlResponse\":{" answers "},"             \
+    "\"propsMap\":{\"e1\":[{\"origin\":\"shop\",\"alias\":\"a0\"}],"           \
+    "\"e2\":[" questions "]},\"config\":{\"pageMeta\":{" route "}}};</script>"
+
+#define ROUTE(id)  "\"route\":{\"id\":\"" id "\",\"isAdmin\":false}"
+
+
+static void
+test_evershop(void)
+{
+    static const char  lamp[] =
+        ECONTEXT(ROUTE("productView"),
+                 "\"a0\":null,\"a1\":{\"name\":\"La\\u006dp\",\"sku\":\"L-7\","
+                 "\"price\":{\"regular\":{\"value\":59,\"text\":\"59 \\u20AC\"},"
+                 "\"special\":{\"value\":49.50,\"text\":\"\\u20AC49.50\"}},"
+                 "\"inventory\":{\"isInStock\":false},"
+                 "\"image\":{\"alt\":\"x\",\"url\":\"/l.jpg\"}},"
+                 "\"a2\":{\"breadcrumbs\":[{\"title\":\"Home\",\"url\":\"/\"},"
+                 "{\"title\":\"Lamps\",\"url\":\"/lamps\"},"
+                 "{\"title\":\"Lamp\",\"url\":\"https://shop.example/lamp\"}]},"
+                 "\"a3\":{\"name\":\"Related\",\"sku\":\"R\"}",
+                 "{\"origin\":\"product\",\"alias\":\"a1\"},"
+                 "{\"origin\":\"pageInfo\",\"alias\":\"a2\"},"
+                 "{\"origin\":\"shelf\",\"alias\":\"a3\"}");
+
+    says("EverShop's product", "/lamp", lamp,
+         "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nprice=49.50\n"
+         "list_price=59\ncurrency=EUR\nimage=https://shop.example/l.jpg\n"
+         "availability=OutOfStock\ncategories=[\"Lamps\"]\n");
+
+    says("in dollars, which are many", "/lamp",
+         ECONTEXT(ROUTE("productView"),
+                  "\"a1\":{\"name\":\"Lamp\",\"sku\":\"L-7\",\"price\":{"
+                  "\"regular\":{\"value\":49,\"text\":\"$49.00\"},"
+                  "\"special\":{\"value\":49,\"text\":\"$49.00\"}},"
+                  "\"image\":null}",
+                  "{\"origin\":\"product\",\"alias\":\"a1\"}"),
+         "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nprice=49\n");
+
+    says("its earlier version asks in parts and tells no route", "/lamp",
+         ECONTEXT("", "\"a1\":{\"name\":\"Lamp\"},"
+                  "\"a2\":{\"name\":\"Lamp\",\"sku\":\"L-7\",\"price\":{"
+                  "\"regular\":{\"value\":59},\"special\":{\"value\":49}}},"
+                  "\"a3\":{\"image\":{\"url\":\"/l.jpg\"}}",
+                  "{\"origin\":\"product\",\"alias\":\"a1\"},"
+                  "{\"origin\":\"product\",\"alias\":\"a2\"},"
+                  "{\"origin\":\"product\",\"alias\":\"a3\"}"),
+         "type=product\nname=Lamp\nproduct_id=L-7\nsku=L-7\nprice=49\n"
+         "list_price=59\nimage=https://shop.example/l.jpg\n");
+
+    says("a page without a product", "/",
+         ECONTEXT("", "\"a0\":{\"name\":\"Shop\",\"sku\":\"S\"}", ""), "");
+
+    says("a product on a page of another kind", "/account",
+         ECONTEXT(ROUTE("account"), "\"a1\":{\"name\":\"Lamp\"}",
+                  "{\"origin\":\"product\",\"alias\":\"a1\"}"), "");
+
+    says("its category", "/lamps",
+         ECONTEXT(ROUTE("categoryView"), "\"a1\":{\"name\":\"Lamps\","
+                  "\"image\":{\"url\":\"/c.jpg\"},\"products\":{\"items\":["
+                  "{\"name\":\"Lamp\",\"sku\":\"L-7\"}]}}",
+                  "{\"origin\":\"category\",\"alias\":\"a1\"}"),
+         "type=category\nname=Lamps\nimage=https://shop.example/c.jpg\n");
+
+    says("its search", "/search?keyword=lamp",
+         ECONTEXT(ROUTE("catalogSearch"), "\"a1\":{\"keyword\":\"lamp\"}",
+                  "{\"origin\":\"search\",\"alias\":\"a1\"}"),
+         "type=search\n");
+
+    says("its checkout", "/checkout",
+         ECONTEXT(ROUTE("checkout"), "\"a1\":{\"uuid\":\"x\"}", ""),
+         "type=checkout\n");
+
+    says("its order", "/checkout/success/1",
+         ECONTEXT(ROUTE("checkoutSuccess"),
+                  "\"a1\":{\"orderNumber\":\"10001\","
+                  "\"customerEmail\":\"ann@example.com\"},"
+                  "\"a2\":{\"orderNumber\":\"10001\",\"grandTotal\":"
+                  "{\"text\":\"\\u20AC1,054.00\"},\"items\":[{\"uuid\":\"i\","
+                  "\"productName\":\"Lamp\",\"productSku\":\"L-7\",\"qty\":2,"
+                  "\"thumbnail\":\"/t.jpg\",\"productUrl\":\"/lamp\","
+                  "\"productPrice\":{\"text\":\"\\u20AC500.00\"},"
+                  "\"productPriceInclTax\":{\"text\":\"\\u20AC527.00\"}}]}",
+                  "{\"origin\":\"order\",\"alias\":\"a1\"},"
+                  "{\"origin\":\"order\",\"alias\":\"a2\"}"),
+         "type=order\ncurrency=EUR\norder_id=10001\ntotal=1054.00\n"
+         "items=[{\"ProductID\":\"L-7\",\"SKU\":\"L-7\","
+         "\"ProductName\":\"Lamp\",\"Quantity\":2,"
+         "\"ItemPrice\":527.00,\"ProductURL\":\"/lamp\",\"ImageURL\":\"/t.jpg\"}]"
+         "\nitem_names=[\"Lamp\"]\n");
+
+    says("an order that is looked at later", "/account/order/1",
+         ECONTEXT(ROUTE("orderView"), "\"a1\":{\"orderNumber\":\"10001\"}",
+                  "{\"origin\":\"order\",\"alias\":\"a1\"}"), "");
+
+    says("its article", "/post",
+         ECONTEXT(ROUTE("blogPostView"), "\"a1\":{\"name\":\"Post\"}",
+                  "{\"origin\":\"post\",\"alias\":\"a1\"}"),
+         "type=article\nname=Post\n");
+
+    says("the first one counts", "/",
+         ECONTEXT(ROUTE("checkout"), "", "")
+         ECONTEXT(ROUTE("catalogSearch"), "", ""), "type=checkout\n");
+
+    is_int(broken, 0, "each can be read");
+
+    says("what is no JSON", "/", "<script>var eContext = {a: 1}</script>", "");
+    is_int(broken, 1, "is counted");
+
+    says("nor anything that is known", "/",
+         "<script>var eContext = [1]</script>"
+         "<script>var eContext = {\"config\":{\"pageMeta\":{\"route\":"
+         "{\"id\":7}}},\"graphqlResponse\":[],\"propsMap\":7}</script>"
+         "<script>var eContext = {\"graphqlResponse\":{\"a\":{}},\"propsMap\":"
+         "{\"e\":{\"origin\":\"product\"},\"f\":[7,{\"origin\":\"product\"},"
+         "{\"origin\":\"product\",\"alias\":7},{\"alias\":\"a\"}]}}</script>",
+         "");
+}
+
+
 static void
 test_datalayer(void)
 {
@@ -1184,6 +1306,7 @@ main(void)
     test_categories();
     test_home();
     test_several();
+    test_evershop();
     test_datalayer();
     test_bounds();
 

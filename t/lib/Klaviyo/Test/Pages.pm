@@ -573,19 +573,53 @@ END
 }
 
 
-# EverShop 2: OpenGraph alone, and React around it
+# EverShop 2: no structured data, meta tags that call every page a website; the
+# answers that the page was made of, for its own script, and React around it
 
 sub evershop {
     my ($p) = @_;
 
-    my $name = h($p->{title}, '&#x27;');
+    my $name  = h($p->{title}, '&#x27;');
+    my $money = sub { {value => 0 + $_[0], text => sprintf '€%.2f', $_[0]} };
+    my %answer = (
+        cart    => undef,
+        shop    => {storeName => 'Shop', copyRight => '© 2026'},
+        info    => {breadcrumbs => [{title => 'Home', url => '/'},
+            (map { {title => $_, url => '/c' } } @{ $p->{categories} }),
+            {title => $p->{name}, url => $p->{url}}]},
+        related => {items => [{name => 'Related', sku => 'REL', url => '/p/r',
+            price => {regular => $money->(9), special => $money->(9)}}]},
+        product => {uuid => 'b569eb7b', name => $p->{name},
+            description => [{html => '<p>x</p>'}], sku => $p->{sku},
+            price => {regular => $money->($p->{list} // $p->{price}),
+                special => $money->($p->{price})},
+            inventory => {isInStock => \1}, attributes => [],
+            image => {alt => $p->{name}, url => $p->{image}}, gallery => []},
+    );
+    my %context = (
+        graphqlResponse => {map { ("e3b$_" => $answer{$_}) } keys %answer},
+        propsMap => {
+            e0b8 => [{origin => 'myCart', alias => 'e3bcart'},
+                {origin => 'themeConfig', alias => 'e3bshop'}],
+            e5f0 => [{origin => 'pageInfo', alias => 'e3binfo'}],
+            e7aa => [], e7ab => [{origin => 'shelf', alias => 'e3brelated'}],
+            e15f => [{origin => 'product', alias => 'e3bproduct'}]},
+        config => {tax => {priceIncludingTax => \1}, pageMeta => {
+            title => $p->{title}, baseUrl => HOST, route => {
+                id => 'productView', path => '/product/:uuid',
+                url => $p->{url}, params => {uuid => 'b569eb7b'}}}},
+        widgets => [], translations => {},
+    );
 
-    $p->{has} = [qw(name image)];
+    $p->{has} = [qw(name sku price currency image categories),
+        $p->{list} ? 'list' : ()];
 
     return <<"END" . tail();
-<!DOCTYPE html><html lang="en"><head><meta charset="\@CHARSET\@"/><script>var eContext = @{[js({graphqlResponse => {product => {name => $p->{name}, sku => $p->{sku}, description => [{html => '<p>x</p>'}]}}})]}</script><title>$name</title><meta name="description" content="$name"/><meta name="og:title" content="$name"/><meta property="og:title" content="$name"/><meta property="og:image" content="$p->{image}"/><meta property="og:url" content="$p->{url}"/><meta property="og:type" content="product"/><link rel="canonical" href="$p->{url}"/></head><body id="body"><div id="app" class="wrapper"><!--\$-->
+<!DOCTYPE html><html id="root" lang="en"><head><meta charSet="\@CHARSET\@"/><title>$name</title><meta name="description" content="$name"/><link rel="canonical" href="$p->{url}"/><meta property="og:type" content="website"/><meta property="og:title" content="$name"/><meta property="og:url" content="$p->{url}"/><script>var eContext = @{[js(\%context)]}</script><script>(function () {
+  if (typeof window === 'undefined') return;
+})()</script></head><body id="body"><div id="app" class="wrapper"><!--\$-->
 @{[menu(30)]}@{[odds()]}
-<div class="product-detail"><div class="product__detail page-width"><h1 class="product-single-name">$name</h1><h4 class="product-single-price"><div><span class="sale-price">€$p->{price}</span></div></h4><div class="product-single-sku text-textSubdued">Sku<span>: </span>$p->{sku}</div></div></div><!--/\$-->
+<div class="product__detail"><h1 class="product__single__name">$name</h1><div class="product__single__price"><span class="sale-price">€$p->{price}</span></div><div class="product__single__sku">SKU: $p->{sku}</div></div><!--/\$-->
 @{[cards(16)]}</div>
 END
 }
