@@ -267,6 +267,37 @@ page_hostile_blocks(const char *name, const char *value)
 }
 
 
+/* a product of EverShop's among as many answers, or questions */
+
+static void
+page_hostile_econtext(const char *name, const char *answer,
+    const char *question)
+{
+    size_t  len;
+    char   *script, *p;
+
+    len = strlen(answer) + strlen(question);
+    script = malloc(600000);
+    p = script + sprintf(script, "<script>var eContext = {\"propsMap\":{\"e\":[");
+
+    while (*question && p + len < script + 500000) {
+        p += sprintf(p, "%s", question);
+    }
+
+    p += sprintf(p, "{\"origin\":\"product\",\"alias\":\"a\"},"
+                 "{\"origin\":\"pageInfo\",\"alias\":\"b\"}]},"
+                 "\"graphqlResponse\":{");
+
+    while (*answer && p + len < script + 500000) {
+        p += sprintf(p, "%s", answer);
+    }
+
+    strcpy(p, "\"a\":{\"name\":\"Lamp\"}}}</script>");
+    page_hostile(name, "", script, "");
+    free(script);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -317,6 +348,10 @@ main(int argc, char **argv)
     page_hostile_blocks("blocks of references", "{\"@type\":\"Product\","
                         "\"url\":\"/p/lamp\",\"offers\":{\"@id\":\"y\"},"
                         "\"brand\":{\"@id\":\"x\"}}");
+    page_hostile_econtext("questions", "", "{\"origin\":\"product\",\"alias\":"
+                          "\"x\"},");
+    page_hostile_econtext("answers", "\"a\":{},", "");
+    page_hostile_econtext("descriptions", "\"b\":{\"x\":\"y\"},", "");
     page_hostile("entities", "<title>", "&amp", "</title>");
     page_hostile("pushes", "<script>", "dataLayer.push({\"event\":"
                  "\"purchase\",", "</script>");
