@@ -82,6 +82,9 @@ LDFLAGS_model_test = -Wl,--wrap=pwrite,--wrap=fdatasync,--wrap=fsync \
                      -Wl,--wrap=unlinkat,--wrap=ftruncate
 LDFLAGS_spool_test = -Wl,--wrap=readdir
 LDFLAGS_file_test  = -Wl,--wrap=pread,--wrap=pwrite
+LDFLAGS_trust_test = -Wl,--wrap=faccessat
+LDFLAGS_readers_test = -Wl,--wrap=fgetxattr,--wrap=getgroups \
+                       -Wl,--wrap=getgrouplist
 LDFLAGS_fault_test = -Wl,--wrap=open,--wrap=openat,--wrap=fstat,--wrap=stat \
                      -Wl,--wrap=fstatat,--wrap=fstatfs,--wrap=faccessat \
                      -Wl,--wrap=mkdir,--wrap=mkdirat,--wrap=rename \
