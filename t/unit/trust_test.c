@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 
 #include "ring.h"
 #include "queue/klaviyo_trust.h"
@@ -16,6 +17,23 @@
 
 
 static char  path[256];
+static int   read_only;              /* what faccessat() tells              */
+
+
+int __real_faccessat(int fd, const char *name, int mode, int flags);
+int __wrap_faccessat(int fd, const char *name, int mode, int flags);
+
+
+int
+__wrap_faccessat(int fd, const char *name, int mode, int flags)
+{
+    if (read_only) {
+        errno = EROFS;
+        return -1;
+    }
+
+    return __real_faccessat(fd, name, mode, flags);
+}
 
 
 static const char *
@@ -210,6 +228,50 @@ test_long(void)
 }
 
 
+/* what cannot be followed at all, which is no path that is not there */
+
+static void
+test_errors(void)
+{
+    char             name[NAME_MAX + 3];
+    struct rlimit    was, none;
+    klaviyo_trust_t  owner;
+
+    memset(name, 'x', sizeof(name));
+    name[0] = '/';
+    name[sizeof(name) - 1] = '\0';
+
+    is_int(klaviyo_trust_owner(name, &owner), -1, "a name that is too long");
+    is_int(errno, ENAMETOOLONG, "as it says");
+
+    ok(getrlimit(RLIMIT_NOFILE, &was) == 0, "getrlimit()");
+    none = was;
+    none.rlim_cur = 0;
+
+    ok(setrlimit(RLIMIT_NOFILE, &none) == 0, "no more descriptors");
+    is_int(klaviyo_trust_owner("/", &owner), -1, "not even the root");
+    is_int(errno, EMFILE, "as it says");
+    ok(setrlimit(RLIMIT_NOFILE, &was) == 0, "as many as before");
+}
+
+
+/* would be made, but nothing can be written there */
+
+static void
+test_read_only(void)
+{
+    read_only = 1;
+    is_int(klaviyo_trust_mkdir(in("safe/wanted"), 2, WORKER, WORKER, 0,
+                               ring_error),
+           -1, "a file system that is read only");
+    ok(strstr(ring_error, "mount a directory there") != NULL, "says: %s",
+       ring_error);
+    read_only = 0;
+
+    absent("safe/wanted");
+}
+
+
 static void
 test_mkdir(void)
 {
@@ -295,7 +357,9 @@ main(void)
     test_relative();
     test_links();
     test_long();
+    test_errors();
     test_mkdir();
+    test_read_only();
 
     is_int(tap_fds(), fds, "no descriptor is left open");
     ring_cleanup();
