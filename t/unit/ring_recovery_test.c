@@ -564,6 +564,61 @@ test_wild_page(void)
 }
 
 
+/* what a tail cannot mean is not believed: the records tell the end */
+
+static void
+test_wild_tail(void)
+{
+    unsigned              i;
+    uint64_t              end;
+    ring_taken_t          taken;
+    klaviyo_ring_t       *ring;
+    klaviyo_ring_tail_t   tail;
+
+    static const struct {
+        uint64_t     bytes;          /* that the end is further on          */
+        uint64_t     write;          /* and the write position              */
+        uint64_t     events;
+        const char  *what;
+    } wild[] = {
+        { 0, 0, RING_SIZE, "more events than its bytes hold" },
+        { 8, 8, 1, "an end between two records" },
+        { 4096, 0, 1, "an end behind the write position" },
+        { RING_SIZE, RING_SIZE, 1, "an end once around" }
+    };
+
+    for (i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
+        ring = ring_open(RING_SIZE, 0);
+        ring_fill(ring, 0, 20, 300);
+        end = ring->shared->write_pos;
+        klaviyo_ring_detach(ring);
+
+        memset(&tail, 0, sizeof(tail));
+        tail.end = end + wild[i].bytes;
+        tail.seq = RING_SEQ + 19 + wild[i].events;
+        end += wild[i].write;
+
+        file_write(KLAVIYO_RING_SHARED
+                   + offsetof(klaviyo_ring_shared_t, write_pos), &end, 8);
+        file_write(KLAVIYO_RING_SHARED
+                   + offsetof(klaviyo_ring_shared_t, tail), &tail,
+                   sizeof(tail));
+        file_write(KLAVIYO_RING_SHARED
+                   + offsetof(klaviyo_ring_shared_t, tail) + sizeof(tail),
+                   &tail, sizeof(tail));
+
+        ring = ring_open(RING_SIZE, 0);
+        is_int(ring_queued(ring), 20, "%s", wild[i].what);
+        ring_take(ring, 0, 1, &taken);
+        ok(taken.events == 20 && taken.missing == 0 && taken.wrong == 0,
+           "the events are read, and none is missing");
+        ring_equation(ring, "with it");
+        klaviyo_ring_detach(ring);
+        (void) unlink(ring_path);
+    }
+}
+
+
 /* without a current tail the end is what the tails know of */
 
 static void
@@ -891,6 +946,56 @@ test_also(void)
 }
 
 
+/* one more of them than are attached at a time */
+
+static void
+test_also_many(void)
+{
+    char              path[PATH_MAX];
+    int64_t           paused;
+    uint8_t           uuid[9][KLAVIYO_RING_UUID_LEN], limiter[7];
+    unsigned          i;
+    klaviyo_ring_t   *ring;
+    klaviyo_lease_t   lease;
+
+    for (i = 0; i < 9; i++) {
+        ring = ring_open(RING_SIZE, 0);
+        ring_fill(ring, 0, 10, 300);
+        memcpy(uuid[i], ring->fixed.uuid, KLAVIYO_RING_UUID_LEN);
+        klaviyo_ring_detach(ring);
+
+        (void) snprintf(path, PATH_MAX, "%s/former%u", ring_dir, i);
+        ok(rename(ring_path, path) == 0, "a ring at another path");
+    }
+
+    ring = ring_open(RING_SIZE, 0);
+    klaviyo_lease_open(&lease, ring);
+    klaviyo_lease_renew(&lease);
+
+    for (i = 0; i < 9; i++) {
+        (void) snprintf(path, PATH_MAX, "%s/former%u", ring_dir, i);
+        is_int(klaviyo_ring_drain_also(ring, path, uuid[i]), 0, "named");
+    }
+
+    is_int(klaviyo_ring_drain_load(ring, &paused, limiter, sizeof(limiter)),
+           KLAVIYO_RING_EMPTY, "none is attached yet");
+    is_int(klaviyo_ring_drain(ring, lease.epoch, 1000), 80,
+           "eight are drained");
+    is_int(klaviyo_ring_drain_load(ring, &paused, limiter, sizeof(limiter)),
+           KLAVIYO_RING_EMPTY, "and none has a limiter");
+    is_int(ring_captured(ring), 80, "counted once");
+    ring_equation(ring, "with eight of nine");
+
+    klaviyo_lease_close(&lease);
+    klaviyo_ring_detach(ring);
+
+    for (i = 0; i < 9; i++) {
+        (void) snprintf(path, PATH_MAX, "%s/former%u", ring_dir, i);
+        (void) unlink(path);
+    }
+}
+
+
 /* a file beside the ring; a hole, or with a byte in it */
 
 static void
@@ -1081,12 +1186,14 @@ main(void)
     ring_in_folder(test_reboot);
     ring_in_folder(test_lost_tail);
     ring_in_folder(test_wild_page);
+    ring_in_folder(test_wild_tail);
     ring_in_folder(test_no_tail);
     ring_in_folder(test_drop_nothing);
     test_slot_limits();
     ring_in_folder(test_capacity);
     ring_in_folder(test_capacity_in_use);
     ring_in_folder(test_also);
+    ring_in_folder(test_also_many);
 
     return done_testing();
 }
