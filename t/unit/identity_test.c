@@ -285,6 +285,28 @@ test_encodings(void)
 }
 
 
+/* many blocks, and nothing in front of them */
+
+static void
+test_blocks(void)
+{
+    size_t       n;
+    uint8_t      out[48];
+    const char  *digits;
+
+    static const char  text[] =
+        "Many a block of sixteen digits, one behind the o";
+
+    digits = encode(text);
+    n = strlen(digits);
+    is_int(n, 64, "four blocks");
+
+    is_int(klaviyo_decode_base64(out, tap_guarded_front(digits, n), &n), 1,
+           "decoded");
+    is_mem(out, n, text, 48, "each of them");
+}
+
+
 static void
 test_malformed(void)
 {
@@ -561,6 +583,7 @@ main(void)
     test_cookie();
     test_absent();
     test_encodings();
+    test_blocks();
     test_malformed();
     test_bad();
     test_limit();

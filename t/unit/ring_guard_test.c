@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 
 #include "ring.h"
 #include "queue/klaviyo_lease.h"
@@ -630,6 +632,38 @@ test_pages(void)
 }
 
 
+/* what a ring on a disk made would be written there */
+
+static void
+test_disk_pages(void)
+{
+    klaviyo_ring_t        *ring;
+    struct statfs          fs;
+    klaviyo_ring_pages_t   pages;
+
+    (void) strcpy(ring_dir, "/var/tmp/klaviyo-ring-XXXXXX");
+
+    if (mkdtemp(ring_dir) == NULL) {
+        ok(1, "no folder on a disk # SKIP");
+        return;
+    }
+
+    (void) snprintf(ring_path, sizeof(ring_path), "%s/shop.ring", ring_dir);
+
+    if (statfs(ring_dir, &fs) == -1 || fs.f_type == TMPFS_MAGIC) {
+        ok(1, "the folder is not on a disk # SKIP");
+
+    } else {
+        ring = ring_open(RING_SIZE, 0);
+        is_int(klaviyo_ring_pages(ring, RING_SIZE, &pages), 0,
+               "no pages are made of a file on a disk");
+        klaviyo_ring_detach(ring);
+    }
+
+    ring_cleanup();
+}
+
+
 int
 main(void)
 {
@@ -657,6 +691,7 @@ main(void)
     test_damaged_slot();
 
     ring_in_folder(test_pages);
+    test_disk_pages();
 
     test_truncate(0, "to nothing");
     test_truncate(KLAVIYO_RING_RECORDS + RING_SIZE / 2, "to a half");

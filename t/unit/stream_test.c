@@ -62,6 +62,8 @@ stream_is(klaviyo_stream_t *stream, klaviyo_cursor_t *cursor,
     unsigned          writer, n;
     klaviyo_record_t  record;
 
+    memset(&record, 0xff, sizeof(record));
+
     if (!is_int(klaviyo_stream_read(stream, cursor, buf, sizeof(buf), &record),
                 rc, "%s", what))
     {
@@ -85,6 +87,9 @@ stream_is(klaviyo_stream_t *stream, klaviyo_cursor_t *cursor,
 
     } else {
         is_int(record.next.seq - RING_SEQ, number, "next");
+        is_int(record.next.position, 0, "by its number alone");
+        ok(record.event.unique_id == NULL && record.event.attributes_len == 0,
+           "there is no event");
     }
 
     *cursor = record.next;

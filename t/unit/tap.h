@@ -186,6 +186,32 @@ tap_guarded(const void *bytes, size_t len)
 }
 
 
+/* one that begins where memory begins */
+
+static inline const uint8_t *
+tap_guarded_front(const void *bytes, size_t len)
+{
+    static uint8_t  *map;
+
+    if (map == NULL) {
+        map = mmap(NULL, 2 * TAP_GUARDED, PROT_READ|PROT_WRITE,
+                   MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+
+        if (map == MAP_FAILED || mprotect(map, TAP_GUARDED, PROT_NONE) == -1) {
+            perror("mmap");
+            exit(2);
+        }
+    }
+
+    if (len > TAP_GUARDED) {
+        printf("Bail out! too much to be guarded\n");
+        exit(2);
+    }
+
+    return memcpy(map + TAP_GUARDED, bytes, len);
+}
+
+
 static inline int
 done_testing(void)
 {

@@ -20,6 +20,7 @@
 
 static klaviyo_ring_t    *ring;
 static klaviyo_metric_t   metrics[KLAVIYO_METRICS + 1];
+static unsigned           front;     /* nothing is before the attributes    */
 
 
 static void
@@ -28,7 +29,9 @@ captured(const char *attributes, size_t metric, int64_t time)
     klaviyo_event_t  event;
 
     memset(&event, 0, sizeof(event));
-    event.attributes = tap_guarded(attributes, strlen(attributes));
+    event.attributes = front ? tap_guarded_front(attributes,
+                                                 strlen(attributes))
+                             : tap_guarded(attributes, strlen(attributes));
     event.attributes_len = strlen(attributes);
     event.metric = metric;
     event.time = time;
@@ -136,6 +139,13 @@ test_names(void)
     event("Viewed Product");
     captured_is("Viewed Product", 3);
     captured_is("Viewed", 1);
+
+    for (front = 1; front < 5; front++) {
+        event("Viewed");
+    }
+
+    front = 0;
+    captured_is("Viewed", 5);
 
     ok(ring->totals->metric[1].hash
        == ((uint64_t) klaviyo_crc32c(0, "Viewed", 6) << 8 | 6),
