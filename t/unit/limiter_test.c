@@ -4,6 +4,7 @@
  */
 
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "tap.h"
@@ -559,6 +560,63 @@ test_garbage(void)
 }
 
 
+/* a share that is none is the next one that is */
+
+static void
+test_share_limits(void)
+{
+    int64_t            now, gap;
+    unsigned           i, wrong;
+    klaviyo_limiter_t  one, two;
+
+    static const unsigned  share[][2] = {
+        { 0, 1 }, { 101, 100 }, { 1000, 100 }, { UINT_MAX, 100 }
+    };
+
+    for (i = 0; i < sizeof(share) / sizeof(share[0]); i++) {
+        memset(&one, 0, sizeof(one));
+        memset(&two, 0, sizeof(two));
+        wrong = 0;
+
+        for (now = 1000000; now < 1200000; now += 7) {
+            wrong += test_take(&one, 0, share[i][0], now)
+                     != test_take(&two, 0, share[i][1], now);
+        }
+
+        is_int(wrong, 0, "a share of %u is %u", share[i][0], share[i][1]);
+    }
+
+    /* with so few that none is ahead, the next is a whole gap from now */
+
+    memset(&one, 0, sizeof(one));
+    gap = KLAVIYO_LIMITER_SPAN * 1000;
+    is_int(test_take(&one, KLAVIYO_LIMITER_BULK, 1, 7000), 0, "the only one");
+    is_int(one.lane[KLAVIYO_LIMITER_BULK].turn, 7000000 + gap,
+           "the next is a span from now, to the microsecond");
+}
+
+
+/* a log that went around, and then another grain */
+
+static void
+test_regrain(void)
+{
+    int64_t            now;
+    unsigned           n;
+    klaviyo_limiter_t  limiter;
+
+    memset(&limiter, 0, sizeof(limiter));
+    now = 1000000;
+
+    for (n = 0; n < 20000; now++) {
+        n += test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 100, now) == 0;
+    }
+
+    ok(test_take(&limiter, KLAVIYO_LIMITER_SINGLE, 50, now) > 1000,
+       "half the share: those of the minute are not forgotten");
+}
+
+
 /* by somebody else's leave: counted just as one that was taken */
 
 static void
@@ -616,6 +674,8 @@ main(void)
     test_correct();
     test_back();
     test_share();
+    test_share_limits();
+    test_regrain();
     test_merge();
 
     for (i = 0; i < 20; i++) {

@@ -651,17 +651,22 @@ test_suspects(void)
 static void
 test_aside(void)
 {
-    int               over;
-    int64_t           now;
-    unsigned          i;
-    klaviyo_event_t   event, other;
-    klaviyo_aside_t  *aside;
+    int                over;
+    int64_t            now;
+    unsigned           i;
+    klaviyo_event_t    event, other;
+    klaviyo_aside_t   *aside;
+    klaviyo_set_key_t  key;
 
     static klaviyo_asides_t  asides;
 
     memset(&asides, 0, sizeof(asides));
     memset(&event, 0, sizeof(event));
     klaviyo_set_key(&asides.key);
+    key = asides.key;
+    klaviyo_set_key(&asides.key);
+    ok(asides.key.k0 != key.k0 && asides.key.k1 != key.k1,
+       "no two keys are the same, nor halves of them");
 
     event.profile = (const uint8_t *) "{}";
     event.profile_len = 2;
