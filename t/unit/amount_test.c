@@ -308,8 +308,9 @@ check_email(const char *in, const char *expected)
 static void
 test_emails(void)
 {
-    int   i;
-    char  text[300];
+    int      i;
+    char     text[300];
+    uint8_t  out[KLAVIYO_IDN_LEN];
 
     check_email("info@b\xc3\xbc" "cher.example",
                 "info@xn--bcher-kva.example");
@@ -321,8 +322,11 @@ test_emails(void)
     check_email("a", NULL);
     check_email("", NULL);
     check_email("a@", NULL);
+    check_email("\xc3\xbc@", NULL);
     check_email("a@\xff.example", NULL);
     check_email("a@\xc3\xbc", "a@xn--tda");
+    is_int(klaviyo_idn_email((const uint8_t *) "a@\xc3\xbc\0b", 6, out), 0,
+           "email with NUL");
 
     for (i = 0; i < 130; i++) {
         memcpy(text + 2 + 2 * i, "\xc3\xbc", 2);

@@ -158,6 +158,7 @@ test_gpp(void)
     gpp("DBABLA~CVQpAAAAAACA.QA", NO);
     gpp("DBABLA~CVQaAAAAAACA.QA", NO);
     gpp("DBABLA~CVQqAAAAAACA.YA", NO);
+    gpp("DBABLA~CVQqQAAAAACA.QA", YES);
     gpp("DBABLA~CAAAAAAAAACA.QA", NONE);
     gpp("DBABBg~BUoAAABA.QA", YES);
     gpp("DBABBg~BUkAAABA.QA", NO);
@@ -259,6 +260,11 @@ test_cookies(void)
     check(format, "marketing", 0, 0, "{nomarketing:true}", NONE);
     check(format, "marketing", 0, 0, "{marketing:", NONE);
     check(format, "marketing", 0, 0, "marketing", NONE);
+    check(format, "marketing", 0, 0, "marketing:false", NO);
+    check(format, "marketing", 0, 0, "marketing:fals", NONE);
+    check(format, "marketing", 0, 0, "marketing:maybe", NONE);
+    check(format, "marketing", 0, 0, "marketing:true", YES);
+    check(format, "marketing", 0, 0, "marketing:tru", NONE);
 
     format = KLAVIYO_CONSENT_COMPLIANZ;
 

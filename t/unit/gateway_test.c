@@ -147,7 +147,8 @@ test_path(void)
 static void
 test_values(void)
 {
-    char  text[] = "a%2Bb+c%zz%4";
+    char  text[] = "a%2Bb+c%zz%4", digits[] = "%09%0f%f0%9%%41";
+    void  *cut;
 
     target_value("/api/lists/", "01ABC?x", "/api/lists/01ABC%3Fx");
     target_value("/api/lists/", "a/b c", "/api/lists/a%2Fb%20c");
@@ -186,6 +187,13 @@ test_values(void)
 
     text[klaviyo_path_decode((uint8_t *) text, strlen(text))] = '\0';
     is_str(text, "a+b+c%zz%4", "decoded");
+
+    digits[klaviyo_path_decode((uint8_t *) digits, strlen(digits))] = '\0';
+    is_str(digits, "\t\x0f\xf0%9%A", "each digit");
+
+    cut = (void *) tap_guarded("a%4", 3);
+    is_int(klaviyo_path_decode(cut, 3), 3, "cut");
+    is_mem(cut, 3, "a%4", 3, "as it was");
 }
 
 

@@ -238,6 +238,10 @@ test_multipart(void)
     check_form("--x-y\r\ncontent-type: text/plain\r\n"
                PART("name=\"items[]\"", "1") "--", "items[]", "1");
     check_form("--x-y\r\n" PART("name=\"a;b\"; x=1", "1") "--", "a;b", "1");
+    check_form("--x-y\r\n" PART("size=a", "1") "--", "a", "(missing)");
+    check_form("--x-y\r\n" PART("names=a", "1") "--", "a", "(missing)");
+    check_form("--x-y\r\n" PART("name=b; names=a", "1") "--", "b", "1");
+    check_form("--x-y\r\n" PART("name=b; size=a", "1") "--", "b", "1");
     check_form("--x-y\r\n" PART("name=\"a\"; filename=\"f.png\"", "1") "--",
                "a", "(missing)");
     check_form("--x-y\r\n" PART("filename*=utf-8''f; name=\"a\"", "1") "--",

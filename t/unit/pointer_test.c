@@ -470,6 +470,7 @@ test_names(void)
     check_names("{\"a\":1,\"\\u0061\":2}", 0, "x.");
     check_names("{\"\\u00e9\":1,\"\xc3\xa9\":2}", 0, "x.");
     check_names("{\"\\u00e9\\n\":1,\"\xc3\xa9\\n\":2}", 0, "x.");
+    check_names("{\"\x80\":1,\"\xef\xbf\xbd\":2}", 0, "x.");
     check_names("{\"ab\":1,\"a\":2,\"\":3,\"\":4}", 0, "..x.");
 
     /* 65,536 names, then one more */

@@ -151,7 +151,16 @@ test_numbers(void)
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         check(KLAVIYO_VALUE_NUMBER, bad[i], NULL);
+        is_int(klaviyo_value_is_number((const uint8_t *) bad[i],
+                                       strlen(bad[i])), 0, "is no number");
     }
+
+    /* as many bytes as are looked at, and one more */
+
+    memset(text, '0', 65);
+    memcpy(text, "1.", 2);
+    is_int(klaviyo_value_is_number((const uint8_t *) text, 64), 1, "64 bytes");
+    is_int(klaviyo_value_is_number((const uint8_t *) text, 65), 0, "65 bytes");
 
     check(KLAVIYO_VALUE_NUMBER, " \t19.90\r\n", "19.90");
 
