@@ -25,6 +25,8 @@ static void test_topics(void);
 static void test_senders(void);
 static void test_texts(void);
 static void test_bodies(void);
+static void test_values(void);
+static void test_sign(void);
 static unsigned found(const char *from, const char *value, char *time);
 static int signed_with(const klaviyo_slice_t *secrets, unsigned n,
     const char *text, size_t piece, const void *signature, size_t len);
@@ -51,6 +53,8 @@ main(void)
     test_senders();
     test_texts();
     test_bodies();
+    test_values();
+    test_sign();
 
     return done_testing();
 }
@@ -496,7 +500,7 @@ test_bodies(void)
         { "{\"event\":\"endpoint.url_validation\","
           "\"payload\":{\"plainToken\":\"a b\"}}", 0 },
         { "{\"event\":\"endpoint.url_validation\","
-          "\"payload\":{\"plainToken\":7}}", 0 },
+          "\"payload\":{\"plainToken\":12345}}", 0 },
         { "{\"event\":\"meeting.ended\","
           "\"payload\":{\"plainToken\":\"abc\"}}", -1 },
         { "[]", -1 }
@@ -512,6 +516,90 @@ test_bodies(void)
         len = klaviyo_sender_token(&body, token);
         is_int(len, bodies[i].len, "token of %s", bodies[i].body);
     }
+
+    /* the longest one, as long as it can be written, and one byte more */
+
+    for (i = 0; i < 2; i++) {
+        char             text[128 + 6 * (KLAVIYO_SENDER_TOKEN_MAX + 1)];
+        size_t           j, n;
+        klaviyo_slice_t  body = { (const uint8_t *) text, 0 };
+
+        n = (size_t) sprintf(text, "{\"event\":\"endpoint.url_validation\","
+                             "\"payload\":{\"plainToken\":\"");
+
+        for (j = 0; j < KLAVIYO_SENDER_TOKEN_MAX + i; j++) {
+            n += (size_t) sprintf(text + n, "\\u0061");
+        }
+
+        body.len = n + (size_t) sprintf(text + n, "\"}}");
+
+        is_int(klaviyo_sender_token(&body, token),
+               i ? 0 : KLAVIYO_SENDER_TOKEN_MAX, "%d escapes",
+               KLAVIYO_SENDER_TOKEN_MAX + (int) i);
+    }
+}
+
+
+/* a member of the body that names the topic */
+
+static void
+test_values(void)
+{
+    size_t   i, j, n, len;
+    char     text[64 + 6 * (KLAVIYO_WEBHOOK_NAME_MAX + 1)];
+    uint8_t  name[KLAVIYO_WEBHOOK_NAME_MAX];
+
+    static const struct {
+        const char  *body;
+        const char  *value;
+    } bodies[] = {
+        { "{\"type\":\"order.paid\"}", "order.paid" },
+        { "{\"type\":\"order\\u002epaid\"}", "order.paid" },
+        { "{\"type\":\"\"}", "" },
+        { "{\"type\":\"a b\"}", "" },
+        { "{\"type\":7}", "" },
+        { "{\"type\":[\"a\"]}", "" },
+        { "{\"kind\":\"order.paid\"}", "" }
+    };
+
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        klaviyo_slice_t  body = { (const uint8_t *) bodies[i].body,
+                                  strlen(bodies[i].body) };
+
+        len = klaviyo_sender_value(&body, "/type", name);
+        is_mem(name, len, bodies[i].value, strlen(bodies[i].value),
+               "type of %s", bodies[i].body);
+    }
+
+    for (i = 0; i < 2; i++) {
+        klaviyo_slice_t  body = { (const uint8_t *) text, 0 };
+
+        n = (size_t) sprintf(text, "{\"type\":\"");
+
+        for (j = 0; j < KLAVIYO_WEBHOOK_NAME_MAX + i; j++) {
+            n += (size_t) sprintf(text + n, "\\u0061");
+        }
+
+        body.len = n + (size_t) sprintf(text + n, "\"}");
+
+        is_int(klaviyo_sender_value(&body, "/type", name),
+               i ? 0 : KLAVIYO_WEBHOOK_NAME_MAX, "%d escapes",
+               KLAVIYO_WEBHOOK_NAME_MAX + (int) i);
+    }
+}
+
+
+static void
+test_sign(void)
+{
+    char             hex[2 * KLAVIYO_WEBHOOK_DIGEST + 1];
+    klaviyo_slice_t  secret = literal("Jefe");
+
+    memset(hex, 0, sizeof(hex));
+
+    is_int(klaviyo_webhook_sign(&secret, message, sizeof(message) - 1,
+                                (uint8_t *) hex), 1, "signed");
+    is_str(hex, signature, "as RFC 4231 says");
 }
 
 
