@@ -315,7 +315,6 @@ klaviyo_consent_service_at(const klaviyo_slice_t *value,
 
             if (found != KLAVIYO_CONSENT_NONE) {
                 said = found;
-                continue;
             }
 
             found = klaviyo_consent_service_at(&member, name, depth + 1);

@@ -178,11 +178,9 @@ klaviyo_path_behind(klaviyo_path_kind_e kind, const uint8_t *text, size_t len)
         if (kind == KLAVIYO_PATH_VALUE || kind == KLAVIYO_PATH_WORD) {
 
             if (klaviyo_path_quote(text + i, len - i, '"')) {
-                n = klaviyo_path_quote(text + i, len - i, '"');
                 kind = KLAVIYO_PATH_QUOTED;
 
             } else if (klaviyo_path_quote(text + i, len - i, '\'')) {
-                n = klaviyo_path_quote(text + i, len - i, '\'');
                 kind = KLAVIYO_PATH_APOSTROPHES;
 
             } else if (klaviyo_path_quote(text + i, len - i, '(')) {
