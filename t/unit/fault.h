@@ -26,17 +26,17 @@
 
 #define FAULT_MAX    1000            /* calls of an operation               */
 #define FAULT_ERRNO  EMFILE          /* nobody takes it for another reason  */
-#define FAULT_TEXT   "Too many open files"
 
 
 static int          fault_in;        /* calls until one fails; 0: none does */
+static int          fault_libc;      /* within a call: libc's own are none  */
 static const char  *fault_call;      /* the one that did                    */
 
 
 static inline int
 fault(const char *name)
 {
-    if (fault_in == 0 || --fault_in > 0) {
+    if (fault_libc || fault_in == 0 || --fault_in > 0) {
         return 0;
     }
 
@@ -54,7 +54,17 @@ fault(const char *name)
     type                                                                     \
     __wrap_##name params                                                     \
     {                                                                        \
-        return fault(#name) ? failed : __real_##name args;                   \
+        type  rc;                                                            \
+                                                                             \
+        if (fault(#name)) {                                                  \
+            return failed;                                                   \
+        }                                                                    \
+                                                                             \
+        fault_libc++;                                                        \
+        rc = __real_##name args;                                             \
+        fault_libc--;                                                        \
+                                                                             \
+        return rc;                                                           \
     }
 
 
@@ -134,7 +144,7 @@ fault_each(void (*begin)(void), int (*run)(void), const char *error,
             break;
         }
 
-        if (rc == 0 || strstr(error, FAULT_TEXT) == NULL) {
+        if (rc == 0 || strstr(error, strerror(FAULT_ERRNO)) == NULL) {
             (void) snprintf(done + strlen(done), sizeof(done) - strlen(done),
                             "%s%s%s", done[0] ? " " : "", rc ? "!" : "",
                             fault_call);
