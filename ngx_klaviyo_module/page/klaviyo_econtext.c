@@ -27,16 +27,20 @@
 #include "json/klaviyo_pointer.h"
 
 
-#define KLAVIYO_ECONTEXT_ALIASES  16     /* of what is asked for by one name */
-#define KLAVIYO_ECONTEXT_PATHS    8      /* that are read in one pass        */
-#define KLAVIYO_ECONTEXT_NODES    24     /* of their tokens                  */
+#define KLAVIYO_ECONTEXT_QUESTIONS  16   /* that are of interest             */
+#define KLAVIYO_ECONTEXT_PATHS      8    /* that are read in one pass        */
+#define KLAVIYO_ECONTEXT_NODES      24   /* of their tokens                  */
 
+#define KLAVIYO_ECONTEXT_WAY  "pageInfo" /* has the way to the page          */
+
+
+/* what a component of the page asked for */
 
 typedef struct {
-    klaviyo_page_text_t       text;
-    klaviyo_slice_t           answers;   /* by their aliases                 */
-    klaviyo_slice_t           questions; /* lists of names and aliases       */
-} klaviyo_econtext_t;
+    klaviyo_slice_t   name;
+    klaviyo_slice_t   alias;
+    klaviyo_slice_t   answer;            /* an object; a length of 0: none   */
+} klaviyo_econtext_question_t;
 
 typedef void (*klaviyo_econtext_write_pt)(klaviyo_page_text_t *text,
     const klaviyo_slice_t *answer);
@@ -46,10 +50,13 @@ static void klaviyo_econtext_read(const klaviyo_slice_t *value,
     const char *const *paths, size_t n, klaviyo_slice_t *found);
 static int klaviyo_econtext_is(const klaviyo_slice_t *value,
     const char *text);
-static size_t klaviyo_econtext_aliases(const klaviyo_econtext_t *ctx,
-    const char *name, klaviyo_slice_t *aliases);
-static size_t klaviyo_econtext_answers(klaviyo_econtext_t *ctx,
-    const char *name, klaviyo_econtext_write_pt write);
+static size_t klaviyo_econtext_questions(const klaviyo_slice_t *lists,
+    const char *name, klaviyo_econtext_question_t *question);
+static void klaviyo_econtext_answers(const klaviyo_slice_t *answers,
+    klaviyo_econtext_question_t *question, size_t n);
+static size_t klaviyo_econtext_write(klaviyo_page_text_t *text,
+    const klaviyo_econtext_question_t *question, size_t n, const char *name,
+    klaviyo_econtext_write_pt write);
 static void klaviyo_econtext_member(klaviyo_page_text_t *text,
     const char *name, const klaviyo_slice_t *value);
 static void klaviyo_econtext_currency(klaviyo_page_text_t *text,
@@ -87,14 +94,15 @@ static const struct {
 void
 klaviyo_page_econtext(klaviyo_page_t *page, const uint8_t *p, size_t len)
 {
-    size_t                i;
-    klaviyo_slice_t       value;
-    klaviyo_econtext_t    ctx;
-    klaviyo_page_text_t  *text;
+    size_t                       i, n;
+    const char                  *name;
+    klaviyo_slice_t              value;
+    klaviyo_page_text_t          text;
+    klaviyo_econtext_question_t  question[KLAVIYO_ECONTEXT_QUESTIONS];
 
     enum { ROUTE = 0, ANSWERS, QUESTIONS, N };
 
-    klaviyo_slice_t       found[N];
+    klaviyo_slice_t              found[N];
 
     static const char *const  paths[] = {
         [ROUTE] = "/config/pageMeta/route/id",
@@ -127,31 +135,33 @@ klaviyo_page_econtext(klaviyo_page_t *page, const uint8_t *p, size_t len)
         }
     }
 
-    ctx.answers = found[ANSWERS];
-    ctx.questions = found[QUESTIONS];
-    text = &ctx.text;
+    name = klaviyo_econtext_routes[i].name;
 
-    klaviyo_page_text_init(text, &page->pool, page->size);
-    klaviyo_page_text_literal(text, "[{\"@type\":\"");
-    klaviyo_page_text_raw(text, klaviyo_econtext_routes[i].type,
+    n = klaviyo_econtext_questions(&found[QUESTIONS], name, question);
+    klaviyo_econtext_answers(&found[ANSWERS], question, n);
+
+    klaviyo_page_text_init(&text, &page->pool, page->size);
+    klaviyo_page_text_literal(&text, "[{\"@type\":\"");
+    klaviyo_page_text_raw(&text, klaviyo_econtext_routes[i].type,
                           strlen(klaviyo_econtext_routes[i].type));
-    klaviyo_page_text_literal(text, "\"");
+    klaviyo_page_text_literal(&text, "\"");
 
-    if (klaviyo_econtext_routes[i].name
-        && klaviyo_econtext_answers(&ctx, klaviyo_econtext_routes[i].name,
-                                    klaviyo_econtext_routes[i].write) == 0)
+    if (name
+        && klaviyo_econtext_write(&text, question, n, name,
+                                  klaviyo_econtext_routes[i].write)
+           == 0)
     {
         return;
     }
 
-    klaviyo_page_text_literal(text, "}");
-    (void) klaviyo_econtext_answers(&ctx, "pageInfo",
-                                    klaviyo_econtext_breadcrumbs);
-    klaviyo_page_text_literal(text, "]");
+    klaviyo_page_text_literal(&text, "}");
+    (void) klaviyo_econtext_write(&text, question, n, KLAVIYO_ECONTEXT_WAY,
+                                  klaviyo_econtext_breadcrumbs);
+    klaviyo_page_text_literal(&text, "]");
 
-    if (!text->cut) {
-        page->econtext.data = text->data;
-        page->econtext.len = text->len;
+    if (!text.cut) {
+        page->econtext.data = text.data;
+        page->econtext.len = text.len;
     }
 }
 
@@ -202,54 +212,51 @@ klaviyo_econtext_is(const klaviyo_slice_t *value, const char *text)
 }
 
 
-static void
-klaviyo_econtext_enter(klaviyo_scan_t *scan, const klaviyo_slice_t *value)
-{
-    static const klaviyo_slice_t  none = { (const uint8_t *) "null", 4 };
-
-    klaviyo_scan_enter(scan, value->len ? value : &none);
-}
-
-
-/* of what the page's components asked for by the name */
+/* those for the name, which may be NULL, and for the way to the page */
 
 static size_t
-klaviyo_econtext_aliases(const klaviyo_econtext_t *ctx, const char *name,
-    klaviyo_slice_t *aliases)
+klaviyo_econtext_questions(const klaviyo_slice_t *lists, const char *name,
+    klaviyo_econtext_question_t *question)
 {
-    size_t            n;
-    klaviyo_scan_t    lists, list;
-    klaviyo_slice_t   value, member;
-
-    enum { ORIGIN = 0, ALIAS, N };
-
-    klaviyo_slice_t   found[N];
-
-    static const char *const  paths[] = {
-        [ORIGIN] = "/origin",
-        [ALIAS] = "/alias"
-    };
+    size_t                        n;
+    klaviyo_scan_t                scan, list, object;
+    klaviyo_slice_t               value, member;
+    klaviyo_econtext_question_t  *one;
 
     n = 0;
 
-    klaviyo_econtext_enter(&lists, &ctx->questions);
+    klaviyo_scan_enter(&scan, lists);
 
-    while (klaviyo_scan_next(&lists, &member)) {
+    while (klaviyo_scan_next(&scan, &member)) {
 
-        klaviyo_scan_value(&lists, &value);
+        klaviyo_scan_value(&scan, &value);
         klaviyo_scan_enter(&list, &value);
 
-        while (n < KLAVIYO_ECONTEXT_ALIASES
+        while (n < KLAVIYO_ECONTEXT_QUESTIONS
                && klaviyo_scan_next(&list, &member))
         {
-            klaviyo_scan_value(&list, &value);
-            klaviyo_econtext_read(&value, paths, N, found);
+            one = &question[n];
+            memset(one, 0, sizeof(klaviyo_econtext_question_t));
 
-            if (klaviyo_econtext_is(&found[ORIGIN], name)
-                && found[ALIAS].len)
-            {
-                aliases[n++] = found[ALIAS];
+            klaviyo_scan_value(&list, &value);
+            klaviyo_scan_enter(&object, &value);
+
+            while (klaviyo_scan_next(&object, &member)) {
+
+                klaviyo_scan_value(&object, &value);
+
+                if (klaviyo_econtext_is(&member, "origin")) {
+                    one->name = value;
+
+                } else if (klaviyo_econtext_is(&member, "alias")) {
+                    one->alias = value;
+                }
             }
+
+            n += one->alias.len
+                 && ((name && klaviyo_econtext_is(&one->name, name))
+                     || klaviyo_econtext_is(&one->name,
+                                            KLAVIYO_ECONTEXT_WAY));
         }
     }
 
@@ -257,36 +264,51 @@ klaviyo_econtext_aliases(const klaviyo_econtext_t *ctx, const char *name,
 }
 
 
-/* writes the objects that answer to the name; how many there are */
-
-static size_t
-klaviyo_econtext_answers(klaviyo_econtext_t *ctx, const char *name,
-    klaviyo_econtext_write_pt write)
+static void
+klaviyo_econtext_answers(const klaviyo_slice_t *answers,
+    klaviyo_econtext_question_t *question, size_t n)
 {
-    size_t            i, n, written;
+    size_t            i;
     klaviyo_scan_t    scan;
-    klaviyo_slice_t   member, answer, aliases[KLAVIYO_ECONTEXT_ALIASES];
+    klaviyo_slice_t   alias, answer;
 
-    n = klaviyo_econtext_aliases(ctx, name, aliases);
-    written = 0;
+    klaviyo_scan_enter(&scan, answers);
 
-    klaviyo_econtext_enter(&scan, &ctx->answers);
+    while (n && klaviyo_scan_next(&scan, &alias)) {
 
-    while (written < KLAVIYO_ECONTEXT_ALIASES
-           && klaviyo_scan_next(&scan, &member))
-    {
         klaviyo_scan_value(&scan, &answer);
 
         for (i = 0; i < n; i++) {
 
-            if (member.len == aliases[i].len
-                && memcmp(member.data, aliases[i].data, member.len) == 0
+            if (alias.len == question[i].alias.len
+                && memcmp(alias.data, question[i].alias.data, alias.len) == 0
                 && klaviyo_scan_type(answer.data) == KLAVIYO_SCAN_OBJECT)
             {
-                write(&ctx->text, &answer);
-                written++;
-                break;
+                question[i].answer = answer;
             }
+        }
+    }
+}
+
+
+/* the answers to what was asked for by the name; how many there are */
+
+static size_t
+klaviyo_econtext_write(klaviyo_page_text_t *text,
+    const klaviyo_econtext_question_t *question, size_t n, const char *name,
+    klaviyo_econtext_write_pt write)
+{
+    size_t  i, written;
+
+    written = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (question[i].answer.len
+            && klaviyo_econtext_is(&question[i].name, name))
+        {
+            write(text, &question[i].answer);
+            written++;
         }
     }
 
@@ -421,7 +443,7 @@ klaviyo_econtext_order(klaviyo_page_text_t *text,
     klaviyo_econtext_currency(text, &found[TOTAL_TEXT]);
 
     klaviyo_page_text_literal(text, ",\"acceptedOffer\":[null");
-    klaviyo_econtext_enter(&scan, &found[ITEMS]);
+    klaviyo_scan_enter(&scan, &found[ITEMS]);
 
     while (klaviyo_scan_next(&scan, &name)) {
         klaviyo_scan_value(&scan, &item);
@@ -483,7 +505,7 @@ klaviyo_econtext_breadcrumbs(klaviyo_page_text_t *text,
 
     klaviyo_page_text_literal(text, ",{\"@type\":\"BreadcrumbList\","
                                     "\"itemListElement\":[null");
-    klaviyo_econtext_enter(&scan, &crumbs);
+    klaviyo_scan_enter(&scan, &crumbs);
 
     while (klaviyo_scan_next(&scan, &name)) {
 
