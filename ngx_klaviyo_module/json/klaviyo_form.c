@@ -54,7 +54,7 @@ klaviyo_form_open(klaviyo_form_t *form, const uint8_t *p, size_t len)
     if (end && end - p > 2 && end - p <= KLAVIYO_FORM_BOUNDARY_MAX) {
         form->boundary.data = p;
         form->boundary.len = end - p;
-        form->pos = end + 2;
+        form->pos = end;
         return;
     }
 
@@ -134,7 +134,7 @@ klaviyo_form_pair(klaviyo_form_t *form, const uint8_t *name, size_t len,
 }
 
 
-/* form->pos is behind the line of a boundary: at the headers of a part */
+/* form->pos is at the end of a boundary's line: before the headers of a part */
 
 static int
 klaviyo_form_part(klaviyo_form_t *form, const uint8_t *name, size_t len,
@@ -183,9 +183,6 @@ klaviyo_form_part(klaviyo_form_t *form, const uint8_t *name, size_t len,
 
         if (last - form->pos < 2 || memcmp(form->pos, "\r\n", 2) != 0) {
             form->pos = last;
-
-        } else {
-            form->pos += 2;
         }
 
         if (klaviyo_form_named(p, body + 2, name, len)) {

@@ -254,6 +254,10 @@ test_multipart(void)
     check_form("--x-y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1",
                "a", "(missing)");
     check_form("--x-y\r\n\r\n\r\n1\r\n--x-y--", "a", "(missing)");
+    check_form("--x-y\r\n\r\n" PART("name=a", "1") "\r\n" PART("name=a", "2")
+               "--", "a", "2");
+    check_form("--x-y\r\n" PART("name=a", "0") "\r\n\r\n" PART("name=a", "1")
+               "\r\n" PART("name=a", "2") "--", "a", "0|2");
     check_form("--x-y\r\n" PART("", "1") "--", "a", "(missing)");
     check_form("--x-y\r\n" PART("name", "1") "--", "a", "(missing)");
     check_form("--x-y\r\n" PART("name=\"a", "1") "--", "a", "1");
@@ -266,6 +270,45 @@ test_multipart(void)
 }
 
 
+/* a form that was cut is said to be bad, at its end */
+
+static void
+test_cut(void)
+{
+    size_t           len;
+    unsigned         wrong;
+    klaviyo_form_t   form;
+    klaviyo_slice_t  value;
+
+    static const char  text[] = "--x-y\r\n" PART("name=a", "1") "\r\n"
+                                PART("name=b", "2") "--\r\n";
+
+    wrong = 0;
+
+    for (len = 7; len < sizeof(text); len++) {
+        klaviyo_form_open(&form, tap_guarded(text, len), len);
+
+        while (klaviyo_form_next(&form, (const uint8_t *) "c", 1, &value)) {
+            wrong++;
+        }
+
+        /* the end is where its last boundary is whole */
+
+        if (strstr(text, "2\r\n--x-y") + 8 - text > (long) len
+            && strstr(text, "1\r\n--x-y") + 8 - text != (long) len
+            && strstr(text, "1\r\n--x-y") + 9 - text != (long) len)
+        {
+            wrong += !form.bad;
+
+        } else {
+            wrong += form.bad;
+        }
+    }
+
+    is_int(wrong, 0, "a form that was cut anywhere");
+}
+
+
 int
 main(void)
 {
@@ -273,6 +316,7 @@ main(void)
     test_size();
     test_forms();
     test_multipart();
+    test_cut();
 
     return done_testing();
 }
