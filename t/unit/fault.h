@@ -32,10 +32,16 @@ static int          fault_in;        /* calls until one fails; 0: none does */
 static int          fault_libc;      /* within a call: libc's own are none  */
 static const char  *fault_call;      /* the one that did                    */
 
+static void       (*fault_before)(const char *name);     /* a call; or NULL  */
+
 
 static inline int
 fault(const char *name)
 {
+    if (fault_before && !fault_libc) {
+        fault_before(name);
+    }
+
     if (fault_libc || fault_in == 0 || --fault_in > 0) {
         return 0;
     }

@@ -14,6 +14,7 @@
 #include "queue/klaviyo_paths.h"
 #include "queue/klaviyo_ring_drain.h"
 #include "queue/klaviyo_ring_open.h"
+#include "queue/klaviyo_ring_private.h"
 #include "queue/klaviyo_spool_inspect.h"
 #include "queue/klaviyo_spool_private.h"
 #include "queue/klaviyo_trust.h"
@@ -25,6 +26,7 @@
 
 static char             file[256];
 static klaviyo_ring_t  *ring;
+static int              swap_in;     /* calls of openat() until it is done  */
 
 
 static int
@@ -530,6 +532,76 @@ test_trust(void)
 }
 
 
+/* another file takes the name, between a look at it and its open() */
+
+static void
+swap(const char *name)
+{
+    char  from[256];
+
+    if (strcmp(name, "openat") == 0 && --swap_in == 0) {
+        fault_before = NULL;
+        (void) snprintf(from, sizeof(from), "%s/other", ring_dir);
+
+        if (rename(from, ring_path) == -1) {
+            perror("rename");
+            exit(2);
+        }
+    }
+}
+
+
+static void
+test_swapped(void)
+{
+    char                  other[256], linked[256];
+    int                   i;
+    unsigned              refused, wrong;
+    struct stat           st;
+    klaviyo_ring_t       *r;
+    klaviyo_ring_conf_t   conf;
+
+    memset(&conf, 0, sizeof(conf));
+    conf.path = ring_path;
+    conf.size = RING_SIZE;
+
+    refused = 0;
+    wrong = 0;
+
+    for (i = 1; i < 8; i++) {
+        empty();
+        klaviyo_ring_detach(ring_open(RING_SIZE, 0));
+
+        (void) snprintf(other, sizeof(other), "%s/other", ring_dir);
+        (void) snprintf(linked, sizeof(linked), "%s/linked", ring_dir);
+
+        if (ring_shell("cp -p '%s/shop.ring' '%s/other'", ring_dir) != 0
+            || link(other, linked) == -1)
+        {
+            exit(2);
+        }
+
+        swap_in = i;
+        fault_before = swap;
+
+        if (klaviyo_ring_attach(&r, &conf, ring_error, ring_note)
+            == KLAVIYO_RING_OK)
+        {
+            wrong += fstat(r->fd, &st) == -1 || st.st_nlink > 1;
+            klaviyo_ring_detach(r);
+
+        } else {
+            refused += strstr(ring_error, "more than one name") != NULL;
+        }
+
+        fault_before = NULL;
+    }
+
+    ok(refused > 0, "%u times it is refused", refused);
+    is_int(wrong, 0, "a file that has more than one name is never opened");
+}
+
+
 /* a ring, and the one that it was before */
 
 static void
@@ -603,6 +675,7 @@ main(void)
 
     ring_in_folder(test_paths);
     ring_in_folder(test_trust);
+    ring_in_folder(test_swapped);
     ring_in_folder(test_drain);
     ring_in_folder(test_dead);
     ring_in_folder(test_ring);
