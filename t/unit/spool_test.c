@@ -520,6 +520,44 @@ test_gaps(void)
 }
 
 
+/* a segment's head with one byte that is another one */
+
+static void
+test_head(void)
+{
+    unsigned          i;
+    spool_taken_t     taken;
+    klaviyo_spool_t  *spool;
+
+    static const off_t  at[] = {
+        offsetof(klaviyo_spool_head_t, magic),
+        offsetof(klaviyo_spool_head_t, version),
+        offsetof(klaviyo_spool_head_t, uuid),
+        offsetof(klaviyo_spool_head_t, number),
+        offsetof(klaviyo_spool_head_t, first),
+        offsetof(klaviyo_spool_head_t, crc)
+    };
+
+    for (i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        fresh();
+        spool = spool_open(dir, 4 * MB);
+        spool_write(spool, 0, 1000, 900);
+        spool_write(spool, 1000, 2000, 900);
+        klaviyo_spool_close(spool);
+
+        damage_segment(2, at[i]);
+
+        spool = spool_open(dir, 4 * MB);
+        spool_take(spool, 0, 0, &taken);
+        ok(taken.wrong == 0 && taken.missing > 200 && taken.missing < 300
+           && taken.events + taken.missing == 2000,
+           "without the one segment: %" PRIu64, taken.missing);
+        klaviyo_spool_close(spool);
+        ring_cleanup();
+    }
+}
+
+
 static void
 test_state(void)
 {
@@ -968,6 +1006,8 @@ test_owner(void)
 static void
 test_abandon(void)
 {
+    char              path[256];
+    struct stat       st;
     uint64_t          before;
     struct rlimit     limit, old;
     spool_taken_t     taken;
@@ -988,6 +1028,9 @@ test_abandon(void)
            "a segment that fails is replaced by another");
     is_int(state(spool)->abandoned, 1, "one is abandoned");
     is_int(spool_st.segments, 2, "two segments");
+    names(1, path, sizeof(path));
+    ok(stat(path, &st) == 0 && (uint64_t) st.st_size == before,
+       "what was not committed is cut off");
     spool_take(spool, 0, 0, &taken);
     ok(taken.events == 200 && !taken.wrong && !taken.missing, "all there");
 
@@ -1553,6 +1596,7 @@ main(void)
     test_adopt();
     test_behind_tail();
     test_gaps();
+    test_head();
     test_state();
     test_unreadable();
     test_owner();
