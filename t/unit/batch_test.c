@@ -990,6 +990,7 @@ test_waits(void)
     klaviyo_request_t  *request, *r[4];
 
     batch = batch_of(4);
+    is_int(klaviyo_batch_oldest(batch), 1000, "the first is the oldest");
     klaviyo_batch_apart(batch);
 
     ok(klaviyo_batch_waits(batch, KLAVIYO_REQUEST_DOUBTED) == NULL,

@@ -185,6 +185,62 @@ test_later(void)
 }
 
 
+/* persons of two heads: as many as the bytes have room for */
+
+static void
+test_bytes(void)
+{
+    size_t              size, len, spare[3];
+    unsigned            n;
+    klaviyo_batch_t    *batch;
+    klaviyo_request_t  *request;
+
+    test_ring_open();
+
+    test_person(TEST_HEAD "\"a\":1,\"attributes\":{", "\"email\":\"a@b.c\"");
+    test_person(TEST_HEAD "\"attributes\":{", "\"email\":\"d@e.f\"");
+    test_person(TEST_HEAD "\"a\":1,\"attributes\":{", "\"email\":\"g@h.i\"");
+
+    for (size = 1, n = 1; n <= 3; n++) {
+
+        for ( /* void */ ; /* void */ ; size++) {
+            batch = test_lane(KLAVIYO_LANE_SUBSCRIPTIONS);
+            (void) test_fill(batch, 1000, size, 0);
+
+            if (test_events(batch) >= n) {
+                break;
+            }
+
+            klaviyo_batch_destroy(batch);
+        }
+
+        klaviyo_batch_close(batch);
+
+        for (len = 0; /* void */ ; /* void */ ) {
+            request = klaviyo_batch_next(batch);
+
+            if (request == NULL) {
+                break;
+            }
+
+            klaviyo_request_body(batch, request);
+            len += request->body_len;
+            klaviyo_batch_finish(batch, request, KLAVIYO_OUTCOME_DELIVERED);
+        }
+
+        ok(n == 1 || len <= size, "%u in %u bytes, for %u", n, (unsigned) size,
+           (unsigned) len);
+
+        spare[n - 1] = size - len;
+        klaviyo_batch_destroy(batch);
+    }
+
+    is_int(spare[2], spare[1], "where the head is there, just its bytes");
+
+    test_ring_close();
+}
+
+
 static void
 test_order(void)
 {
@@ -346,6 +402,7 @@ main(void)
     test_table();
     test_persons();
     test_later();
+    test_bytes();
     test_order();
     test_behind_another();
     test_stranger();

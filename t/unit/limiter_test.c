@@ -586,6 +586,18 @@ test_share_limits(void)
         is_int(wrong, 0, "a share of %u is %u", share[i][0], share[i][1]);
     }
 
+    /* times that no clock tells */
+
+    memset(&one, 0, sizeof(one));
+    klaviyo_limiter_correct(&one, KLAVIYO_LIMITER_BULK, 3, 2, -5);
+    is_int(one.lane[KLAVIYO_LIMITER_BULK].reset_at, 2000,
+           "a time below 0 is 0");
+
+    memset(&one, 0, sizeof(one));
+    one.lane[KLAVIYO_LIMITER_BULK].turn = INT64_MIN;
+    is_int(test_take(&one, KLAVIYO_LIMITER_BULK, 100, 1000000), 0,
+           "a turn that was long ago");
+
     /* with so few that none is ahead, the next is a whole gap from now */
 
     memset(&one, 0, sizeof(one));

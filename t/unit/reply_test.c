@@ -661,6 +661,8 @@ test_details(void)
     test_detail("{\"detail\":\"\360\237\230\200\"}", "\360\237\230\200", 5);
     test_detail("{\"detail\":\"a\\u0000bcdef\"}", "a", 5);
     test_detail("{\"detail\":\"a\\u0000bcdef\"}", "a", 20);
+    test_detail("{\"detail\":\"a\\\"]}}]\"}", "a\"]}}]", 20);
+    test_detail("{\"detail\":\"[[[[\\\\\"}", "[[[[\\", 20);
     test_detail("{\"detail\":\"\"}", "", 5);
     test_detail("{\"detail\":1}", "", 5);
     test_detail("{\"detail\":[\"a\"]}", "", 5);
@@ -691,6 +693,44 @@ test_show(unsigned status, const char *detail, const char *expected)
        "%u, \"%s\": shown as \"%s\"", status, detail, shown);
 
     klaviyo_reply_free(&answer);
+}
+
+
+/* as much of it as there is room for, and nothing behind that */
+
+static void
+test_long(void)
+{
+    char              body[1024], title[KLAVIYO_REPLY_TITLE];
+    char              shown[KLAVIYO_REPLY_DETAIL + 8];
+    char              pointer[KLAVIYO_REPLY_POINTER];
+    size_t            len;
+    unsigned          i, n, wrong;
+    klaviyo_answer_t  answer;
+
+    wrong = 0;
+
+    for (n = 0; n < 200; n++) {
+        len = (size_t) sprintf(body, "{\"errors\":[{\"detail\":\"");
+
+        for (i = 0; i < n; i++) {
+            body[len++] = "it is so "[i % 9];
+        }
+
+        (void) strcpy(body + len, " and Jane is not shown, nor is Joe\"}]}");
+
+        memset(shown, 'x', sizeof(shown));
+        test_answer(&answer, 400, body, strlen(body));
+        wrong += klaviyo_reply_show(&answer, title, shown, pointer) != 1
+                 || memchr(shown, '\0', KLAVIYO_REPLY_DETAIL) == NULL
+                 || (n > KLAVIYO_REPLY_DETAIL
+                     && strlen(shown) != KLAVIYO_REPLY_DETAIL - 1)
+                 || shown[KLAVIYO_REPLY_DETAIL] != 'x'
+                 || shown[KLAVIYO_REPLY_DETAIL + 1] != 'x';
+        klaviyo_reply_free(&answer);
+    }
+
+    is_int(wrong, 0, "details of all lengths are cut");
 }
 
 
@@ -737,6 +777,7 @@ main(void)
 {
     test_verdicts();
     test_shows();
+    test_long();
     test_details();
     test_names();
     test_unusable();
