@@ -327,6 +327,8 @@ test_emails(void)
     check_email("a@\xc3\xbc", "a@xn--tda");
     is_int(klaviyo_idn_email((const uint8_t *) "a@\xc3\xbc\0b", 6, out), 0,
            "email with NUL");
+    is_int(klaviyo_idn_email((const uint8_t *) "a@\0\xc3\xbc" "b", 6, out), 0,
+           "at the beginning of its domain");
 
     for (i = 0; i < 130; i++) {
         memcpy(text + 2 + 2 * i, "\xc3\xbc", 2);

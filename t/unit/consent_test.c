@@ -133,6 +133,11 @@ test_tcf(void)
         tcf(P(1), 0, text, NONE);
     }
 
+    /* ten vendors fill its last digit, eleven are not there */
+
+    tcf(P(1), 0, "CQuf10AQuf10AEsACBENAwEgAAAAAAAAAAYgAFAA", NO);
+    tcf(P(1), 0, "CQuf10AQuf10AEsACBENAwEgAAAAAAAAAAYgAFgA", NONE);
+
     tcf(P(1), 0, "BOEFEAyOEFEAyAHABDENAI4AAAB9vABAASA", NONE);
     tcf(P(1), 755, "CQuf10AQuf10AEsACBENAwEgALAAAAAAAAYgF9wE.YAAA", NONE);
     tcf(P(1), 0, "C!uf10AQuf10AEsACBENAwEgALAAAAAAAAYg", NONE);
@@ -304,6 +309,20 @@ test_cookies(void)
     check(format, "Klaviyo", 0, 0, "{\"a\":[[[[[[[[[[[[[[[{\"name\":"
           "\"Klaviyo\",\"consent\":true}]]]]]]]]]]]]]]]}", NONE);
     check(format, "Klaviyo", 0, 0, "true", NONE);
+
+#define SAYS    "{\"name\":\"Klaviyo\",\"consent\":true}"
+#define SIX(p)  p p p p p p
+
+    check(format, "Klaviyo", 0, 0, SIX("{\"a\":") "{\"a\":" SAYS "}"
+          SIX("}"), YES);
+    check(format, "Klaviyo", 0, 0, SIX("{\"a\":") "{\"a\":{\"a\":" SAYS "}}"
+          SIX("}"), NONE);
+    check(format, "Klaviyo", 0, 0, SIX("{\"consent\":") "{\"consent\":" SAYS
+          "}" SIX("}"), YES);
+    check(format, "Klaviyo", 0, 0, SIX("{\"status\":") "{\"status\":"
+          "{\"status\":" SAYS "}}" SIX("}"), NONE);
+    check(format, "Klaviyo", 0, 0, SIX("[") "[" SAYS "]" SIX("]"), YES);
+    check(format, "Klaviyo", 0, 0, SIX("[") "[[" SAYS "]]" SIX("]"), NONE);
     check(format, "Klaviyo", 0, 0, "{\"name\":", NONE);
 }
 

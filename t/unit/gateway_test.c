@@ -184,6 +184,8 @@ test_values(void)
     target_value("/a?f=any(a,", "[1]", "");
     target_value("/a?f=e(a,\"b\\\"c", "\"", "/a?f=e(a,\"b\\\"c%5C%22");
     target_value("/a?f=\"&g=", "\"", "/a?f=\"&g=%22");
+    target_value("/a?f=e(t,\"b\"&g=", "1),(", "/a?f=e(t,\"b\"&g=1%29%2C%28");
+    target_value("/a?f=e(t,\"\\\"\",", "1)", "");
 
     text[klaviyo_path_decode((uint8_t *) text, strlen(text))] = '\0';
     is_str(text, "a+b+c%zz%4", "decoded");
@@ -201,7 +203,8 @@ static klaviyo_header_e
 answer(const char *name, const char *value)
 {
     return klaviyo_headers_answer((const uint8_t *) name, strlen(name),
-                                  (const uint8_t *) value, strlen(value));
+                                  tap_guarded(value, strlen(value)),
+                                  strlen(value));
 }
 
 
@@ -261,6 +264,9 @@ test_headers(void)
     ok(answer("CF-Mitigated", "Challenge") == KLAVIYO_HEADER_CHALLENGE,
        "a challenge");
     ok(answer("cf-mitigated", "other") == KLAVIYO_HEADER_STOPS, "none");
+    ok(answer("cf-mitigated", "nine char") == KLAVIYO_HEADER_STOPS, "nor that");
+    ok(answer("cf-mitigated", "challenges") == KLAVIYO_HEADER_STOPS,
+       "nor more of them");
     ok(answer("Content-Type", "") == KLAVIYO_HEADER_STOPS, "no value");
     ok(answer("Content-Type", "a\rb") == KLAVIYO_HEADER_STOPS, "CR");
     ok(answer("Content-Type", "a\xe9") == KLAVIYO_HEADER_STOPS,

@@ -285,6 +285,32 @@ test_encodings(void)
 }
 
 
+/* each identifier by itself is one */
+
+static void
+test_any(void)
+{
+    size_t  i;
+
+    static const char  *const one[] = {
+        "{\"$kid\":\"01H\"}", "{\"$exchange_id\":\"a.B\"}",
+        "{\"$email\":\"a@b.co\"}", "{\"$phone_number\":\"+15005550006\"}",
+        "{\"$id\":\"x\"}", "{\"$anonymous\":\"y\"}"
+    };
+
+    for (i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+        is_int(cookie(one[i]), KLAVIYO_IDENTITY_OK, "%s", one[i]);
+        ok(klaviyo_identity_any(&found), "is somebody");
+    }
+
+    cookie("{\"$phone_number\":\"(500) 555-0006\"}");
+    ok(!klaviyo_identity_any(&found), "a number of no country is nobody");
+
+    cookie("{\"first_name\":\"Jane\"}");
+    ok(!klaviyo_identity_any(&found), "a name is nobody");
+}
+
+
 /* many blocks, and nothing in front of them */
 
 static void
@@ -583,6 +609,7 @@ main(void)
     test_cookie();
     test_absent();
     test_encodings();
+    test_any();
     test_blocks();
     test_malformed();
     test_bad();

@@ -166,6 +166,44 @@ test_cases(void)
 }
 
 
+/* a quote at each place of texts of all lengths that blocks are made of */
+
+static void
+test_blocks(void)
+{
+    size_t          i, n, len;
+    uint8_t         in[80], buf[256], expected[256];
+    unsigned        wrong;
+    klaviyo_json_t  json;
+
+    wrong = 0;
+
+    for (n = 1; n <= sizeof(in); n++) {
+
+        for (i = 0; i < n; i++) {
+            memset(in, 'a' + (int) (n % 26), n);
+            in[i] = '"';
+
+            expected[0] = '"';
+            memcpy(expected + 1, in, i);
+            memcpy(expected + 1 + i, "\\\"", 2);
+            memcpy(expected + 3 + i, in + i + 1, n - i - 1);
+            expected[n + 2] = '"';
+            len = n + 3;
+
+            memset(buf, GUARD, sizeof(buf));
+            klaviyo_json_init(&json, buf, sizeof(buf));
+            klaviyo_json_string(&json, in, n, NOLIMIT);
+
+            wrong += (size_t) (json.pos - buf) != len
+                     || memcmp(buf, expected, len) != 0;
+        }
+    }
+
+    is_int(wrong, 0, "a quote at each place of each length");
+}
+
+
 /* each byte at each place of words: the shortcut and the byte's own rule */
 
 static void
@@ -463,6 +501,7 @@ int
 main(void)
 {
     test_cases();
+    test_blocks();
     test_places();
     test_code_points();
     test_cuts();

@@ -115,6 +115,12 @@ test_times(void)
     check_time("Fri Jul  3 12:00:00 2026", NOW - 12 * 86400);
     check_time("Sun, 06 Nov 1994 08:49:37 GMT", 784111777);
 
+    check_time("30 Apr 2026 12:00:00", NOW - 76 * 86400);
+    check_time("31 Apr 2026 12:00:00", -1);
+    check_time("31 Jun 2026 12:00:00", -1);
+    check_time("31 Sep 2025 12:00:00", -1);
+    check_time("31 Nov 2025 12:00:00", -1);
+    check_time("29 Feb 2026 12:00:00", -1);
     check_time("Wed, 15 Jul 2026", -1);
     check_time("Wed, 15 Jul 2026 12", -1);
     check_time("Wed, 15 Jul 2026 12:00:00 XST", -1);

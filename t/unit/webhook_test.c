@@ -410,6 +410,8 @@ test_senders(void)
                  " v1," B64 " v1," B64 " v1," B64 " v1," B64 " v1," B64, time),
            8, "no more than eight");
     is_int(found("shopware", HEX, time), 1, "Shopware's");
+    is_int(found("shopware", "5bdcc146bf60754e6a042426089575c75a003f089d273983"
+                             "9dec58b964ec384g", time), 0, "no digit");
     ok(klaviyo_sender_find((const uint8_t *) "stripes", 7) == NULL,
        "nobody of this name");
     ok(klaviyo_sender_find((const uint8_t *) "", 0) == NULL, "nor of none");
