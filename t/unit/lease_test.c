@@ -154,14 +154,20 @@ test_busy(void)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         klaviyo_ring_lock(ring);
         c = 0;
-        _exit(write(out[1], &c, 1) != 1 || read(in[0], &c, 1) != 1);
+
+        if (write(out[1], &c, 1) != 1 || read(in[0], &c, 1) != 1) {
+            _exit(1);
+        }
+
+        klaviyo_ring_unlock(ring);
+        _exit(0);
     }
 
     is_int(read(out[0], &c, 1), 1, "locked");
     is_int(klaviyo_lease_renew(&lease), KLAVIYO_RING_OK, "who has it, has it");
     is_int(klaviyo_lease_renew(&other), KLAVIYO_RING_BUSY, "nobody gets it");
     is_int(other.fd, -1, "nor keeps a descriptor");
-    kill(pid, SIGKILL);
+    is_int(write(in[1], &c, 1), 1, "unlocked");
     waitpid(pid, NULL, 0);
 
     klaviyo_lease_close(&lease);
