@@ -36,6 +36,7 @@ typedef struct {
 
 static size_t klaviyo_amount_blank(const uint8_t *p, const uint8_t *last);
 static size_t klaviyo_amount_minus(const uint8_t *p, const uint8_t *last);
+static size_t klaviyo_amount_dash(const uint8_t *p, const uint8_t *last);
 static const uint8_t *klaviyo_amount_trim(const uint8_t **p,
     const uint8_t *last);
 static size_t klaviyo_amount_codes(const uint8_t *p, const uint8_t *last,
@@ -135,6 +136,7 @@ klaviyo_amount_read(const klaviyo_amount_form_t *form, const uint8_t *p,
     int                       plain, negative, sign, symbol;
     size_t                    n, point;
     const uint8_t            *last;
+    klaviyo_amount_form_t     whole;
     klaviyo_amount_number_t   number;
 
     last = klaviyo_amount_trim(&p, p + len);
@@ -193,6 +195,15 @@ klaviyo_amount_read(const klaviyo_amount_form_t *form, const uint8_t *p,
 
     last -= klaviyo_amount_symbol(form, p, last, 1);
     last = klaviyo_amount_trim(&p, last);
+
+    n = form->minor ? 0 : klaviyo_amount_dash(p, last);
+
+    if (n && (form->decimal == 0 || form->decimal == *(last - n))) {
+        last -= n;
+        whole = *form;
+        whole.decimal = *last;
+        form = &whole;
+    }
 
     if (!klaviyo_amount_split(&number, p, last)
         || !klaviyo_amount_point(form, &number, plain, &point))
@@ -275,6 +286,43 @@ klaviyo_amount_minus(const uint8_t *p, const uint8_t *last)
     }
 
     return 0;
+}
+
+
+/* the decimal separator and the dashes of "49,-"; 0: there are none */
+
+static size_t
+klaviyo_amount_dash(const uint8_t *p, const uint8_t *last)
+{
+    size_t          n;
+    const uint8_t  *end;
+
+    end = last;
+
+    for (n = 0; n < 2; n++) {
+
+        if (end - p > 1 && end[-1] == '-') {
+            end--;
+
+        } else if (end - p > 3 && end[-3] == 0xe2 && end[-2] == 0x80
+                   && (end[-1] == 0x93 || end[-1] == 0x94))
+        {
+            end -= 3;
+
+        } else {
+            break;
+        }
+    }
+
+    if (end == last || end - p < 2
+        || (end[-1] != ',' && end[-1] != '.')
+        || end[-2] < '0' || end[-2] > '9'
+        || memchr(p, end[-1], end - 1 - p) != NULL)
+    {
+        return 0;
+    }
+
+    return last - end + 1;
 }
 
 

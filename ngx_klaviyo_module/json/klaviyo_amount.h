@@ -3,6 +3,7 @@
  * or a code of a currency around it, blanks, and separators of thousands.
  *
  *     4,998.00   1 234,56   €49.00   -33,95   1'234.50 CHF   Rs. 1,23,456.00
+ *     49,- €     CHF 1'234.–
  *
  * What can be read in two ways (`1,234`; `139.980` in a currency without
  * decimals) is no amount, unless the form says which separator is the

@@ -102,6 +102,19 @@ test_amounts(void)
     check("-\xe2\x82\xac" "33.95", "EUR", 0, 0, "-33.95");
     check("\xe2\x82\xac-33.95", "EUR", 0, 0, "-33.95");
     check("\xe2\x88\x92" "33,95", NULL, 0, 0, "-33.95");
+
+    check("49,-", NULL, 0, 0, "49");
+    check("49,- \xe2\x82\xac", "EUR", 0, 0, "49");
+    check("-49,--", NULL, 0, 0, "-49");
+    check("CHF 1'234.\xe2\x80\x93", "CHF", 0, 0, "1234");
+    check("1.234,\xe2\x80\x94", NULL, 0, 0, "1234");
+    check("1,234.-", NULL, 0, '.', "1234");
+    check("1.234,-", NULL, 0, '.', NULL);
+    check("1,234,-", NULL, 0, 0, NULL);
+    check("49,---", NULL, 0, 0, NULL);
+    check("49-", NULL, 0, 0, NULL);
+    check(",-", NULL, 0, 0, NULL);
+    check("4999,-", "EUR", 1, 0, NULL);
     check("+33,95", NULL, 0, 0, "33.95");
 
     /* another currency's */
