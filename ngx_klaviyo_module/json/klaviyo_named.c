@@ -81,7 +81,6 @@ klaviyo_named_next(klaviyo_named_list_t *list, klaviyo_named_t *named)
         klaviyo_scan_value(&list->scan, &value);
 
     } else {
-        list->end = 1;
         return KLAVIYO_VALUE_EMPTY;
     }
 
