@@ -37,8 +37,8 @@ check(const char *in, const char *currency, int minor, char decimal,
     form.decimal = (uint8_t) decimal;
 
     len = 0;
-    rc = klaviyo_amount_read(&form, (const uint8_t *) in, strlen(in), out,
-                             &len);
+    rc = klaviyo_amount_read(&form, tap_guarded(in, strlen(in)), strlen(in),
+                             out, &len);
 
     is_int(rc, expected ? *expected ? KLAVIYO_VALUE_OK : KLAVIYO_VALUE_EMPTY
                         : KLAVIYO_VALUE_BAD,
@@ -272,6 +272,9 @@ test_phones(void)
     check_phone("0044(0)2079460018", 0, "+442079460018");
     check_phone("+49\xc2\xa0" "151\xe2\x80\x93" "12345678", 0,
                 "+4915112345678");
+    check_phone("+4915112345678\xe2\x80\x93", 0, "+4915112345678");
+    check_phone("+49151\xe3\x80\x90" "12345678", 0, NULL);
+    check_phone("+49151\xe2\x81\x90" "12345678", 0, NULL);
     check_phone("+123456789012345", 0, "+123456789012345");
     check_phone("+1234567890123456", 0, NULL);
     check_phone("(312) 345-6789", 0, NULL);
@@ -322,7 +325,7 @@ static void
 test_emails(void)
 {
     int      i;
-    char     text[300];
+    char     text[300], longest[KLAVIYO_IDN_LEN + 1];
     uint8_t  out[KLAVIYO_IDN_LEN];
 
     check_email("info@b\xc3\xbc" "cher.example",
@@ -338,6 +341,15 @@ test_emails(void)
     check_email("\xc3\xbc@", NULL);
     check_email("a@\xff.example", NULL);
     check_email("a@\xc3\xbc", "a@xn--tda");
+
+    memset(text, 'a', 92);
+    strcpy(text + 92, "@xn--tda");
+    strcpy(longest, text);
+    strcpy(text + 92, "@\xc3\xbc");
+    check_email(text, longest);
+    strcpy(text + 92, "a@\xc3\xbc");
+    check_email(text, NULL);
+
     is_int(klaviyo_idn_email((const uint8_t *) "a@\xc3\xbc\0b", 6, out), 0,
            "email with NUL");
     is_int(klaviyo_idn_email((const uint8_t *) "a@\0\xc3\xbc" "b", 6, out), 0,

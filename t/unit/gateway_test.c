@@ -147,7 +147,7 @@ test_path(void)
 static void
 test_values(void)
 {
-    char  text[] = "a%2Bb+c%zz%4", digits[] = "%09%0f%f0%9%%41";
+    char  text[] = "a%2Bb+c%zz%4", digits[] = "%09%0f%f0%9%%Aa%41";
     void  *cut;
 
     target_value("/api/lists/", "01ABC?x", "/api/lists/01ABC%3Fx");
@@ -191,7 +191,7 @@ test_values(void)
     is_str(text, "a+b+c%zz%4", "decoded");
 
     digits[klaviyo_path_decode((uint8_t *) digits, strlen(digits))] = '\0';
-    is_str(digits, "\t\x0f\xf0%9%A", "each digit");
+    is_str(digits, "\t\x0f\xf0%9%\xaa" "A", "each digit");
 
     cut = (void *) tap_guarded("a%4", 3);
     is_int(klaviyo_path_decode(cut, 3), 3, "cut");
@@ -232,7 +232,7 @@ test_headers(void)
     static const char *const  stops[] = {
         "Authorization", "Cookie", "Host", "Connection", "Accept-Encoding",
         "TE", "X-Forwarded-For", "X-Klaviyo-", "X-Klaviyo", "", "Accept ",
-        "revisions", "X-Klaviyo-A_B", "X-Klaviyo-A:B"
+        "revisions", "X-Klaviyo-A_B", "X-Klaviyo-_A", "X-Klaviyo-A:B"
     };
 
     for (i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
@@ -269,6 +269,8 @@ test_headers(void)
        "nor more of them");
     ok(answer("Content-Type", "") == KLAVIYO_HEADER_STOPS, "no value");
     ok(answer("Content-Type", "a\rb") == KLAVIYO_HEADER_STOPS, "CR");
+    ok(answer("Content-Type", "\rab") == KLAVIYO_HEADER_STOPS, "CR first");
+    ok(answer("Content-Type", "ab\r") == KLAVIYO_HEADER_STOPS, "CR last");
     ok(answer("Content-Type", "a\xe9") == KLAVIYO_HEADER_STOPS,
        "not ASCII");
 

@@ -306,6 +306,11 @@ test_any(void)
     cookie("{\"$phone_number\":\"(500) 555-0006\"}");
     ok(!klaviyo_identity_any(&found), "a number of no country is nobody");
 
+    cookie("{\"$email\":\"info@b\xc3\xbc" "cher.example\","
+           "\"$phone_number\":\"+1 (500) 555-0006\"}");
+    is_field(EMAIL, "info@xn--bcher-kva.example", "an email's domain");
+    is_field(PHONE, "+15005550006", "a phone number as people write it");
+
     cookie("{\"first_name\":\"Jane\"}");
     ok(!klaviyo_identity_any(&found), "a name is nobody");
 }

@@ -235,6 +235,8 @@ test_multipart(void)
                PART("name=\"a\"", "x+y%20z\r\n--x") "\r\n"
                PART("name=\"a\"", "") "\r\n" PART("NAME=\"a\"", "\xc3\xa4") "--",
                "a", "x+y%20z\r\n--x|-|\xc3\xa4");
+    check_form("\r\n--x-y\r\n" PART("name=a", "1") "--", "a", "1");
+    check_form("\r\n\r\n--x-y\r\n" PART("name=a", "1") "--", "a", "1");
     check_form("--x-y\r\ncontent-type: text/plain\r\n"
                PART("name=\"items[]\"", "1") "--", "items[]", "1");
     check_form("--x-y\r\n" PART("name=\"a;b\"; x=1", "1") "--", "a;b", "1");

@@ -209,6 +209,9 @@ test_strings(void)
     check("{\"a\":\"x\\ud83d\"}", "/a", "x\xef\xbf\xbd");
     check("{\"a\":\"\\ud83dx\\u0041\"}", "/a", "\xef\xbf\xbdxA");
     check("{\"a\":\"\\ud83d\\u0041\"}", "/a", "\xef\xbf\xbd" "A");
+    check("{\"a\":\"\\ud83dxude00\"}", "/a", "\xef\xbf\xbdxude00");
+    check("{\"a\":\"\\ud83dxxde00\"}", "/a", "\xef\xbf\xbdxxde00");
+    check("{\"a\":\"\\ud83d\\nde00\"}", "/a", "\xef\xbf\xbd\nde00");
     check("{\"a\":\"\\ude00\\ud83d\"}", "/a",
           "\xef\xbf\xbd\xef\xbf\xbd");
     check("{\"a\":\"\\ud83d\\ud83d\\ude00\"}", "/a",
@@ -697,6 +700,62 @@ test_cut(void)
 }
 
 
+/* how much of a pointer is before its "*", and what is left of a scan */
+
+static void
+test_rest(void)
+{
+    size_t                  i, len;
+    uint32_t                n;
+    klaviyo_scan_t          scan;
+    klaviyo_slice_t         text, member[6];
+    klaviyo_scan_seen_t     seen;
+    klaviyo_pointer_node_t  nodes[32];
+
+    static const struct {
+        const char  *pointer;
+        size_t       len;
+    } all[] = {
+        { "/a/*", 2 }, { "/*", 0 }, { "/a/b/*/c", 4 }, { "/a/b", 4 }, { "", 0 }
+    };
+
+    static const char *const  scalars[] = { "1", "\"{\"", "true", "" };
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        n = 0;
+        len = strlen(all[i].pointer);
+        (void) klaviyo_pointer_add(nodes, &n, (const uint8_t *) all[i].pointer,
+                                   &len);
+        is_int(len, all[i].len, "\"%s\" begins with", all[i].pointer);
+    }
+
+    for (i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++) {
+        text.data = (const uint8_t *) scalars[i];
+        text.len = strlen(scalars[i]);
+        memset(&scan, 0xff, sizeof(scan));
+        klaviyo_scan_enter(&scan, &text);
+        is_int(scan.object, 0, "%s is no object", scalars[i]);
+    }
+
+    /* no more members than there is room for */
+
+    text.data = (const uint8_t *) "{\"a\":\"b\",\"c\":\"d\",\"e\":\"f\"}";
+    text.len = strlen((const char *) text.data);
+    member[4].len = 77;
+    is_int(klaviyo_scan_flat(&text, member, 2), 0, "three are not two");
+    is_int(member[4].len, 77, "and no third is told");
+
+    /* nothing is read behind the end */
+
+    text.data = tap_guarded("\"\xc3\xa4", 3);
+    text.len = 3;
+    is_int(klaviyo_scan_check(&text, &seen), 0, "cut behind a character");
+    text.data = tap_guarded("\"\xc3", 2);
+    text.len = 2;
+    is_int(klaviyo_scan_check(&text, &seen), 0, "cut within one");
+}
+
+
 int
 main(void)
 {
@@ -712,6 +771,8 @@ main(void)
     test_pointers();
     test_flat();
     test_cut();
+
+    test_rest();
 
     return done_testing();
 }
