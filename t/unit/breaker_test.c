@@ -82,6 +82,35 @@ test_closed(void)
 }
 
 
+/* half open, some are refused and some are not: then it begins anew */
+
+static void
+test_anew(void)
+{
+    int  i, sum;
+
+    memset(&breaker, 0, sizeof(breaker));
+    is_int(test_allow(1000, 101, START), 0, "it opens");
+
+    for (sum = 0, i = 0; i < 10; i++) {
+        sum += test_allow(1, 1, START + MINUTE);
+    }
+
+    is_int(sum, 10, "half open, ten are refused");
+    is_int(klaviyo_breaker_state(&breaker, START + MINUTE),
+           KLAVIYO_BREAKER_HALF_OPEN, "and it is that still");
+    is_int(test_allow(1, 0, START + MINUTE), 1, "one is not");
+    is_int(klaviyo_breaker_state(&breaker, START + MINUTE),
+           KLAVIYO_BREAKER_CLOSED, "closed");
+
+    for (sum = 0, i = 0; i < 10; i++) {
+        sum += test_allow(1, 1, START + MINUTE);
+    }
+
+    is_int(sum, 10, "and ten more, as of a new minute");
+}
+
+
 static void
 test_open(void)
 {
@@ -163,6 +192,7 @@ int
 main(void)
 {
     test_closed();
+    test_anew();
     test_open();
     test_row();
 

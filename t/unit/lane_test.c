@@ -241,6 +241,28 @@ test_bytes(void)
 }
 
 
+/* the same of one person, by another head: not before the first is done */
+
+static void
+test_heads(void)
+{
+    klaviyo_batch_t  *batch;
+
+    test_ring_open();
+
+    test_person("\"type\":\"profile-bulk-import-job\",\"attributes\":{",
+                "\"email\":\"a@b.c\"");
+    test_person("\"type\":\"profile-bulk-import-job\",\"a\":1,"
+                "\"attributes\":{", "\"email\":\"a@b.c\"");
+
+    batch = test_lane(KLAVIYO_LANE_PROFILES);
+    is_int(test_fill(batch, 1000, 1 << 20, 0), KLAVIYO_RING_OK, "full");
+    is_int(test_events(batch), 1, "with the one of the first head");
+    klaviyo_batch_destroy(batch);
+    test_ring_close();
+}
+
+
 static void
 test_order(void)
 {
@@ -403,6 +425,7 @@ main(void)
     test_persons();
     test_later();
     test_bytes();
+    test_heads();
     test_order();
     test_behind_another();
     test_stranger();

@@ -701,7 +701,7 @@ test_show(unsigned status, const char *detail, const char *expected)
 static void
 test_long(void)
 {
-    char              body[1024], title[KLAVIYO_REPLY_TITLE];
+    char              body[1024], title[KLAVIYO_REPLY_TITLE + 8];
     char              shown[KLAVIYO_REPLY_DETAIL + 8];
     char              pointer[KLAVIYO_REPLY_POINTER];
     size_t            len;
@@ -731,6 +731,17 @@ test_long(void)
     }
 
     is_int(wrong, 0, "details of all lengths are cut");
+
+    memset(body, '~', sizeof(body));
+    body[sizeof(body) - 1] = '\0';
+    memset(title, 'x', sizeof(title));
+    test_answer(&answer, 0, NULL, 0);
+    answer.error = body;
+    (void) klaviyo_reply_show(&answer, title, shown, pointer);
+    is_mem(title, strnlen(title, KLAVIYO_REPLY_TITLE), body,
+           KLAVIYO_REPLY_TITLE - 1, "as much of an error");
+    is_int(title[KLAVIYO_REPLY_TITLE], 'x', "and nothing behind it");
+    klaviyo_reply_free(&answer);
 }
 
 
@@ -777,6 +788,7 @@ main(void)
 {
     test_verdicts();
     test_shows();
+    test_show(400, "of joes' own words' end", "of ... end");
     test_long();
     test_details();
     test_names();

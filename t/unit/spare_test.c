@@ -138,11 +138,46 @@ test_kept(void)
 }
 
 
+/* all that is kept together is bounded: what is too much is given back */
+
+static void
+test_bound(void)
+{
+    void    *one, *two, *again;
+    size_t   half;
+
+    half = KLAVIYO_SPARE_BYTES / 2;
+
+    one = klaviyo_spare_alloc(half + 100);
+    two = klaviyo_spare_alloc(half + 50);
+
+    klaviyo_spare_free(one);
+    klaviyo_spare_free(two);
+
+    again = klaviyo_spare_alloc(half);
+    ok(again == one, "the smaller one was not kept beside it");
+
+    klaviyo_spare_free(again);
+
+    /* to a byte */
+
+    one = klaviyo_spare_alloc(half + 100);
+    two = klaviyo_spare_alloc(half - 100);
+    klaviyo_spare_free(one);
+    klaviyo_spare_free(two);
+    ok(klaviyo_spare_alloc(half - 100) == two, "where there is room, it is");
+
+    klaviyo_spare_free(two);
+    klaviyo_spare_drop();
+}
+
+
 int
 main(void)
 {
     test_random();
     test_kept();
+    test_bound();
 
     return done_testing();
 }
