@@ -236,6 +236,22 @@ test_rotation(void)
     unlink(path);
     unlink(old);
 
+    /* as far as it goes: a byte is left for the end of a torn line */
+
+    for (i = 0; i < 2; i++) {
+        memset(buf, 'x', SIZE / 2 - 100);
+        strcpy(buf + SIZE / 2 - 101, "\n");
+        test_put(path, buf);
+
+        memset(buf, 'y', 100);
+        strcpy(buf + 98 + i, "\n");
+        is_int(test_write(buf), KLAVIYO_RING_OK, "a line of %d bytes", 99 + i);
+        is_int(access(old, F_OK), i ? 0 : -1, "%s", i ? "has another file"
+                                                      : "goes in");
+        unlink(path);
+        unlink(old);
+    }
+
     /* what stands in the way of a rotation */
 
     test_lines(buf, 0, 320);

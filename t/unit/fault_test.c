@@ -26,6 +26,7 @@
 
 static char             file[256];
 static klaviyo_ring_t  *ring;
+static unsigned         syncs;
 static int              swap_in;     /* calls of openat() until it is done  */
 
 
@@ -659,6 +660,31 @@ test_drain(void)
 }
 
 
+/* a name that is new is on the disk with what it names */
+
+static void
+count(const char *name)
+{
+    syncs += strcmp(name, "fsync") == 0;
+}
+
+
+static void
+test_synced(void)
+{
+    dead_none();
+
+    fault_before = count;
+    syncs = 0;
+    is_int(dead_write(), 0, "a new file of dead letters");
+    is_int(syncs, 1, "its folder is synced");
+    syncs = 0;
+    is_int(dead_write(), 0, "more of them");
+    is_int(syncs, 0, "and it need not be");
+    fault_before = NULL;
+}
+
+
 int
 main(void)
 {
@@ -676,6 +702,7 @@ main(void)
     ring_in_folder(test_paths);
     ring_in_folder(test_trust);
     ring_in_folder(test_swapped);
+    ring_in_folder(test_synced);
     ring_in_folder(test_drain);
     ring_in_folder(test_dead);
     ring_in_folder(test_ring);

@@ -82,6 +82,46 @@ test_append_and_read(void)
 }
 
 
+/* what a process has mapped */
+
+static unsigned
+mappings(void)
+{
+    int       c;
+    FILE     *list;
+    unsigned  n;
+
+    n = 0;
+    list = fopen("/proc/self/maps", "r");
+
+    while (list && (c = getc(list)) != EOF) {
+        n += c == '\n';
+    }
+
+    if (list) {
+        (void) fclose(list);
+    }
+
+    return n;
+}
+
+
+static void
+test_mappings(void)
+{
+    unsigned  i, before;
+
+    klaviyo_ring_detach(ring_open(RING_SIZE, 0));
+    before = mappings();
+
+    for (i = 0; i < 40; i++) {
+        klaviyo_ring_detach(ring_open(RING_SIZE, 0));
+    }
+
+    ok(mappings() < before + 20, "nothing stays mapped");
+}
+
+
 static void
 test_limits(void)
 {
@@ -106,6 +146,9 @@ test_limits(void)
 
     is_int(klaviyo_ring_append(ring, &event), KLAVIYO_RING_TOO_LARGE,
            "one byte too many");
+    event.attributes_len = max;
+    is_int(klaviyo_ring_append(ring, &event), KLAVIYO_RING_TOO_LARGE,
+           "as many as there is room for, beside a profile");
     event.profile_len = SIZE_MAX - 5;
     is_int(klaviyo_ring_append(ring, &event), KLAVIYO_RING_TOO_LARGE,
            "lengths that overflow");
@@ -118,6 +161,7 @@ test_limits(void)
            "the largest event");
 
     event.unique_id_len = 0;
+    event.attributes_len = max - 10;
     is_int(klaviyo_ring_append(ring, &event), KLAVIYO_RING_ERROR,
            "no unique id");
     event.unique_id_len = 256;
@@ -1051,6 +1095,7 @@ main(void)
     ring_folder();
 
     test_append_and_read();
+    test_mappings();
     test_limits();
     ring_cleanup();
 

@@ -241,6 +241,8 @@ test_lose(void)
     is_int(klaviyo_ring_lose(ring, 3, to.seq,
                              KLAVIYO_OUTCOME_LOST_SPOOL_FULL),
            KLAVIYO_RING_STALE, "nor with another epoch");
+    is_int(klaviyo_ring_lose(ring, 0, span.done + 10, KLAVIYO_OUTCOME_N),
+           KLAVIYO_RING_ERROR, "nor for a reason that is none");
     is_int(klaviyo_ring_lose(ring, 0, span.done + 10,
                              KLAVIYO_OUTCOME_LOST_SPOOL_FULL),
            KLAVIYO_RING_OK, "10 are lost");

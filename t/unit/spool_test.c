@@ -499,6 +499,23 @@ test_gaps(void)
     klaviyo_spool_forget(spool, 2000, ring_error);
     is_int(files(dir, ".spool"), 1, "damaged ones go with the others");
 
+    /* and one that goes while the spool is open, before it was read */
+
+    klaviyo_spool_close(spool);
+    ring_cleanup();
+    fresh();
+    spool = spool_open(dir, 4 * MB);
+    spool_write(spool, 0, 1000, 900);
+    spool_write(spool, 1000, 2000, 900);
+    klaviyo_spool_close(spool);
+    spool = spool_open(dir, 4 * MB);
+    names(1, path, sizeof(path));
+    is_int(unlink(path), 0, "the first goes");
+    spool_take(spool, 0, 0, &taken);
+    ok(taken.missing > 200 && taken.missing < 300 && !taken.wrong
+       && taken.events + taken.missing == 2000, "it is a gap: %" PRIu64,
+       taken.missing);
+
     /* cut short behind the committed tail's back */
 
     names(state(spool)->segments ? 9 : 9, path, sizeof(path));
