@@ -23,11 +23,12 @@ SHOPS_DEPS    = chromium wordpress wordpress-theme-twentytwentyone php-cli \
                 mariadb-server postgresql
 BENCH_DEPS    = wrk lua-cjson
 
-# Modules of nginx that tests load by their path.  They are unpacked and not
-# installed: that would enable them in the nginx of this machine.
+# Modules of nginx that tests load by their path, and what Lua's needs of Lua.
+# They are unpacked and not installed: that would enable them in the nginx of
+# this machine.
 
 TEST_MODULES  = libnginx-mod-http-js libnginx-mod-http-lua \
-                libnginx-mod-http-ndk
+                libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache
 MODULES       = objs/modules
 
 # Ours alone: nginx's own flags come from its configure.  Warnings are errors
@@ -278,22 +279,26 @@ $(MODULES)/unpacked:
 	              && apt-get -q download $(TEST_MODULES); }; } \
 	    && for deb in *.deb; do dpkg-deb -x $$deb .; done \
 	    && needs=$$(for deb in *.deb; do dpkg-deb -f $$deb Depends; done \
-	        | tr ',' '\n' | sed 's/^ *//' | grep -v '^\(libnginx\|nginx\)' \
-	        | sort -u | paste -s -d,) \
+	        | tr ',' '\n' | sed 's/^ *//' \
+	        | grep -v '^\(libnginx\|nginx\|lua-resty\)' | sort -u | paste -s -d,) \
 	    && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
 	        --no-install-recommends satisfy "$$needs"
 	@mv $(MODULES)/debs/usr/lib/nginx/modules/*.so $(MODULES)/
+	@mv $(MODULES)/debs/usr/share/lua/5.1 $(MODULES)/lua
 	@rm -r $(MODULES)/debs
 	@touch $@
 
-# The tool of a package whose server nobody here wants to run.
+# A package of its own from Debian 13 on; before, the tool of one whose server
+# nobody here wants to run.
 
 $(MODULES)/promtool: $(MODULES)/unpacked
 	@echo 'unpacking: promtool'
-	@cd $(MODULES) && apt-get -q download prometheus \
-	    && dpkg-deb --fsys-tarfile prometheus_*.deb \
+	@cd $(MODULES) \
+	    && { apt-get -q download promtool 2>/dev/null \
+	         || apt-get -q download prometheus; } \
+	    && dpkg-deb --fsys-tarfile prom*.deb \
 	        | tar -xf - --strip-components=3 ./usr/bin/promtool \
-	    && rm prometheus_*.deb
+	    && rm prom*.deb
 
 
 # Debian's nginx-dev tells the flags of Debian's nginx; a module must be built

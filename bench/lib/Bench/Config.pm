@@ -94,7 +94,7 @@ END
         http => <<'END',
     lua_max_pending_timers  65536;
     lua_max_running_timers  16384;
-    lua_package_path        "%%PEERS%%/?.lua;;";
+    lua_package_path        "%%PEERS%%/?.lua;%%LUA%%/?.lua;;";
     init_worker_by_lua_block { event = require "event" }
 END
         location => 'log_by_lua_block { event.log(%%SINK%%) }',
@@ -207,9 +207,10 @@ END
         MEMORY => $bench->{memory},
         SOCKET => $option{sink}{socket},
         PEERS  => "$bench->{dir}/peers",
+        LUA    => "$bench->{root}/objs/modules/lua",
     );
 
-    $text =~ s/%%(SINK|SOCKET|PEERS|MEMORY)%%/$value{$1}/g;
+    $text =~ s/%%(SINK|SOCKET|PEERS|LUA|MEMORY)%%/$value{$1}/g;
 
     return $text;
 }

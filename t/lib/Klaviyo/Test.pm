@@ -104,6 +104,8 @@ sub nginx_modules {
         // abs_path(dirname(__FILE__) . '/../../..') . '/objs/modules';
 }
 
+$ENV{LUA_PATH} = nginx_modules() . '/lua/?.lua;;';
+
 
 sub import {
     my ($class) = @_;
