@@ -329,7 +329,7 @@ klaviyo_sender_secret(uint8_t *p, size_t len)
         /* to the last digit */
     }
 
-    if (len % 4 || !klaviyo_sender_is_base64(from, len - pad)) {
+    if (len == 0 || len % 4 || !klaviyo_sender_is_base64(from, len - pad)) {
         return 0;
     }
 
