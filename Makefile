@@ -201,8 +201,8 @@ $(if $(word 2,$(CURDIR)),$(error the path of this folder has a blank in it, \
 .DELETE_ON_ERROR:
 .PHONY: all help deps build-deps unit crash fuzzers fuzz pages test test-asan \
         test-valgrind test-valkey test-shops test-page test-packages \
-        test-versions test-portable soak demo bench install deb dist clean loads \
-        mutate
+        test-versions test-portable test-debian soak demo bench install deb dist \
+        clean loads mutate
 .SECONDARY: $(FUZZ_OBJECTS)
 
 all: $(MODULE) $(FLEET_MODULE) $(CLI) loads
@@ -228,6 +228,7 @@ help:
 	@echo 'make test-page    Chromium looks at the status page'
 	@echo 'make test-packages  builds, installs and purges packages on SUITES'
 	@echo 'make test-versions  tests the module with each of NGINXES'
+	@echo 'make test-debian  the same with the nginx and the gcc of SUITES'
 	@echo 'make test-portable  tests it with musl, on i386, on aarch64'
 	@echo 'make soak         long forms of the tests that kill and upgrade:'
 	@echo '                  DURATION=$(DURATION) seconds each'
@@ -563,6 +564,13 @@ test-packages:
 test-portable:
 	@$(call install,debootstrap)
 	@t/versions/portable; failed=$$?; \
+	    t/versions/record --readme; exit $$failed
+
+# the same with the nginx of other Debians, by their gcc
+
+test-debian:
+	@$(call install,debootstrap)
+	@t/versions/debian $(SUITES); failed=$$?; \
 	    t/versions/record --readme; exit $$failed
 
 test-versions: deps

@@ -71,6 +71,19 @@ for my $line (@lines) {
     my ($first, @of) = split /\n/, text("$tmp/results");
     is scalar @of, 2, 'a line for each way it was built';
 
+    local $ENV{KLAVIYO_RESULTS} = "$tmp/more";
+
+    is system(@what, 'tests=9', 'result=ok'), 0, 'recorded elsewhere';
+
+    $ENV{KLAVIYO_RESULTS} = "$tmp/results";
+
+    is system($record, '--from', "$tmp/more"), 0, 'and taken from there';
+    ($first, @of) = split /\n/, text("$tmp/results");
+    is scalar @of, 2, 'a line is the one it was';
+    is scalar(grep { /\tdynamic\t9\tok\t/ } @of), 1, 'by what was run last';
+    isnt system("$record --from $tmp/none 2>/dev/null"), 0,
+        'a file without lines is refused';
+
     isnt system("$record kind=module sort=1 2>/dev/null"), 0,
         'an unknown column is refused';
 }
