@@ -159,10 +159,13 @@ klaviyo_page_econtext(klaviyo_page_t *page, const uint8_t *p, size_t len)
                                   klaviyo_econtext_breadcrumbs);
     klaviyo_page_text_literal(&text, "]");
 
-    if (!text.cut) {
-        page->econtext.data = text.data;
-        page->econtext.len = text.len;
+    if (text.cut) {
+        page->broken++;
+        return;
     }
+
+    page->econtext.data = text.data;
+    page->econtext.len = text.len;
 }
 
 

@@ -993,6 +993,10 @@ test_several(void)
 static void
 test_evershop(void)
 {
+    int     i;
+    size_t  len;
+
+    static char        html[16384];
     static const char  lamp[] =
         ECONTEXT(ROUTE("productView"),
                  "\"a0\":null,\"a1\":{\"name\":\"La\\u006dp\",\"sku\":\"L-7\","
@@ -1100,6 +1104,21 @@ test_evershop(void)
          "{\"e\":{\"origin\":\"product\"},\"f\":[7,{\"origin\":\"product\"},"
          "{\"origin\":\"product\",\"alias\":7},{\"alias\":\"a\"}]}}</script>",
          "");
+
+    len = (size_t) snprintf(html, sizeof(html), "<script>var eContext = {"
+                            "\"graphqlResponse\":{\"a\":{\"name\":\"%05000d\"}},"
+                            "\"propsMap\":{\"e\":[", 7);
+
+    for (i = 0; i < 16; i++) {
+        len += (size_t) snprintf(html + len, sizeof(html) - len, "%s{"
+                                 "\"origin\":\"product\",\"alias\":\"a\"}",
+                                 i ? "," : "");
+    }
+
+    snprintf(html + len, sizeof(html) - len, "]}}</script>");
+
+    says("what is asked for many times and large", "/", html, "");
+    is_int(broken, 1, "is counted, too");
 }
 
 
