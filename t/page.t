@@ -393,7 +393,7 @@ is_deeply $lines[0], {type => 'product', title => "Lamp \x{2013} Shop",
 unlike $t->log, qr/eve\@example|Lamps/, 'nothing of a page in the log';
 
 for (['klaviyo_page;', qr/number of arguments/],
-     ['klaviyo_page maybe;', qr/invalid parameter "maybe"/],
+     ['klaviyo_page maybe;', qr/invalid parameter "maybe": .*"evershop"/],
      ['klaviyo_page off jsonld;', qr/"off" stands alone/],
      ['klaviyo_page jsonld jsonld;', qr/duplicate parameter "jsonld"/],
      ['klaviyo_page size=1m;', qr/says not what to read/],

@@ -131,7 +131,8 @@ ngx_http_klaviyo_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\": expected \"on\", "
                                "\"jsonld\", \"microdata\", \"opengraph\", "
-                               "\"datalayer\", \"size=\", or \"off\" alone",
+                               "\"datalayer\", \"evershop\", \"size=\", or "
+                               "\"off\" alone",
                                &value[i]);
             return NGX_CONF_ERROR;
         }
