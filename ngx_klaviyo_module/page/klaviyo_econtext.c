@@ -338,18 +338,13 @@ static void
 klaviyo_econtext_currency(klaviyo_page_text_t *text,
     const klaviyo_slice_t *amount)
 {
-    size_t   len;
-    uint8_t  buf[KLAVIYO_AMOUNT_LEN], code[KLAVIYO_CURRENCY_LEN];
+    uint8_t          code[KLAVIYO_CURRENCY_LEN];
+    klaviyo_slice_t  said;
 
-    if (amount->len == 0 || amount->len > sizeof(buf)
-        || klaviyo_scan_type(amount->data) != KLAVIYO_SCAN_STRING)
+    if (amount->len
+        && klaviyo_jsonld_text(text->pool, amount, &said)
+        && klaviyo_amount_currency(said.data, said.len, code))
     {
-        return;
-    }
-
-    len = klaviyo_scan_string(amount, buf);
-
-    if (klaviyo_amount_currency(buf, len, code)) {
         klaviyo_page_text_literal(text, ",\"priceCurrency\":");
         klaviyo_page_text_string(text, code, KLAVIYO_CURRENCY_LEN);
     }
