@@ -351,7 +351,7 @@ main(int argc, char **argv)
     page_hostile_econtext("questions", "", "{\"origin\":\"product\",\"alias\":"
                           "\"x\"},");
     page_hostile_econtext("answers", "\"a\":{},", "");
-    page_hostile_econtext("descriptions", "\"b\":{\"x\":\"y\"},", "");
+    page_hostile_econtext("ways", "\"b\":{\"x\":\"y\"},", "");
     page_hostile("entities", "<title>", "&amp", "</title>");
     page_hostile("pushes", "<script>", "dataLayer.push({\"event\":"
                  "\"purchase\",", "</script>");

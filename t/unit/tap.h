@@ -153,6 +153,37 @@ tap_fds(void)
 }
 
 
+/* two halves of memory, of which that at `closed` may not be touched */
+
+static inline uint8_t *
+tap_guard(size_t closed)
+{
+    uint8_t  *map;
+
+    map = mmap(NULL, 2 * TAP_GUARDED, PROT_READ|PROT_WRITE,
+               MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED
+        || mprotect(map + closed, TAP_GUARDED, PROT_NONE) == -1)
+    {
+        perror("mmap");
+        exit(2);
+    }
+
+    return map;
+}
+
+
+static inline void
+tap_guard_fits(size_t len)
+{
+    if (len > TAP_GUARDED) {
+        printf("Bail out! too much to be guarded\n");
+        exit(2);
+    }
+}
+
+
 /*
  * A copy, until the next one, that ends where memory ends: a byte beyond it
  * is a fault.
@@ -163,26 +194,11 @@ tap_guarded(const void *bytes, size_t len)
 {
     static uint8_t  *map;
 
-    if (map == NULL) {
-        map = mmap(NULL, 2 * TAP_GUARDED, PROT_READ|PROT_WRITE,
-                   MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+    map = map ? map : tap_guard(TAP_GUARDED);
 
-        if (map == MAP_FAILED
-            || mprotect(map + TAP_GUARDED, TAP_GUARDED, PROT_NONE) == -1)
-        {
-            perror("mmap");
-            exit(2);
-        }
-    }
+    tap_guard_fits(len);
 
-    if (len > TAP_GUARDED) {
-        printf("Bail out! too much to be guarded\n");
-        exit(2);
-    }
-
-    memcpy(map + TAP_GUARDED - len, bytes, len);
-
-    return map + TAP_GUARDED - len;
+    return memcpy(map + TAP_GUARDED - len, bytes, len);
 }
 
 
@@ -193,20 +209,9 @@ tap_guarded_front(const void *bytes, size_t len)
 {
     static uint8_t  *map;
 
-    if (map == NULL) {
-        map = mmap(NULL, 2 * TAP_GUARDED, PROT_READ|PROT_WRITE,
-                   MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+    map = map ? map : tap_guard(0);
 
-        if (map == MAP_FAILED || mprotect(map, TAP_GUARDED, PROT_NONE) == -1) {
-            perror("mmap");
-            exit(2);
-        }
-    }
-
-    if (len > TAP_GUARDED) {
-        printf("Bail out! too much to be guarded\n");
-        exit(2);
-    }
+    tap_guard_fits(len);
 
     return memcpy(map + TAP_GUARDED, bytes, len);
 }
